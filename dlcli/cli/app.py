@@ -1,0 +1,97 @@
+"""The commands under one roof, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dlcli import __version__
+from dlcli.cli.evaluate import evaluate
+from dlcli.cli.predict import predict
+from dlcli.cli.summary import summary
+from dlcli.cli.train import train
+from dlcli.console import Screen
+from dlcli.errors import DlcliError
+
+EXIT_CODES = """
+Exit codes: 0 done; 1 a fault of dlcli's own; 2 wrong usage or spec; 3 data; 4 run or checkpoint; 5 device;
+130 and 143 after SIGINT and SIGTERM, with the work saved.
+"""
+
+
+class _Commands(TyperGroup):
+    """Shows dlcli's errors as messages: what is wrong and what to do, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        screen = ctx.obj = Screen()
+        try:
+            return super().invoke(ctx)
+        except DlcliError as error:
+            screen.error(error)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            screen.message("Interrupted before training began; nothing was written.")
+            raise typer.Exit(130) from error
+        except BrokenPipeError:
+            raise
+        except (typer.Exit, typer.Abort, SystemExit):
+            raise
+        except Exception as error:
+            if _is_usage_error(error):
+                raise
+            _report_fault(screen, error)
+            raise typer.Exit(1) from error
+        finally:
+            screen.restore()
+
+
+def _is_usage_error(error: Exception) -> bool:
+    # Typer 0.29 carries its own click, so its exceptions are known by what they do, not by the click package's class.
+    return hasattr(error, "format_message") and hasattr(error, "exit_code")
+
+
+def _report_fault(screen: Screen, error: Exception) -> None:
+    with tempfile.NamedTemporaryFile("w", prefix="dlcli-fault-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(f"dlcli {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")
+        traceback.print_exception(error, file=file)
+        if screen.log_path is not None and screen.log_path.exists():
+            file.write(screen.log_path.read_text(encoding="utf-8", errors="replace"))
+    first_line = str(error).split("\n")[0]
+    message = f"This is a fault of dlcli's own: {type(error).__name__}: {first_line}"
+    screen.error(DlcliError(message, f"Details are in {file.name}; please report them."))
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="dlcli",
+    help="Train and evaluate deep-learning models described in YAML.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"dlcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train and evaluate deep-learning models described in YAML."""
+
+
+for command in (train, evaluate, predict, summary):
+    app.command()(command)

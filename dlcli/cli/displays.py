@@ -1,0 +1,162 @@
+"""How training looks: live in a terminal, plain lines elsewhere, JSON for programs, or only the result."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dlcli.cli.live import LiveDisplay, epoch_header, epoch_line, start_lines
+from dlcli.cli.result import show_end
+from dlcli.training.listening import End, EpochEnd, Listener, Start
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+
+
+class Display(Listener, Protocol):
+    """A listener that can be closed."""
+
+    def close(self) -> None:
+        """Give the terminal back as it was; may be called twice."""
+
+
+@contextmanager
+def make_display(screen: Screen, *, quiet: bool, json: bool) -> Iterator[Display]:
+    """The display that fits the options and the terminal; closed at the end, whatever happens."""
+    display: Display
+    if json:
+        display = JsonDisplay(screen)
+    elif quiet:
+        display = QuietDisplay(screen)
+    elif screen.err.is_terminal:
+        display = LiveDisplay(screen)
+    else:
+        display = PlainDisplay(screen)
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+class QuietDisplay:
+    """Shows the result, and what must not be overlooked."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def phase(self, text: str) -> None:
+        """Not shown."""
+
+    def notice(self, title: str, lines: Sequence[str]) -> None:
+        """A line each."""
+        for line in lines:
+            self.screen.message(f"{title}: {line}")
+
+    def started(self, start: Start) -> None:
+        """Not shown."""
+
+    def epoch_started(self, epoch: int) -> None:
+        """Not shown."""
+
+    def progressed(self, steps: int, logs: Mapping[str, float]) -> None:
+        """Not shown."""
+
+    def validating(self, share: float) -> None:
+        """Not shown."""
+
+    def epoch_ended(self, end: EpochEnd) -> None:
+        """Not shown."""
+
+    def ended(self, end: End) -> None:
+        """The figures of the best epoch."""
+        show_end(self.screen, end)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class PlainDisplay(QuietDisplay):
+    """A line an epoch, for logs and pipes."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(screen)
+        self.start: Start | None = None
+        self.header = ""
+
+    def phase(self, text: str) -> None:
+        """A line."""
+        self.screen.message(f"{text} …")
+
+    def started(self, start: Start) -> None:
+        """What is trained, on what."""
+        self.start = start
+        for line in start_lines(start):
+            self.screen.message(line)
+
+    def epoch_ended(self, end: EpochEnd) -> None:
+        """The epoch's figures, under a header that is printed when it changes."""
+        header = epoch_header(end)
+        if header != self.header:
+            self.screen.message(header)
+            self.header = header
+        self.screen.message(epoch_line(end, self.start.epochs if self.start else end.epoch))
+
+
+class JsonDisplay(QuietDisplay):
+    """One JSON object a line on standard output; `event` says what it is."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(screen)
+        self._epoch = 0
+        self._last_step = 0.0
+
+    def _write(self, event: str, content: Mapping[str, Any]) -> None:
+        self.screen.out.print(to_json({"event": event, **content}), soft_wrap=True, markup=False)
+
+    def phase(self, text: str) -> None:
+        """`phase`: what takes a moment."""
+        self._write("phase", {"text": text})
+
+    def notice(self, title: str, lines: Sequence[str]) -> None:
+        """`notice`: what must not be overlooked."""
+        self._write("notice", {"title": title, "lines": list(lines)})
+
+    def started(self, start: Start) -> None:
+        """`start`: the fields of Start."""
+        self._write("start", {**asdict(start), "run": str(start.run)})
+
+    def epoch_started(self, epoch: int) -> None:
+        """Remembered for `step`."""
+        self._epoch = epoch
+
+    def progressed(self, steps: int, logs: Mapping[str, float]) -> None:
+        """`step`: at most one a second."""
+        if time.monotonic() - self._last_step >= 1.0:
+            self._last_step = time.monotonic()
+            self._write("step", {"epoch": self._epoch, "step": steps, **logs})
+
+    def epoch_ended(self, end: EpochEnd) -> None:
+        """`epoch`: the row of history.csv."""
+        self._write("epoch", {**end.row, "best": end.is_best})
+
+    def ended(self, end: End) -> None:
+        """`end`: the fields of End."""
+        self._write("end", {**asdict(end), "run": str(end.run)})
+
+
+def to_json(value: Any) -> str:
+    """JSON on one line; NaN and infinities, which JSON does not have, become null."""
+    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

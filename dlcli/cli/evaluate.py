@@ -1,0 +1,49 @@
+"""`dlcli evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlcli.cli import options
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+
+
+def evaluate(
+    context: typer.Context,
+    checkpoint: Annotated[Path, typer.Argument(help="A .h5 file, or a run's folder.", show_default=False)],
+    split: Annotated[str, typer.Option(help="`test`, `validation` or `train`.")] = "test",
+    data: options.DataSpec = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
+    no_fallback: options.NoFallback = False,
+    json: options.Json = False,
+) -> None:
+    """Evaluate a checkpoint on its own data: `dlcli evaluate runs/mnist_cnn`."""
+    screen: Screen = context.obj
+    options.chosen("--split", split, ("test", "validation", "train"))
+    path, job = options.open_job(screen, checkpoint, data, device, data_dir, no_fallback)
+
+    from dlcli.cli.displays import to_json
+    from dlcli.cli.result import class_table, confusion_table, metrics_table
+    from dlcli.evaluation import evaluating
+
+    evaluation = evaluating.evaluate(job, split)
+    if json:
+        print_json = {"checkpoint": str(path), "data": job.facts.described(), **asdict(evaluation)}
+        screen.out.print(to_json(print_json), soft_wrap=True, markup=False)
+        return
+    screen.out.print(f"{path}\n{job.facts.described()}, {len(job.rows[split]):,} examples", markup=False, soft_wrap=True)
+    screen.show("")
+    screen.show(metrics_table({split: evaluation.metrics}))
+    if evaluation.classes:
+        screen.show("")
+        screen.show(class_table(evaluation.classes))
+        matrix = confusion_table([row["class"] for row in evaluation.classes], evaluation.confusion)
+        screen.show("")
+        screen.show(matrix or "The confusion matrix of so many classes is shown with --json.")

@@ -1,0 +1,176 @@
+"""The live display of a training, and the lines that it shares with the plain one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from dlcli.cli.result import number, show_end
+from dlcli.training.listening import End, EpochEnd, Start
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_CURVE_WIDTH = 40
+_HIDDEN = ("epoch", "seconds", "learning_rate")
+
+
+def start_lines(start: Start) -> list[str]:
+    """What is trained, on what, where."""
+    sizes = ", ".join(f"{size:,} {name}" for name, size in start.split_sizes.items())
+    return [
+        f"{start.name}: {start.parameters:,} parameters on {start.device}",
+        f"data: {start.data}; {sizes}",
+        f"run: {start.run}",
+    ]
+
+
+def epoch_header(end: EpochEnd) -> str:
+    """The names over the columns of `epoch_line`."""
+    names = [f"{name:>{_width(name)}}" for name in end.row if name not in _HIDDEN]
+    return "  ".join(["  epoch", *names, "   time"])
+
+
+def epoch_line(end: EpochEnd, epochs: int) -> str:
+    """One epoch's figures in columns."""
+    figures = [f"{number(value):>{_width(name)}}" for name, value in end.row.items() if name not in _HIDDEN]
+    best = "  best" if end.is_best else ""
+    return "  ".join([f"{end.epoch:>3}/{epochs:<3}", *figures, f"{end.seconds:>5.1f} s"]) + best
+
+
+def _width(name: str) -> int:
+    return max(len(name), 8)
+
+
+def curve(values: Sequence[float]) -> str:
+    """A curve of one character a value, lowest to highest; the last forty."""
+    shown = [value for value in values if value == value][-_CURVE_WIDTH:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    return "".join(_BLOCKS[round((value - low) / span * (len(_BLOCKS) - 1))] for value in shown)
+
+
+class LiveDisplay:
+    """Bars for epochs and steps, time left, steps a second, each figure now and at its best, and a small curve."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self._start: Start | None = None
+        self._header = ""
+        self._now: dict[str, float] = {}
+        self._rows: list[Mapping[str, Any]] = []
+        self._best: Mapping[str, Any] = {}
+        self._rate = ""
+        self._counted = (0.0, 0)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            expand=True,
+        )
+        self._live = Live(self._bars, console=screen.err, refresh_per_second=10, transient=True)
+        self._phase_task = self._bars.add_task("", total=None, note="")
+        self._live.start()
+
+    def phase(self, text: str) -> None:
+        """A bar that moves without an end."""
+        self._bars.update(self._phase_task, description=text, visible=True)
+
+    def notice(self, title: str, lines: Sequence[str]) -> None:
+        """A panel."""
+        self.screen.panel(title, lines)
+
+    def started(self, start: Start) -> None:
+        """What is trained, then the bars."""
+        self._start = start
+        for line in start_lines(start):
+            self.screen.message(line)
+        self._bars.update(self._phase_task, visible=False)
+        self._epoch_task = self._bars.add_task("epoch", total=start.epochs * start.steps_per_epoch, note="")
+        self._step_task = self._bars.add_task("step", total=start.steps_per_epoch, note="")
+        self._live.update(self._picture())
+
+    def epoch_started(self, epoch: int) -> None:
+        """The step bar begins again."""
+        epochs = self._start.epochs if self._start else epoch
+        self._bars.update(self._epoch_task, description=f"epoch {epoch}/{epochs}")
+        self._bars.reset(self._step_task, description="step")
+        self._counted = (time.monotonic(), 0)
+
+    def progressed(self, steps: int, logs: Mapping[str, float]) -> None:
+        """Bars, speed and figures move."""
+        start = self._start
+        if start is None:
+            return
+        seconds, counted = self._counted
+        now = time.monotonic()
+        if now - seconds > 0.5:
+            self._rate = f"{(steps - counted) / (now - seconds):,.0f} steps/s"
+            self._counted = (now, steps)
+        self._now = dict(logs)
+        self._bars.update(self._epoch_task, completed=len(self._rows) * start.steps_per_epoch + steps)
+        description = f"step {steps:,}/{start.steps_per_epoch:,}"
+        self._bars.update(self._step_task, completed=steps, description=description, note=self._rate)
+        self._live.update(self._picture())
+
+    def validating(self, share: float) -> None:
+        """The step bar tells."""
+        self._bars.update(self._step_task, description=f"validating {share:.0%}")
+
+    def epoch_ended(self, end: EpochEnd) -> None:
+        """A line that stays."""
+        header = epoch_header(end)
+        if header != self._header:
+            self.screen.err.print(Text(header, style="dim"))
+            self._header = header
+        self.screen.err.print(Text(epoch_line(end, self._start.epochs if self._start else end.epoch)))
+        self._rows.append(end.row)
+        if end.is_best:
+            self._best = end.row
+        self._now = {}
+        self._live.update(self._picture())
+
+    def ended(self, end: End) -> None:
+        """The figures of the best epoch."""
+        self.close()
+        show_end(self.screen, end)
+
+    def close(self) -> None:
+        """Take the bars away and show the cursor again."""
+        self._live.stop()
+
+    def _picture(self) -> RenderableType:
+        last = {name: value for name, value in (self._rows[-1] if self._rows else {}).items() if name not in _HIDDEN}
+        names = list(last or self._now)
+        if not names:
+            return self._bars
+        table = Table.grid(padding=(0, 2))
+        for column in ("", "now", "last", "best"):
+            table.add_column(column, justify="left" if not column else "right")
+        table.add_row("", *(Text(word, style="dim") for word in ("now", "last epoch", f"best ({self._best_epoch})")))
+        for name in names:
+            figures = (self._now.get(name), last.get(name), self._best.get(name))
+            style = "bold" if self._start and name == self._start.monitor else ""
+            table.add_row(Text(name, style=style), *("" if value is None else number(value) for value in figures))
+        parts: list[RenderableType] = [table, self._bars]
+        monitor = self._start.monitor if self._start else ""
+        if len(self._rows) > 1:
+            values = [float(row[monitor]) for row in self._rows]
+            parts.insert(1, Text.assemble((f"{monitor} ", "dim"), (curve(values), "cyan")))
+        return Group(*parts)
+
+    @property
+    def _best_epoch(self) -> str:
+        return f"epoch {self._best['epoch']}" if self._best else "–"

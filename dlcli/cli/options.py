@@ -1,0 +1,91 @@
+"""Options that several commands share, and how their values become arguments of the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+    from dlcli.spec.catalogue import Catalogue
+    from dlcli.training.job import Job
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="A folder to look for data in first; else $DLCLI_DATA_DIR, then Keras's cache."),
+]
+Device = Annotated[str, typer.Option("--device", help="`auto`, `cpu` or `gpu`; `gpu` is an error where there is none.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+NoFallback = Annotated[
+    bool, typer.Option("--no-fallback", help="An error, instead of `dataset.fallback`, if the data cannot be reached.")
+]
+
+
+def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
+    """`value`, if it is one of `allowed`. Raises UsageError."""
+    if value not in allowed:
+        raise UsageError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
+    return value
+
+
+def catalogue() -> Catalogue:
+    """The catalogue of Keras names; Keras itself is imported only if the installed version is a new one."""
+    from dlcli.spec.catalogue import load_catalogue
+
+    def make() -> dict[str, Any]:
+        from dlcli.model.catalogue import make_catalogue
+
+        return make_catalogue()
+
+    return load_catalogue(make)
+
+
+DataSpec = Annotated[
+    Path | None,
+    typer.Option("--data", help="A spec whose data is used; needed for a .h5 file that plain Keras saved."),
+]
+
+
+def start(screen: Screen, checkpoint: Path, device: str) -> Path:
+    """Find the checkpoint, see that it can be read, and start the backend; returns the checkpoint's path.
+
+    Raises:
+        CheckpointError: there is no readable checkpoint.
+        DeviceError: the device is not there.
+    """
+    from dlcli.runs import find_checkpoint
+    from dlcli.training.checkpoint import read_contents
+
+    chosen_device = chosen("--device", device, ("auto", "cpu", "gpu"))
+    path = find_checkpoint(checkpoint)
+    read_contents(path)  # before the slow start of TensorFlow
+    screen.divert()
+
+    from dlcli.training.backend import start_backend
+
+    start_backend(chosen_device)
+    return path
+
+
+def open_job(
+    screen: Screen, checkpoint: Path, data: Path | None, device: str, data_dir: Path | None, no_fallback: bool
+) -> tuple[Path, Job]:
+    """The checkpoint's path, and the job for its model on its data, or on that of the spec `data`."""
+    data_spec = None
+    if data is not None:
+        from dlcli.spec.loading import load_spec
+
+        data_spec = load_spec(data, catalogue())
+    path = start(screen, checkpoint, device)
+
+    from dlcli.evaluation.evaluating import open_checkpoint
+    from dlcli.training.job import Where
+
+    job = open_checkpoint(path, data_spec, Where(data_dir, not no_fallback, screen.message))
+    if job.facts.requested:
+        screen.panel(f"{job.facts.source} instead of {job.facts.requested}", [job.facts.reason or ""])
+    return path, job

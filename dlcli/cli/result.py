@@ -1,0 +1,92 @@
+"""Tables of figures: a run's result, an evaluation's classes and confusion matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+    from dlcli.training.listening import End
+
+_MOST_MATRIX_CLASSES = 20
+
+
+def number(value: float) -> str:
+    """A figure with four decimals, or with four digits that count where it is very small or large."""
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def show_end(screen: Screen, end: End) -> None:
+    """The figures of the best epoch on each split, and where everything is."""
+    screen.show(metrics_table(end.metrics))
+    epochs = f"{end.epochs_done} epoch{'s' if end.epochs_done != 1 else ''} in {duration(end.seconds)}"
+    screen.show(Text(f"best epoch {end.best_epoch}, by {end.monitor} {number(end.best_value)}; {epochs}"))
+    if end.is_smoke:
+        screen.show(Text("smoke run: built, trained, saved, reloaded and evaluated; nothing is kept"))
+        return
+    screen.out.print(str(end.run / "checkpoints" / "best.h5"), soft_wrap=True, markup=False)
+
+
+def metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:
+    """A row a split, a column a metric."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    names = list(next(iter(metrics.values()), {}))
+    for name in names:
+        table.add_column(name, justify="right")
+    for split, figures in metrics.items():
+        table.add_row(split, *(number(figures[name]) for name in names))
+    return table
+
+
+def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Precision, recall and F1 of each class."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("class")
+    for name in ("precision", "recall", "F1", "examples"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        figures = (f"{row[key]:.4f}" for key in ("precision", "recall", "f1"))
+        table.add_row(Text(str(row["class"])), *figures, f"{row['examples']:,}")
+    return table
+
+
+def confusion_table(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> Table | None:
+    """The confusion matrix: a row a true class, a column a predicted one; None if there are too many classes to show."""
+    if len(names) > _MOST_MATRIX_CLASSES:
+        return None
+    short = [name if len(name) <= 10 else name[:9] + "…" for name in names]
+    headers = short if max(map(len, short)) <= 5 else [str(column) for column in range(len(names))]
+    table = Table(box=None, pad_edge=False, header_style="dim", title="confusion matrix: true by row, predicted by column",
+                  title_justify="left", title_style="")  # fmt: skip
+    table.add_column("")
+    if headers != short:
+        table.add_column("", style="dim")
+    for header in headers:
+        table.add_column(header, justify="right")
+    for row, name in enumerate(short):
+        cells = [_cell(count, row == column) for column, count in enumerate(matrix[row])]
+        table.add_row(Text(name), *([headers[row]] if headers != short else []), *cells)
+    return table
+
+
+def _cell(count: int, is_right: bool) -> Text:
+    if count == 0:
+        return Text("·", style="dim")
+    return Text(str(count), style="green" if is_right else "red")

@@ -1,0 +1,72 @@
+"""`dlcli summary`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlcli.cli import options
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+    from dlcli.model.summary import ModelSummary
+
+
+def summary(
+    context: typer.Context,
+    what: Annotated[Path, typer.Argument(help="A YAML file, a .h5 file, or a run's folder.", show_default=False)],
+    explain: Annotated[bool, typer.Option("--explain", help="Show how each count comes about.")] = False,
+    style: Annotated[str, typer.Option(help="`table`, or `ascii` for a drawing of a stack of layers.")] = "table",
+    json: options.Json = False,
+) -> None:
+    """Show a model's layers and where its parameters are: `dlcli summary configs/mnist_cnn.yaml`."""
+    screen: Screen = context.obj
+    options.chosen("--style", style, ("table", "ascii"))
+    found = _of_spec(screen, what) if what.suffix.lower() in (".yaml", ".yml") else _of_checkpoint(screen, what)
+
+    from dlcli.cli.layer_table import ascii_drawing, layer_table
+
+    if json:
+        from dlcli.cli.displays import to_json
+
+        screen.out.print(to_json(found.to_json()), soft_wrap=True, markup=False)
+    elif style == "ascii":
+        screen.out.print(ascii_drawing(found), markup=False, soft_wrap=True)
+    else:
+        screen.show(layer_table(found, explain=explain))
+
+
+def _of_spec(screen: Screen, path: Path) -> ModelSummary:
+    from dlcli.spec.loading import load_spec
+
+    loaded = load_spec(path, options.catalogue())
+    screen.divert()
+
+    from dlcli.training.backend import start_backend
+
+    start_backend("cpu")
+
+    from dlcli.model.summary import summarize
+    from dlcli.training.job import model_without_data
+
+    return summarize(model_without_data(loaded))
+
+
+def _of_checkpoint(screen: Screen, path: Path) -> ModelSummary:
+    from dlcli.model.summary import ModelSummary
+    from dlcli.runs import find_checkpoint
+    from dlcli.training.checkpoint import load_keras_model, read_contents
+
+    checkpoint = find_checkpoint(path)
+    contents = read_contents(checkpoint)
+    if contents is not None:
+        return ModelSummary.from_json(contents.summary)
+    screen.divert()
+
+    from dlcli.model.summary import summarize
+    from dlcli.training.backend import start_backend
+
+    start_backend("cpu")
+    return summarize(load_keras_model(checkpoint, compiled=False))

@@ -1,0 +1,80 @@
+"""`dlcli train`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlcli.cli import options
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+    from dlcli.training.session import Hooks
+
+
+def train(
+    context: typer.Context,
+    config: Annotated[Path, typer.Argument(help="The YAML file.", show_default=False)],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the spec's `train.epochs`.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
+    runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
+    run_name: Annotated[str | None, typer.Option(help="The name of this run's folder, instead of the time.")] = None,
+    no_fallback: options.NoFallback = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
+) -> None:
+    """Train the model of a YAML file: `dlcli train configs/mnist_cnn.yaml`."""
+    from dlcli.cli.displays import make_display
+    from dlcli.spec.loading import load_spec
+
+    screen: Screen = context.obj
+    chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
+    overrides: dict[tuple[str | int, ...], Any] = {}
+    if epochs is not None or smoke:
+        overrides[("train", "epochs")] = 1 if smoke else epochs
+    if seed is not None:
+        overrides[("seed",)] = seed
+    loaded = load_spec(config, options.catalogue(), overrides)
+    written = config.read_text(encoding="utf-8-sig")
+    screen.divert()
+
+    from dlcli.training.session import TrainRequest, run_training
+
+    with tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir, make_display(screen, quiet=quiet, json=json) as display:
+        from dlcli.training.job import Where
+
+        where = Where(data_dir, not no_fallback, lambda text: display.notice("data", [text]))
+        request = TrainRequest(
+            loaded, written, config.resolve().parent, where, chosen_device, Path(smoke_dir) if smoke else runs_dir,
+            run_name, smoke, sys.argv[1:],
+        )  # fmt: skip
+        run_training(request, display, _hooks(screen, display, keep_log=not smoke))
+
+
+def _hooks(screen: Screen, display: Any, *, keep_log: bool) -> Hooks:
+    from dlcli.cli.layer_table import layer_table
+    from dlcli.training.session import Hooks
+
+    def summary_text(summary: Any) -> str:
+        from rich.console import Console
+
+        plain = Console(width=120, no_color=True, force_terminal=False)
+        with plain.capture() as captured:
+            plain.print(layer_table(summary, explain=True))
+        return captured.get()
+
+    return Hooks(
+        on_run=lambda run: screen.keep_log(run.log) if keep_log else None,
+        summary_text=summary_text,
+        on_signal=lambda number: display.phase("stopping after this step; once more to leave at once"),
+        before_leaving=display.close,
+    )

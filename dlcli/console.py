@@ -1,0 +1,138 @@
+"""What dlcli shows, and where: results on standard output; messages, progress and errors on standard error.
+
+While TensorFlow works, file descriptor 2 belongs to a log file, since its C++ parts write there past Python; what dlcli
+itself has to say goes to a copy of the real standard error. Nothing else in dlcli writes to either stream.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from dlcli.errors import DlcliError, Problem
+
+
+class Screen:
+    """The two streams of one command."""
+
+    def __init__(self) -> None:
+        self._error_file = sys.stderr
+        self._log_path: Path | None = None
+        self._temporary_log: Path | None = None
+        self._real: int | None = None
+        self._consoles: dict[str, Console] = {}
+
+    @property
+    def out(self) -> Console:
+        """For results: standard output."""
+        return self._console("out", sys.stdout)
+
+    @property
+    def err(self) -> Console:
+        """For messages and progress: standard error, the real one."""
+        return self._console("err", self._error_file)
+
+    def _console(self, name: str, file: Any) -> Console:
+        from rich.console import Console
+
+        if name not in self._consoles:
+            self._consoles[name] = Console(file=file, highlight=False, soft_wrap=not file.isatty())
+        return self._consoles[name]
+
+    @property
+    def log_path(self) -> Path | None:
+        """The file that keeps the chatter of other libraries; None before `divert`."""
+        return self._log_path
+
+    def divert(self) -> Path:
+        """From now on, what other libraries write to file descriptor 2 goes to a log file; returns its path."""
+        if self._log_path is None:
+            handle, name = tempfile.mkstemp(prefix="dlcli-", suffix=".log")
+            sys.stderr.flush()
+            try:
+                self._real = os.dup(2)
+            except OSError:
+                self._real = os.open(os.devnull, os.O_WRONLY)  # started with standard error closed
+            os.dup2(handle, 2)
+            os.close(handle)
+            self._error_file = os.fdopen(os.dup(self._real), "w", encoding="utf-8", errors="replace", buffering=1)
+            self._consoles.pop("err", None)
+            self._log_path = self._temporary_log = Path(name)
+        return self._log_path
+
+    def keep_log(self, path: Path) -> None:
+        """From now on the chatter goes to `path`; what there is already is copied to it."""
+        if self._log_path is None:
+            return
+        sys.stderr.flush()
+        with path.open("ab") as file:
+            file.write(self._log_path.read_bytes())
+            file.flush()
+            os.dup2(file.fileno(), 2)
+        self._log_path = path
+
+    def restore(self) -> None:
+        """Gives file descriptor 2 back, and removes the log file that was not kept."""
+        if self._real is not None:
+            sys.stderr.flush()
+            self._error_file.flush()
+            os.dup2(self._real, 2)
+            os.close(self._real)
+            self._real = None
+        if self._temporary_log is not None:
+            self._temporary_log.unlink(missing_ok=True)
+
+    def error(self, error: DlcliError) -> None:
+        """Shows an error: what is wrong, then what to do about it."""
+        from dlcli.errors import SpecError
+
+        if isinstance(error, SpecError):
+            self._problems(error.problems)
+            return
+        self._line(f"[bold red]error:[/] {_escaped(error.message)}")
+        if error.hint:
+            self._line(f"\n  {_escaped(error.hint)}")
+
+    def message(self, text: str) -> None:
+        """A line of progress."""
+        self._line(_escaped(text))
+
+    def panel(self, title: str, lines: Iterable[str], style: str = "yellow") -> None:
+        """A message that must not be overlooked."""
+        from rich.panel import Panel
+
+        self.err.print(Panel("\n".join(_escaped(line) for line in lines), title=title, border_style=style, expand=False))
+
+    def show(self, renderable: RenderableType) -> None:
+        """A result."""
+        self.out.print(renderable)
+
+    def _line(self, text: str) -> None:
+        self.err.print(text, soft_wrap=True)
+
+    def _problems(self, problems: Iterable[Problem]) -> None:
+        listed = list(problems)
+        for problem in listed:
+            place = f"{_escaped(str(problem.position))}: " if problem.position else ""
+            self._line(f"[bold]{place}[/][bold red]error:[/] {_escaped(problem.message)}")
+            if problem.position and problem.source_line is not None and len(problem.source_line) <= 500:
+                margin = f"{problem.position.line:>5} │ "
+                self._line(f"[dim]{margin}[/]{_escaped(problem.source_line)}")
+                self._line(" " * 5 + f" [dim]│[/] {' ' * (problem.position.column - 1)}[red]^[/]")
+            if problem.hint:
+                self._line(f"  {_escaped(problem.hint)}")
+        if len(listed) > 1:
+            self._line(f"[bold red]{len(listed)} mistakes.[/]")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

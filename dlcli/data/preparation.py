@@ -1,0 +1,100 @@
+"""What turns raw examples into model inputs: Keras preprocessing layers, fitted on training rows only, kept with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.dataset import Array, Dataset
+from dlcli.data.splits import Split
+
+_FIT_ROWS = 4096  # rows at a time while fitting: bounds the memory, not the result
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Keras layers that are applied to raw examples, in training and ever after.
+
+    Attributes:
+        raw_shape: of one raw example.
+        raw_dtype: of the raw examples, as NumPy names it.
+        layers: applied in order.
+    """
+
+    raw_shape: tuple[int, ...]
+    raw_dtype: str
+    layers: tuple[Any, ...]
+
+    def apply(self, inputs: Any) -> Any:
+        """Prepare a batch of raw inputs, shape (n, *raw_shape); float32 (n, *output_shape). Graph-safe."""
+        tensor = tf.cast(inputs, tf.float32)
+        for layer in self.layers:
+            tensor = layer(tensor, training=False) if _has_training(layer) else layer(tensor)
+        return tensor
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """The shape of one prepared example."""
+        shape: tuple[int | None, ...] = (None, *self.raw_shape)
+        for layer in self.layers:
+            shape = tuple(layer.compute_output_shape(shape))
+        return shape[1:]
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to make it again, as data for JSON. Fitted numbers are float32, which JSON keeps exactly."""
+        layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
+        return {"raw_shape": list(self.raw_shape), "raw_dtype": self.raw_dtype, "layers": layers}
+
+
+def restore_preparation(state: dict[str, Any]) -> Preparation:
+    """The preparation that `Preparation.state` described."""
+    layers = tuple(getattr(keras.layers, item["class_name"]).from_config(item["config"]) for item in state["layers"])
+    return Preparation(tuple(state["raw_shape"]), state["raw_dtype"], layers)
+
+
+def _has_training(layer: Any) -> bool:
+    return bool(getattr(layer, "_call_has_training_arg", False))
+
+
+def fit_preparation(dataset: Dataset, train: Split, written: Sequence[Any] | None) -> Preparation:
+    """The preparation for this data: the spec's own layers, or the usual ones for the kind of data.
+
+    Images (bytes) are scaled to 0..1 and grey ones get a channel axis; the columns of a table are standardized; points
+    stay as they are. `Normalization` layers learn mean and variance from the rows of `train` only.
+    """
+    layers = usual_layers(dataset.kind, dataset.example_shape) if written is None else list(written)
+    fitted: list[Any] = []
+    for layer in layers:
+        fitted.append(_fitted(layer, dataset, train, fitted) if isinstance(layer, keras.layers.Normalization) else layer)
+    inputs = dataset.train.inputs
+    return Preparation(dataset.example_shape, str(inputs.dtype), tuple(fitted))
+
+
+def usual_layers(kind: str, example_shape: tuple[int, ...]) -> list[Any]:
+    """The layers that a kind of data gets where the spec names none."""
+    if kind == "images":
+        layers: list[Any] = [keras.layers.Rescaling(scale=1.0 / 255.0)]
+        if len(example_shape) == 2:
+            layers.append(keras.layers.Reshape((*example_shape, 1)))
+        return layers
+    return [keras.layers.Normalization(axis=-1)] if kind == "table" else []
+
+
+def _fitted(layer: Any, dataset: Dataset, train: Split, before: Sequence[Any]) -> Any:
+    """A `Normalization` whose mean and variance, over `train`, are arguments: so its config is all of it."""
+    if layer.input_mean is not None:
+        return layer
+    earlier = Preparation(dataset.example_shape, "", tuple(before))
+    inputs, rows = dataset.train.inputs, train.indices
+    layer.adapt(earlier.apply(inputs[rows[start : start + _FIT_ROWS]]) for start in range(0, len(rows), _FIT_ROWS))
+    config = {**layer.get_config(), "mean": _numbers(layer.adapt_mean), "variance": _numbers(layer.adapt_variance)}
+    return keras.layers.Normalization.from_config(config)
+
+
+def _numbers(values: Any) -> Any:
+    return np.asarray(values, dtype=np.float32).tolist()

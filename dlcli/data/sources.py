@@ -1,0 +1,63 @@
+"""The way in: from a source of the grammar to its data set, or to its fallback's where it is out of reach."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from dlcli.data.dataset import Dataset
+from dlcli.data.embedded import load_embedded
+from dlcli.data.fallback import adapt
+from dlcli.data.generated import load_generated
+from dlcli.data.keras_sets import IMAGE_SETS, Notify, UnreachableError, load_keras_set
+from dlcli.errors import DlcliError
+from dlcli.spec.sources import EMBEDDED, Source
+
+_log = logging.getLogger(__name__)
+
+
+def load_dataset(
+    source: Source,
+    *,
+    fallback: Source | None = None,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    allow_download: bool = True,
+    notify: Notify = _log.warning,
+) -> Dataset:
+    """Load `source`, or `fallback` in its place where `source` is missing and cannot be reached.
+
+    Data that is found but damaged is an error, never a reason to take the fallback.
+
+    Args:
+        source: what to load.
+        fallback: what may stand in for it; its examples are given the shape of the source's.
+        data_dir: a folder to look in before all others.
+        seed: for generated sources that name no seed.
+        allow_download: whether Keras may download what is in no folder.
+        notify: is told, in whole sentences, what a person must know: a download, a part of a set, a fallback taken.
+
+    Raises:
+        UnreachableError: the data is missing, and no fallback is given.
+        DataError: the data is damaged, or the fallback cannot stand in for the source.
+    """
+    try:
+        return _load(source, data_dir, seed, allow_download, notify)
+    except UnreachableError as error:
+        if fallback is None:
+            raise
+        reason = error.message
+    notify(f"{reason} The fallback {fallback.name} is used instead of {source.name}.")
+    dataset = adapt(_load(fallback, data_dir, seed, allow_download, notify), type(source))
+    return replace(dataset, requested=source.name, reason=reason)
+
+
+def _load(source: Source, data_dir: Path | None, seed: int, allow_download: bool, notify: Notify) -> Dataset:
+    if source.name in IMAGE_SETS:
+        return load_keras_set(source, data_dir=data_dir, allow_download=allow_download, notify=notify)
+    if source.name in EMBEDDED:
+        return load_embedded(source)
+    if source.kind == "points":
+        return load_generated(source, seed=seed)
+    raise DlcliError(f"There is no loader for the source {source.name}.")

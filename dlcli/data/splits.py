@@ -1,0 +1,159 @@
+"""Which rows are for training, validation and test: index arrays beside the examples, which are never copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dlcli.data.dataset import Dataset, Examples
+from dlcli.errors import DataError
+
+Indices = npt.NDArray[np.int64]
+_TEST_DRAW, _VALIDATION_DRAW = 0, 1  # which of the seed's random states belongs to which split
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Some rows of some examples.
+
+    Attributes:
+        examples: all examples of which these are a part; shared between splits.
+        indices: the rows of `examples` that belong to this split; int64 of shape (n,), ascending.
+    """
+
+    examples: Examples
+    indices: Indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The splits of one data set; `validation` and `test` may be one and the same object."""
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the splits that are there."""
+        return tuple(name for name in ("train", "validation", "test") if getattr(self, name) is not None)
+
+    def named(self, name: str) -> Split:
+        """The split called `name`.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if name not in self.names:
+            raise DataError(
+                f"There is no split {name!r}; this data set has {', '.join(self.names)}.",
+                "Set `validation` or `test` under `dataset`, or name one of those splits.",
+            )
+        split: Split = getattr(self, name)
+        return split
+
+
+def split_dataset(dataset: Dataset, *, validation: float | str | None, test: float, seed: int) -> Splits:
+    """Divide `dataset` into training, validation and test rows, the same way each time for the same seed.
+
+    The source's own test set is used where it has one. Otherwise `test`, a fraction of `dataset.train`, is held out
+    (0.0: none), and it is drawn first, so that it does not depend on `validation`. Classes are stratified: each has
+    about the same share of every split. How many rows a fraction means is rounded to the nearest number.
+
+    The random states are `numpy.random.SeedSequence(seed, spawn_key=(k,)).generate_state(1)[0]`, where k is 0 for
+    the test rows and 1 for the validation rows.
+
+    Args:
+        dataset: the examples.
+        validation: a fraction of what remains for training; "test" for the test split itself; or None for none.
+        test: a fraction, at least 0 and below 1; without effect where the source has a test set.
+        seed: what the choice of rows depends on; not negative.
+
+    Raises:
+        DataError: a fraction is out of range or leaves a split without rows; a class has too few examples to be in
+            two splits; or validation is "test" and there is no test split.
+    """
+    rows = np.arange(len(dataset.train), dtype=np.int64)
+    test_split: Split | None = None
+    if dataset.test is not None:
+        test_split = Split(dataset.test, np.arange(len(dataset.test), dtype=np.int64))
+    elif test != 0.0:
+        rows, held_out = _hold_out(dataset, rows, test, name="test", random_state=_random_state(seed, _TEST_DRAW))
+        test_split = Split(dataset.train, held_out)
+    validation_split: Split | None = None
+    if isinstance(validation, str):
+        validation_split = _validation_named(validation, test_split)
+    elif validation is not None:
+        random_state = _random_state(seed, _VALIDATION_DRAW)
+        rows, held_out = _hold_out(dataset, rows, validation, name="validation", random_state=random_state)
+        validation_split = Split(dataset.train, held_out)
+    return Splits(Split(dataset.train, rows), validation_split, test_split)
+
+
+def _random_state(seed: int, draw: int) -> int:
+    return int(np.random.SeedSequence(seed, spawn_key=(draw,)).generate_state(1)[0])
+
+
+def _validation_named(name: str, test_split: Split | None) -> Split:
+    if name != "test":
+        raise DataError(
+            f"The validation split cannot be {name!r}: the only split it can be named after is 'test'.",
+            "Write a fraction such as `validation: 0.1`, or `validation: test`.",
+        )
+    if test_split is None:
+        raise DataError(
+            "Validation is to use the test split, but there is none: the data has no test set and `test` is 0.",
+            "Write a fraction for `validation`, or hold some test rows out with `test: 0.2`.",
+        )
+    return test_split
+
+
+def _hold_out(
+    dataset: Dataset, rows: Indices, fraction: float, *, name: str, random_state: int
+) -> tuple[Indices, Indices]:
+    """Part `rows` of `dataset.train` in two, both ascending: those that stay, and the `fraction` held out as `name`."""
+    from sklearn.model_selection import train_test_split
+
+    if not 0.0 < fraction < 1.0:
+        raise DataError(
+            f"The {name} split is a fraction between 0 and 1 of the examples; received {fraction}.",
+            f"Write something like `{name}: 0.1`.",
+        )
+    count = round(fraction * len(rows))
+    if count == 0 or count == len(rows):
+        side = name if count == 0 else "training"
+        raise DataError(
+            f"`{name}: {fraction}` of {len(rows)} examples of {dataset.source} leaves none for {side}.",
+            f"Use another fraction for `{name}`, or more examples.",
+        )
+    labels = None
+    if dataset.class_names is not None:
+        labels = dataset.train.targets[rows]
+        _check_classes(dataset, labels, count, name=name)
+    kept, held_out = train_test_split(rows, test_size=count, random_state=random_state, stratify=labels)
+    return np.sort(kept), np.sort(held_out)
+
+
+def _check_classes(dataset: Dataset, labels: npt.NDArray[np.int32], count: int, *, name: str) -> None:
+    """Refuse what cannot be stratified: a class of one example, or a side with fewer rows than there are classes."""
+    numbers, counts = np.unique(labels, return_counts=True)
+    names = dataset.class_names or ()
+    scarce = [f"{names[number]} has {size}" for number, size in zip(numbers, counts, strict=True) if size < 2]
+    if scarce:
+        raise DataError(
+            f"No {name} split can be held out of {dataset.source}: each class needs at least 2 examples for that, "
+            f"but {', '.join(scarce)}.",
+            f"Add examples of these classes or take the classes out; or leave `{name}` out.",
+        )
+    smaller = min(count, len(labels) - count)
+    if smaller < len(numbers):
+        raise DataError(
+            f"No {name} split of {count} of {len(labels)} examples can be held out of {dataset.source}: "
+            f"one side would have {smaller} for {len(numbers)} classes, and each class needs at least one on each.",
+            f"Use another fraction for `{name}`, or more examples; or leave `{name}` out.",
+        )

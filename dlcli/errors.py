@@ -1,0 +1,107 @@
+"""Every exception that dlcli raises on purpose, and the exit code that each one leads to.
+
+    DlcliError                 1   a fault of dlcli's own
+    ├── UsageError             2   the command line asks for something that cannot be done
+    │   └── SpecError          2   the YAML file has mistakes: one or more Problems
+    ├── DataError              3   data that is missing, unreachable or not what it should be
+    ├── RunError               4   a run folder that cannot be made, read or written
+    │   └── CheckpointError    4   a checkpoint that is missing, damaged or does not fit
+    ├── DeviceError            5   a device that was asked for and is not there
+    └── Interrupted    130 / 143   stopped by SIGINT or SIGTERM, the work saved
+
+Errors of other libraries are translated where they are met; nothing here imports anything of dlcli's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+Path = tuple[str | int, ...]
+
+
+class DlcliError(Exception):
+    """The base of dlcli's errors.
+
+    Args:
+        message: what is wrong, where, and what was received; whole sentences.
+        hint: what to do about it; shown on a line of its own.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(DlcliError):
+    """The command line asks for something that cannot be done."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a spec: what is wrong, at which path of the document, and what to do.
+
+    `at_key` says that the key at the path is wrong, rather than its value.
+    """
+
+    message: str
+    path: Path = ()
+    hint: str | None = None
+    at_key: bool = False
+    position: Position | None = None
+    source_line: str | None = field(default=None, repr=False)
+
+
+class SpecError(UsageError):
+    """The spec has mistakes; all that were found are in `problems`, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+class DataError(DlcliError):
+    """Data is missing, unreachable, or not what it should be."""
+
+    exit_code = 3
+
+
+class RunError(DlcliError):
+    """A run folder cannot be made, read or written."""
+
+    exit_code = 4
+
+
+class CheckpointError(RunError):
+    """A checkpoint is missing, damaged, or does not fit what it is used for."""
+
+
+class DeviceError(DlcliError):
+    """A device was asked for and is not there."""
+
+    exit_code = 5
+
+
+class Interrupted(DlcliError):
+    """Training was stopped by a signal; what was trained is saved."""
+
+    def __init__(self, message: str, *, signal_number: int, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.exit_code = 128 + signal_number

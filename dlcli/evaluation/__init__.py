@@ -1,0 +1,1 @@
+"""Evaluation: metrics of a trained model, and its predictions for new data."""

@@ -1,0 +1,150 @@
+"""Reads what a person wants predictions for: images, .npy arrays, .csv tables; gives raw examples as training had them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from dlcli.data.dataset import Array
+from dlcli.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Raw examples, shape (n, *raw_shape), and a name for each."""
+
+    values: Array
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the model was trained on: the shape and type of one raw example, and a table's columns where they have names."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    columns: tuple[str, ...] | None
+
+
+def read_inputs(paths: Sequence[Path], expected: Expected) -> Inputs:
+    """All examples in `paths`, in order.
+
+    Raises:
+        DataError: a file is missing, damaged, of another kind, or does not fit what the model was trained on.
+    """
+    parts = [_read(path, expected) for path in paths]
+    values = np.concatenate([part.values for part in parts])
+    return Inputs(values, [name for part in parts for name in part.names])
+
+
+def _read(path: Path, expected: Expected) -> Inputs:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder.", f"Name the files in it, as in {path}/*.")
+    if not path.exists():
+        raise DataError(f"There is no file {path}.")
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return Inputs(_image(path, expected)[None], [path.name])
+    if suffix == ".npy":
+        values = _array(path, expected)
+    elif suffix == ".csv":
+        values = _table(path, expected)
+    else:
+        kinds = ", ".join((".npy", ".csv", *IMAGE_SUFFIXES))
+        raise DataError(f"{path}: files of the kind `{suffix}` are not read.", f"These are: {kinds}.")
+    return Inputs(values, [f"{path.name}[{row}]" for row in range(len(values))])
+
+
+def _image(path: Path, expected: Expected) -> Array:
+    if expected.dtype != "uint8" or len(expected.shape) not in (2, 3):
+        raise DataError(
+            f"{path} is an image, but the model takes {int(np.prod(expected.shape))} numbers an example.",
+            "Give a .csv or .npy file.",
+        )
+    height, width = expected.shape[:2]
+    mode = "L" if len(expected.shape) == 2 or expected.shape[2] == 1 else "RGB"
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert(mode).resize((width, height), Image.Resampling.BILINEAR), np.uint8)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} is not an image that can be read: {error}.") from error
+    return pixels.reshape(expected.shape)
+
+
+def _array(path: Path, expected: Expected) -> Array:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is not an array of numbers: {error}.") from error
+    return _fitting(values, path, expected)
+
+
+def _table(path: Path, expected: Expected) -> Array:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a table of comma-separated values: {error}.") from error
+    if not rows:
+        raise DataError(f"{path} is empty.")
+    first = 0
+    chosen = list(range(len(rows[0])))
+    if not all(map(_is_number, rows[0])):
+        first = 1
+        chosen = _columns(rows[0], expected) or chosen
+    values = np.empty((len(rows) - first, len(chosen)), np.float32)
+    for number, row in enumerate(rows[first:], start=first):
+        try:
+            values[number - first] = [float(row[column]) for column in chosen]
+        except (ValueError, IndexError) as error:
+            line = f"{path}, row {number + 1}"
+            raise DataError(f"{line}: {len(chosen)} numbers are needed; received {','.join(row)[:80]}.") from error
+    return _fitting(values, path, expected)
+
+
+def _columns(header: list[str], expected: Expected) -> list[int] | None:
+    """Which columns hold the model's features, where the header names them all; None where it does not."""
+    names = [name.strip() for name in header]
+    if expected.columns is None or not set(expected.columns) <= set(names):
+        return None
+    return [names.index(column) for column in expected.columns]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fitting(values: Array, path: Path, expected: Expected) -> Array:
+    """`values` as raw examples, of shape (n, *shape) and the type of training."""
+    if values.dtype.kind not in "uifb":
+        raise DataError(f"{path} holds {values.dtype}, not numbers.")
+    size = int(np.prod(expected.shape))
+    if values.shape == expected.shape:
+        values = values[None]
+    if values.ndim == 0 or values[0:1].size not in (size, 0) or values.size == 0:
+        wanted = "×".join(map(str, expected.shape))
+        received = "×".join(map(str, values.shape))
+        raise DataError(f"{path} has the shape {received}; the model takes examples of {wanted}.")
+    values = values.reshape(-1, *expected.shape)
+    if expected.dtype == "uint8":
+        is_scaled = values.dtype.kind == "f" and 0 < values.max() <= 1
+        if is_scaled or values.min() < 0 or values.max() > 255 or (values != np.round(values)).any():
+            raise DataError(
+                f"{path} has values from {values.min():g} to {values.max():g}; the model takes whole numbers 0 to 255.",
+                "Give the pixels as they are stored: dlcli scales them as in training.",
+            )
+        return values.astype(np.uint8)
+    if not np.isfinite(values).all():
+        raise DataError(f"{path} has values that are missing or not finite.")
+    return values.astype(np.float32)

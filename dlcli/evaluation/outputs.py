@@ -1,0 +1,38 @@
+"""What a model's outputs say: the class and its probability, or a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlcli.data.dataset import Array
+from dlcli.data.encoding import Encoding
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The model's answers for n examples.
+
+    Attributes:
+        classes: class numbers, shape (n,).
+        probabilities: of those classes, shape (n,); as the model gives them.
+    """
+
+    classes: Array
+    probabilities: Array
+
+
+def outcome_of(outputs: Array, encoding: Encoding, *, from_logits: bool) -> Outcome:
+    """Classes from outputs of shape (n, units). One unit: the second class where it is over one half."""
+    if encoding.kind == "binary":
+        positive = outputs[:, 0]
+        if from_logits:
+            positive = 1.0 / (1.0 + np.exp(-positive))
+        classes = (positive > 0.5).astype(np.int64)
+        return Outcome(classes, np.where(classes == 1, positive, 1.0 - positive))
+    if from_logits:
+        shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        outputs = shifted / shifted.sum(axis=1, keepdims=True)
+    classes = outputs.argmax(axis=1)
+    return Outcome(classes, outputs[np.arange(len(outputs)), classes])

@@ -1,0 +1,57 @@
+"""Writing files so that a reader never meets half of one: write beside, flush to disk, rename.
+
+What the files hold is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import RunError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; on success it becomes `path`, on failure it is removed.
+
+    Raises:
+        RunError: the disk is full, or the folder cannot be written to; `path` is then as it was before.
+    """
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise writing_failed(path, error) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON to `path`, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def writing_failed(path: Path, error: OSError) -> RunError:
+    """The error that a person should see when writing `path` failed with `error`."""
+    reason = error.strerror or str(error)
+    if error.errno == errno.ENOSPC or "No space left" in str(error):
+        return RunError(f"Cannot write {path}: the disk is full.", "Free some space, or name another place with --runs-dir.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return RunError(f"Cannot write {path}: {reason}.", "Check the folder's permissions, or name another place with --runs-dir.")
+    return RunError(f"Cannot write {path}: {reason}.")

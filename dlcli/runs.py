@@ -1,0 +1,187 @@
+"""A run's folder: making it, writing into it, finding one again. Imports nothing heavy.
+
+    runs/<name>/<UTC time>-<4 letters>/      runs/<name>/latest: the newest
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import CheckpointError, RunError
+from dlcli.files import replacing, write_json, write_text, writing_failed
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder and the names of what is in it."""
+
+    path: Path
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.path / "checkpoints" / "best.h5"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch."""
+        return self.path / "checkpoints" / "last.h5"
+
+    @property
+    def log(self) -> Path:
+        """What TensorFlow had to say."""
+        return self.path / "log.txt"
+
+    def write_spec(self, written: str, resolved: Mapping[str, Any]) -> None:
+        """Keep the spec as the user wrote it, and with everything filled in."""
+        import yaml
+
+        write_text(self.path / "spec.yaml", written)
+        write_text(self.path / "resolved.yaml", yaml.safe_dump(dict(resolved), sort_keys=False, allow_unicode=True))
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Replace run.json."""
+        write_json(self.path / "run.json", record)
+
+    def write_summary(self, text: str, data: Mapping[str, Any]) -> None:
+        """Write summary.txt and summary.json."""
+        write_text(self.path / "summary.txt", text)
+        write_json(self.path / "summary.json", data)
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write metrics.json."""
+        write_json(self.path / "metrics.json", metrics)
+
+    def append_history(self, row: Mapping[str, Any]) -> None:
+        """Append one epoch to history.csv; the first one brings the names of the columns.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        path = self.path / "history.csv"
+        try:
+            is_new = not path.exists()
+            with path.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                if is_new:
+                    writer.writerow(row)
+                writer.writerow(row.values())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise writing_failed(path, error) from error
+
+
+def check_writable(runs_dir: Path) -> None:
+    """Make sure that runs can be written to `runs_dir`, before anything slow begins. Raises RunError."""
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        probe = runs_dir / f".write-test-{os.getpid()}"
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+    except FileExistsError as error:
+        raise RunError(f"{runs_dir} is a file, not a folder.", "Name a folder with --runs-dir.") from error
+    except OSError as error:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+        raise writing_failed(runs_dir, error) from error
+
+
+def check_free(runs_dir: Path, name: str, run_name: str | None) -> None:
+    """Make sure that no run of this name exists. Raises RunError."""
+    if run_name is None:
+        return
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]*", run_name) or run_name == "latest":
+        message = f"`{run_name}` cannot be a run's name."
+        raise RunError(message, "Use letters, digits, `_`, `-` and `.`; `latest` is taken for the newest run.")
+    path = runs_dir / name / run_name
+    if path.exists():
+        raise RunError(f"The run {path} exists; nothing was written.", "Give another --run-name, or leave it out.")
+
+
+def create_run(runs_dir: Path, name: str, run_name: str | None = None) -> RunFolder:
+    """Make a new run's folder, and let `latest` point to it.
+
+    Raises:
+        RunError: the run exists, or the folder cannot be made.
+    """
+    check_free(runs_dir, name, run_name)
+    parent = runs_dir / name
+    path = parent / (run_name or _new_name())
+    try:
+        (path / "checkpoints").mkdir(parents=True, exist_ok=False)
+        _point_latest(parent, path.name)
+    except OSError as error:
+        raise writing_failed(path, error) from error
+    return RunFolder(path)
+
+
+def _new_name() -> str:
+    time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{time}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(4))}"
+
+
+def _point_latest(parent: Path, name: str) -> None:
+    beside = parent / f".latest.{os.getpid()}"
+    try:
+        beside.symlink_to(name)
+        beside.replace(parent / "latest")
+    except OSError:
+        # A file system without links: `find_checkpoint` reads a text file as well.
+        beside.unlink(missing_ok=True)
+        write_text(parent / "latest", name)
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint that a person means: a .h5 file; a run's folder (its best.h5); or `runs/<name>` (the newest run's).
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise CheckpointError(f"There is no checkpoint or run {path}.", "`ls runs/*` shows the runs that are here.")
+        return path
+    for folder in (path, _newest(path)):
+        for name in ("best.h5", "last.h5"):
+            found = folder / "checkpoints" / name if folder else None
+            if found is not None and found.exists():
+                return found
+    raise CheckpointError(f"{path} is not a run: it has no checkpoints/best.h5.", "Name a run's folder or a .h5 file.")
+
+
+def _newest(path: Path) -> Path | None:
+    latest = path / "latest"
+    if latest.is_file():
+        return path / latest.read_text(encoding="utf-8").strip()
+    return latest if latest.is_dir() else None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run. Raises RunError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"Cannot read {path}: {error}.") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is not a JSON object.")
+    return content
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows with the same keys as a CSV file, whole or not at all."""
+    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,89 @@
+"""Checks the Keras objects of a spec against the catalogue: names, arguments, and objects inside arguments, at any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from dlcli.errors import Path, Problem
+from dlcli.spec.catalogue import KINDS, Catalogue, kind_of_parameter, suggestion
+from dlcli.spec.keras_objects import split_layer, split_object
+
+# Where a spec has Keras objects: the path of keys, and what stands there. Lists hold one object an item.
+_SINGLE: tuple[tuple[Path, str], ...] = ((("loss",), "loss"), (("optimizer",), "optimizer"))
+_LISTS: tuple[tuple[Path, str], ...] = (
+    (("model", "layers"), "layer"),
+    (("dataset", "preparation"), "layer"),
+    (("dataset", "augment"), "layer"),
+    (("metrics",), "metric"),
+    (("train", "callbacks"), "callback"),
+)
+# Layers that a stack cannot start with or whose arguments dlcli fills in itself.
+_GIVEN_BY_DLCLI = {"Input": {"shape": True, "dtype": False, "name": False}}
+
+
+def check_objects(data: dict[str, Any], catalogue: Catalogue) -> Iterator[Problem]:
+    """Every unknown name, unknown argument and missing argument of the Keras objects in `data`.
+
+    What is not written as an object at all is skipped: pydantic reports it.
+    """
+    for path, kind in _SINGLE:
+        yield from _check(_at(data, path), path, kind, catalogue)
+    for path, kind in _LISTS:
+        items = _at(data, path)
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            yield from _check(item, (*path, number), kind, catalogue)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
+    try:
+        if path[:2] == ("model", "layers") and len(path) == 3:
+            raw, _ = split_layer(raw)
+        name, arguments = split_object(raw)
+    except PydanticCustomError:
+        return
+    known = _GIVEN_BY_DLCLI.get(name) if kind == "layer" else None
+    known = known if known is not None else catalogue.parameters(kind, name)
+    object_path = (*path, name) if isinstance(raw, dict) else path
+    if known is None:
+        message = f"`{name}` is not {KINDS[kind].label}."
+        yield Problem(message, object_path, catalogue.suggestion(kind, name))
+        return
+    yield from _check_arguments(name, arguments, known, object_path, catalogue)
+
+
+def _check_arguments(
+    name: str, arguments: dict[str, Any], known: dict[str, bool], path: Path, catalogue: Catalogue
+) -> Iterator[Problem]:
+    for argument, value in arguments.items():
+        if argument not in known:
+            message = f"`{argument}` is not an argument of `{name}`."
+            yield Problem(message, (*path, argument), suggestion(argument, known), at_key=True)
+        else:
+            yield from _check_value(value, (*path, argument), kind_of_parameter(argument), catalogue)
+    missing = [argument for argument, required in known.items() if required and argument not in arguments]
+    if missing:
+        words = ", ".join(f"`{argument}`" for argument in missing)
+        yield Problem(f"`{name}` needs {words}.", path, f"Write `{name}: {{{missing[0]}: …}}`.")
+
+
+def _check_value(value: Any, path: Path, kind: str | None, catalogue: Catalogue) -> Iterator[Problem]:
+    """Checks an argument's value where it is, or holds, a Keras object."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _check_value(item, (*path, number), kind, catalogue)
+    elif isinstance(value, dict) and len(value) == 1:
+        [name] = value
+        wanted = kind or (catalogue.kind_of_name(name) if isinstance(name, str) else None)
+        if wanted:
+            yield from _check(value, path, wanted, catalogue)
+    elif isinstance(value, str) and kind not in (None, "schedule"):
+        yield from _check(value, path, str(kind), catalogue)

@@ -1,0 +1,120 @@
+"""The grammar of a spec, as pydantic models: these classes *are* the grammar. Frozen data, no TensorFlow in it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from dlcli.spec.keras_objects import KerasObject, LayerEntry, refusal, split_object
+from dlcli.spec.sources import SOURCES, Count, Seed, Source
+
+Item = TypeVar("Item")
+# YAML has lists and frozen data has tuples: only the container is converted, its items are checked strictly.
+List = Annotated[tuple[Item, ...], Field(strict=False)]
+# A name becomes a folder under runs/.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=100)]
+
+
+class Part(BaseModel):
+    """A mapping of the spec: unknown keys are refused, values are not converted, and nothing changes afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _validation(value: float | str | None) -> float | str | None:
+    if value is None or value == "test" or (isinstance(value, float) and 0.0 < value < 1.0):
+        return value
+    raise refusal(f"must be a fraction between 0 and 1, or `test` for the test set; received {value!r}")
+
+
+def _parse_source(raw: Any) -> Any:
+    if isinstance(raw, Source):
+        return raw
+    name, arguments = split_object(raw)
+    if name not in SOURCES:
+        raise refusal(f"`{name}` is not a source; the sources are {', '.join(f'`{known}`' for known in SOURCES)}")
+    try:
+        return SOURCES[name](**arguments)
+    except ValidationError as error:
+        # Raised again with the source's name in the path, so that each mistake is found in the document.
+        details = [
+            InitErrorDetails(
+                type=PydanticCustomError(item["type"], "{text}", {"text": item["msg"]}),
+                loc=(name, *item["loc"]),
+                input=item["input"],
+                ctx={"allowed": tuple(SOURCES[name].model_fields)},
+            )
+            for item in error.errors()
+        ]
+        raise ValidationError.from_exception_data("source", details) from error
+
+
+class DatasetSpec(Part):
+    """Where examples come from, how they are split, and what is done to them before the model sees them."""
+
+    source: SerializeAsAny[Source]
+    fallback: SerializeAsAny[Source] | None = None
+    """the source to use, loudly, if the first cannot be reached"""
+    validation: Annotated[float | str | None, AfterValidator(_validation)] = None
+    """a fraction of the training examples (stratified by class), or `test` for the test set"""
+    test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    """the fraction held out for testing where the source has no test set of its own"""
+    preparation: List[KerasObject] | None = None
+    """Keras preprocessing layers, instead of those that the source's kind gets by default"""
+    augment: List[KerasObject] = ()
+    """Keras layers applied to the training examples only"""
+    labels: Literal["auto", "integer", "one_hot"] = "auto"
+    """how classes are encoded; `auto` gives the loss what it needs"""
+    batch_size: Count = 32
+    shuffle: bool = True
+    """whether the training examples come in a new order in each epoch"""
+
+    @field_validator("source", "fallback", mode="before")
+    @classmethod
+    def _source(cls, raw: Any) -> Any:
+        return None if raw is None else _parse_source(raw)
+
+
+class ModelSpec(Part):
+    """The network."""
+
+    layers: Annotated[List[LayerEntry], Field(min_length=1)]
+
+
+class TrainSpec(Part):
+    """How long to train, and what happens meanwhile."""
+
+    epochs: Count = 1
+    callbacks: List[KerasObject] = ()
+    monitor: str | None = None
+    """the figure by which `best.h5` is chosen; left out: `val_loss`, or `loss` where nothing is held out"""
+    mode: Literal["auto", "min", "max"] = "auto"
+    """whether a smaller or a larger figure is better; `auto` tells by the figure's name"""
+
+
+class Spec(Part):
+    """One YAML file, validated."""
+
+    name: Name
+    seed: Seed = 0
+    dataset: DatasetSpec
+    model: ModelSpec
+    loss: KerasObject
+    optimizer: KerasObject = KerasObject.model_validate("RMSprop")
+    """Keras's own default is RMSprop, too"""
+    metrics: List[KerasObject] = ()
+    train: TrainSpec = TrainSpec()
+
+    def resolved(self) -> dict[str, Any]:
+        """The spec as plain data with every default filled in; reading it again gives an equal spec."""
+        return dict(_plain(self.model_dump()), name=self.name)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,304 @@
+"""Reading YAML into plain data that remembers where each value stood.
+
+The meaning of scalars is YAML 1.2's (its core schema): `1e-3` is a number, `no` and `on` are strings. Only the safe
+tags are allowed, duplicate keys are errors, and size, depth and aliases are bounded, so a hostile file costs nothing.
+PyYAML's own constructors are not used: version 6 follows YAML 1.1 and lets a duplicate key win silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from dlcli.errors import Path, Position, Problem, SpecError
+
+MAX_BYTES = 2_000_000
+MAX_DEPTH = 100
+MAX_VALUES = 200_000  # after aliases are followed
+
+_NULL = re.compile(r"(~|null|Null|NULL|)\Z")
+_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_OCTAL = re.compile(r"0o[0-7]+\Z")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)\Z")
+_NAN = re.compile(r"\.(nan|NaN|NAN)\Z")
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True)
+class Document:
+    """The plain data of one YAML file, and where each value and key stood (line and column, from 1)."""
+
+    file: str
+    data: dict[str, Any]
+    values: dict[Path, tuple[int, int]] = field(repr=False)
+    keys: dict[Path, tuple[int, int]] = field(repr=False)
+    lines: tuple[str, ...] = field(repr=False)
+
+    def located(self, problem: Problem) -> Problem:
+        """`problem` with the position of its path, or of the nearest enclosing value that the file has."""
+        if problem.position is not None:
+            return problem
+        path = problem.path
+        while path and path not in self.keys and path not in self.values:
+            path = path[:-1]
+        is_container = isinstance(self._value_at(path), (dict, list))
+        at_key = path in self.keys and (is_container or (problem.at_key and path == problem.path))
+        line, column = self.keys[path] if at_key else self.values.get(path, (1, 1))
+        source = self.lines[line - 1] if line <= len(self.lines) else None
+        return replace(problem, position=Position(self.file, line, column), source_line=source)
+
+    def _value_at(self, path: Path) -> Any:
+        value: Any = self.data
+        for key in path:
+            try:
+                value = value[key]
+            except (LookupError, TypeError):
+                return None
+        return value
+
+
+def read_document(path: FilePath) -> Document:
+    """Read one YAML file.
+
+    Raises:
+        SpecError: the file is missing, not readable, too large, not UTF-8, empty, not YAML, or not a mapping.
+    """
+    return parse_document(_read_bytes(path), str(path))
+
+
+def _read_bytes(path: FilePath) -> bytes:
+    if path.is_dir():
+        raise SpecError([Problem(f"{path} is a folder, not a YAML file.", hint="Name a file in it.")])
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise SpecError([Problem(f"There is no file {path}.", hint=_neighbours(path))]) from error
+    except OSError as error:
+        raise SpecError([Problem(f"Cannot read {path}: {error.strerror}.")]) from error
+    if len(content) > MAX_BYTES:
+        raise SpecError([Problem(f"{path} is larger than {MAX_BYTES // 1_000_000} MB; a spec is a short text.")])
+    return content
+
+
+def _neighbours(path: FilePath) -> str | None:
+    try:
+        names = sorted(other.name for other in path.parent.glob("*.y*ml"))
+    except OSError:
+        return None
+    return f"In {path.parent} there are: {', '.join(names[:20])}." if names else None
+
+
+def parse_document(content: bytes, name: str) -> Document:
+    """Parse the bytes of a YAML file that is called `name` in messages. Raises SpecError."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{name} is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}."
+        raise SpecError([Problem(message, hint="Save the file as UTF-8.")]) from error
+    builder = _Builder(name, tuple(text.splitlines()))
+    try:
+        data = builder.build(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        context = f" {error.context}" if error.context else ""
+        raise builder.error(f"This is not valid YAML: {error.problem}{context}.", where, _yaml_hint(error)) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"The character {error.character!r} is not allowed in YAML."
+        raise builder.error(message, (line, 1), "Remove it.") from error
+    if data is None:
+        raise SpecError([Problem(f"{name} is empty.", hint="A spec has at least `dataset`, `model` and `loss`.")])
+    if not isinstance(data, dict):
+        kind = "a list" if isinstance(data, list) else "a single value"
+        raise builder.error(f"A spec is a mapping of `key: value` lines; received {kind}.", (1, 1), None)
+    return Document(name, data, builder.values, builder.keys, builder.lines)
+
+
+def _yaml_hint(error: yaml.MarkedYAMLError) -> str | None:
+    problem = error.problem or ""
+    if "cannot start any token" in problem and "\\t" in problem:
+        return "YAML is indented with spaces, never with tabs."
+    if "mapping values are not allowed" in problem:
+        return "Check the indentation, and put a text that contains `: ` in quotes."
+    return "Check the indentation and that every bracket and quote is closed."
+
+
+@dataclass
+class _Open:
+    """A mapping or list that is being filled."""
+
+    value: Any
+    path: Path
+    anchor: str | None
+    key: Any = None
+    has_key: bool = False
+    size: int = 1
+
+
+class _Builder:
+    """Turns parse events into data without recursion; the depth and the number of values are bounded."""
+
+    def __init__(self, file: str, lines: tuple[str, ...]) -> None:
+        self.file = file
+        self.lines = lines
+        self.values: dict[Path, tuple[int, int]] = {}
+        self.keys: dict[Path, tuple[int, int]] = {}
+        self.stack: list[_Open] = []
+        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.root: Any = None
+        self.documents = 0
+
+    def error(self, message: str, where: tuple[int, int], hint: str | None) -> SpecError:
+        source = self.lines[where[0] - 1] if where[0] <= len(self.lines) else None
+        return SpecError([Problem(message, (), hint, Position(self.file, *where), source)])
+
+    def build(self, text: str) -> Any:
+        handlers: dict[type, Callable[[Any, tuple[int, int]], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.AliasEvent: self._alias,
+            yaml.MappingStartEvent: lambda event, where: self._open({}, event, where),
+            yaml.SequenceStartEvent: lambda event, where: self._open([], event, where),
+            yaml.MappingEndEvent: lambda event, where: self._close(where),
+            yaml.SequenceEndEvent: lambda event, where: self._close(where),
+            yaml.DocumentStartEvent: self._document,
+        }
+        for event in _events(text):
+            handler = handlers.get(type(event))
+            if handler is not None:
+                handler(event, (event.start_mark.line + 1, event.start_mark.column + 1))
+        return self.root
+
+    def _document(self, event: Any, where: tuple[int, int]) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            raise self.error("A second YAML document starts here; a spec is one document.", where, "Remove the `---`.")
+
+    def _open(self, value: Any, event: Any, where: tuple[int, int]) -> None:
+        allowed = _TAG + ("map" if isinstance(value, dict) else "seq")
+        if event.tag not in (None, "!", allowed):
+            raise self._bad_tag(event.tag, where)
+        if len(self.stack) >= MAX_DEPTH:
+            raise self.error(f"The file is nested deeper than {MAX_DEPTH} levels here.", where, None)
+        self.stack.append(_Open(value, self._next_path(where), event.anchor))
+        self.values[self.stack[-1].path] = where
+
+    def _close(self, where: tuple[int, int]) -> None:
+        done = self.stack.pop()
+        if done.anchor:
+            self.anchors[done.anchor] = (done.value, done.size)
+        self._add(done.value, done.path, where, done.size)
+
+    def _scalar(self, event: Any, where: tuple[int, int]) -> None:
+        value = self._resolve(event, where)
+        if event.anchor:
+            self.anchors[event.anchor] = (value, 1)
+        if self._expects_key():
+            self._set_key(value, where)
+            return
+        path = self._next_path(where)
+        self.values[path] = where
+        self._add(value, path, where, 1)
+
+    def _alias(self, event: Any, where: tuple[int, int]) -> None:
+        if event.anchor not in self.anchors:
+            raise self.error(f"`*{event.anchor}` names no finished anchor `&{event.anchor}`.", where, None)
+        value, size = self.anchors[event.anchor]
+        if self._expects_key():
+            self._set_key(value, where)
+            return
+        path = self._next_path(where)
+        self.values[path] = where
+        self._add(value, path, where, size)
+
+    def _expects_key(self) -> bool:
+        return bool(self.stack) and isinstance(self.stack[-1].value, dict) and not self.stack[-1].has_key
+
+    def _set_key(self, key: Any, where: tuple[int, int]) -> None:
+        top = self.stack[-1]
+        if isinstance(key, (dict, list)):
+            raise self.error("A key must be a word, not a mapping or a list.", where, None)
+        if key in top.value:
+            first = self.keys[(*top.path, key)]
+            message = f"The key `{key}` stands here a second time; the first is at line {first[0]}."
+            raise self.error(message, where, "Keep one of them.")
+        self.keys[(*top.path, key)] = where
+        top.key, top.has_key = key, True
+
+    def _next_path(self, where: tuple[int, int]) -> Path:
+        if not self.stack:
+            return ()
+        top = self.stack[-1]
+        if isinstance(top.value, list):
+            return (*top.path, len(top.value))
+        if not top.has_key:
+            raise self.error("A key must be a word, not a mapping or a list.", where, None)
+        return (*top.path, top.key)
+
+    def _add(self, value: Any, path: Path, where: tuple[int, int], size: int) -> None:
+        if not self.stack:
+            self.root = value
+            return
+        top = self.stack[-1]
+        top.size += size
+        if top.size > MAX_VALUES:
+            raise self.error(f"The file stands for more than {MAX_VALUES:,} values here.", where, None)
+        if isinstance(top.value, list):
+            top.value.append(value)
+        else:
+            top.value[top.key] = value
+            top.has_key = False
+
+    def _bad_tag(self, tag: str, where: tuple[int, int]) -> SpecError:
+        shown = tag.replace(_TAG, "!!")
+        return self.error(f"The tag `{shown}` is not allowed; a spec is plain data.", where, "Remove the tag.")
+
+    def _resolve(self, event: Any, where: tuple[int, int]) -> Any:
+        if event.tag not in (None, "!", *(_TAG + word for word in ("str", "int", "float", "bool", "null"))):
+            raise self._bad_tag(event.tag, where)
+        if event.tag is None and event.implicit[0]:
+            return _plain(event.value)
+        if event.tag in (None, "!", _TAG + "str"):
+            return event.value
+        value = _plain(event.value)
+        wanted = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}[event.tag.removeprefix(_TAG)]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            raise self.error(f"`{event.value}` is not a value of `{event.tag.replace(_TAG, '!!')}`.", where, None)
+        return float(value) if event.tag == _TAG + "float" else value
+
+
+def _events(text: str) -> Iterator[Any]:
+    # libyaml's parser reports the same marks and is ten times faster; PyYAML's wheels bring it, some builds do not.
+    yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _plain(text: str) -> Any:
+    """The value of a plain scalar by the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema)."""
+    resolvers: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
+        (_NULL, lambda _: None),
+        (_BOOL, lambda word: word.lower() == "true"),
+        (_INT, _integer),
+        (_OCTAL, lambda digits: int(digits[2:], 8)),
+        (_HEXADECIMAL, lambda digits: int(digits[2:], 16)),
+        (_FLOAT, float),
+        (_INFINITY, lambda word: float(word.replace(".", ""))),
+        (_NAN, lambda _: float("nan")),
+    )
+    for pattern, convert in resolvers:
+        if pattern.match(text):
+            return convert(text)
+    return text
+
+
+def _integer(digits: str) -> int | float:
+    # Python refuses to convert more than 4,300 digits; nothing in a spec needs a number that a float cannot hold.
+    return int(digits) if len(digits) <= 300 else float(digits)

@@ -1,0 +1,1 @@
+"""Training: the backend, the engine that runs a model over data, the loop of epochs, and checkpoints."""

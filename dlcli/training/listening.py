@@ -1,0 +1,84 @@
+"""What training tells whoever listens. Training itself shows nothing: a display is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known when the first step is about to run."""
+
+    name: str
+    run: Path
+    device: str
+    data: str
+    split_sizes: Mapping[str, int]
+    parameters: int
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    monitor: str
+    larger_is_better: bool
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """What an epoch came to.
+
+    Attributes:
+        epoch: counted from 1.
+        row: the row of history.csv: the figures by name.
+        seconds: of the whole epoch, with validation and checkpoint.
+        is_best: whether the monitored figure is the best so far.
+    """
+
+    epoch: int
+    row: Mapping[str, Any]
+    seconds: float
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class End:
+    """What the run came to."""
+
+    run: Path
+    metrics: Mapping[str, Mapping[str, float]]
+    best_epoch: int
+    monitor: str
+    best_value: float
+    epochs_done: int
+    seconds: float
+    is_smoke: bool
+
+
+class Listener(Protocol):
+    """Is told how training goes. Called from the training loop, up to some ten times a second: be quick."""
+
+    def phase(self, text: str) -> None:
+        """Something that takes a moment begins, such as loading the data."""
+
+    def notice(self, title: str, lines: Sequence[str]) -> None:
+        """Something that must not be overlooked."""
+
+    def started(self, start: Start) -> None:
+        """The first step is about to run."""
+
+    def epoch_started(self, epoch: int) -> None:
+        """An epoch, counted from 1, begins."""
+
+    def progressed(self, steps: int, logs: Mapping[str, float]) -> None:
+        """So many steps of the epoch are done, and these are the figures so far."""
+
+    def validating(self, share: float) -> None:
+        """Validation has got so far, 0 to 1."""
+
+    def epoch_ended(self, end: EpochEnd) -> None:
+        """An epoch is done and its checkpoint written."""
+
+    def ended(self, end: End) -> None:
+        """The run is done and everything written."""

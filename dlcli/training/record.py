@@ -1,0 +1,84 @@
+"""run.json: what ran, when, on what, with which versions, and how it ended."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import dlcli
+from dlcli.runs import RunFolder
+from dlcli.training.backend import Backend
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass
+class RunRecord:
+    """The content of run.json; written anew at each change of state."""
+
+    run: RunFolder
+    name: str
+    command: list[str]
+    backend: Backend
+    seed: int
+    data: dict[str, Any]
+    git_commit: str | None
+    is_smoke: bool = False
+    state: str = "running"
+    error: str | None = None
+    began: str = field(default_factory=_now)
+    ended: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of dlcli, Python and the libraries that decide the numbers."""
+        return {"dlcli": dlcli.__version__, "python": platform.python_version(), **self.backend.versions}
+
+    def timed(self, part: str, seconds: float) -> None:
+        """Note how long a part of the run took."""
+        self.seconds[part] = round(seconds, 3)
+
+    def write(self) -> None:
+        """Replace run.json. Raises RunError."""
+        self.run.write_record(
+            {
+                "name": self.name,
+                "state": self.state,
+                "error": self.error,
+                "smoke": self.is_smoke,
+                "command": self.command,
+                "began": self.began,
+                "ended": self.ended,
+                "seconds": self.seconds,
+                "device": self.backend.device,
+                "device_name": self.backend.device_name,
+                "platform": platform.platform(),
+                "versions": self.versions,
+                "seed": self.seed,
+                "git_commit": self.git_commit,
+                "data": self.data,
+            }
+        )
+
+    def finish(self, state: str, error: str | None = None) -> None:
+        """Note how the run ended: "done", "interrupted" or "failed". Raises RunError."""
+        self.state, self.error, self.ended = state, error, _now()
+        self.write()
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit of the work tree that holds `folder`; None where there is none, or no git."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

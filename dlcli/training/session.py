@@ -1,0 +1,114 @@
+"""One training from beginning to end: what `dlcli train` does, as a function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.model.summary import ModelSummary, summarize
+from dlcli.runs import RunFolder, check_free, check_writable, create_run
+from dlcli.spec.loading import LoadedSpec
+from dlcli.training.backend import DeviceChoice, start_backend
+from dlcli.training.job import Job, Where, assemble
+from dlcli.training.listening import End, Listener
+from dlcli.training.record import RunRecord, git_commit
+from dlcli.training.stopping import StopRequest
+from dlcli.training.trainer import Training, choose_best, for_smoke, make_callbacks, train
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train, and where its files go.
+
+    Attributes:
+        loaded: the spec, with what the command line says above it.
+        written: the text of the spec's file, kept in the run's folder.
+        spec_folder: where the spec's file is.
+        where: where data may come from.
+        device: "auto", "cpu" or "gpu".
+        runs_dir: the folder of all runs.
+        run_name: the name of this run's folder; None for the time.
+        is_smoke: whether only a few batches go through the whole path.
+        command: the command line, for run.json.
+    """
+
+    loaded: LoadedSpec
+    written: str
+    spec_folder: Path
+    where: Where
+    device: DeviceChoice
+    runs_dir: Path
+    run_name: str | None
+    is_smoke: bool
+    command: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the caller does meanwhile.
+
+    Attributes:
+        on_run: the run's folder is there.
+        summary_text: the text for summary.txt.
+        on_signal: the first signal came.
+        before_leaving: a second signal came, and the process is about to end.
+    """
+
+    on_run: Callable[[RunFolder], None]
+    summary_text: Callable[[ModelSummary], str]
+    on_signal: Callable[[int], None]
+    before_leaving: Callable[[], None]
+
+
+def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End:
+    """Train as requested.
+
+    Raises:
+        SpecError, DataError, DeviceError, RunError: as their names say; before training starts, nothing is written.
+        Interrupted: a signal came; the work is saved.
+    """
+    spec = request.loaded.spec
+    check_writable(request.runs_dir)
+    check_free(request.runs_dir, spec.name, request.run_name)
+    began = time.perf_counter()
+    listener.phase("starting TensorFlow")
+    backend = start_backend(request.device)
+    started = time.perf_counter()
+    listener.phase("loading the data and building the model")
+    job = assemble(request.loaded, request.where)
+    assembled = time.perf_counter()
+    if job.facts.requested:
+        _tell_of_fallback(job, listener)
+    job = for_smoke(job) if request.is_smoke else job
+    best = choose_best(job)
+    with StopRequest(hooks.on_signal, hooks.before_leaving) as stop:
+        run = create_run(request.runs_dir, spec.name, request.run_name)
+        hooks.on_run(run)
+        record = RunRecord(
+            run, spec.name, list(request.command), backend, spec.seed, job.facts.record(job.sizes),
+            git_commit(request.spec_folder), request.is_smoke,
+        )  # fmt: skip
+        record.timed("starting", started - began)
+        record.timed("assembling", assembled - started)
+        record.write()
+        summary = summarize(job.model)
+        run.write_spec(request.written, spec.resolved())
+        run.write_summary(hooks.summary_text(summary), summary.to_json())
+        callbacks = make_callbacks(job, run)
+        training = Training(job, run, record, listener, stop, best, callbacks, summary)
+        return train(training, device=backend.device_name, is_smoke=request.is_smoke)
+
+
+def _tell_of_fallback(job: Job, listener: Listener) -> None:
+    facts = job.facts
+    listener.notice(
+        f"{facts.source} instead of {facts.requested}",
+        [
+            facts.reason or "",
+            f"The spec's fallback, `{facts.source}`, is used instead: scores are not those of `{facts.requested}`.",
+            f"To train on `{facts.requested}`, name the folder that has it with --data-dir or DLCLI_DATA_DIR.",
+            "With --no-fallback this is an error.",
+        ],
+    )

@@ -1,0 +1,40 @@
+"""Stopping by signal: the first SIGINT or SIGTERM asks training to stop after the running step, a second one ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopRequest:
+    """While entered, remembers the first signal in `signal_number` instead of letting it end the process."""
+
+    def __init__(self, on_signal: Callable[[int], None], before_leaving: Callable[[], None]) -> None:
+        self.signal_number: int | None = None
+        self._on_signal = on_signal
+        self._before_leaving = before_leaving
+        self._earlier: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._earlier[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_number is not None:
+            # Files are replaced whole, so the process can end anywhere.
+            self._before_leaving()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        self.signal_number = number
+        self._on_signal(number)

@@ -1,0 +1,297 @@
+"""The training of one spec, from the first step to the last file of the run's folder: epochs, callbacks, best and last."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.shuffling import epoch_order
+from dlcli.errors import Interrupted, Problem, RunError
+from dlcli.model.objects import ObjectError, make_object
+from dlcli.model.summary import ModelSummary
+from dlcli.runs import RunFolder
+from dlcli.training.checkpoint import Contents, load_keras_model, save_checkpoint, verify
+from dlcli.training.engine import Engine, Logs, Rows, evaluation_batch_size, steps_of
+from dlcli.training.job import Job
+from dlcli.training.listening import End, EpochEnd, Listener, Start
+from dlcli.training.record import RunRecord
+from dlcli.training.stopping import StopRequest
+
+_LARGER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "true_")
+_SMOKE_STEPS = 3
+_STEP_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+
+
+@dataclass
+class Best:
+    """The best epoch so far, by the monitored figure."""
+
+    monitor: str
+    larger_is_better: bool
+    epoch: int = 0
+    value: float = math.nan
+
+    def beaten_by(self, value: float) -> bool:
+        """Whether `value` is better. Any first value is, so that there is always a best epoch; later, NaN never is."""
+        if self.epoch == 0 or math.isnan(self.value):
+            return self.epoch == 0 or not math.isnan(value)
+        return value > self.value if self.larger_is_better else value < self.value
+
+
+@dataclass
+class Training:
+    """One training under way."""
+
+    job: Job
+    run: RunFolder
+    record: RunRecord
+    listener: Listener
+    stop: StopRequest
+    best: Best
+    callbacks: Any
+    summary: ModelSummary
+    history: list[dict[str, Any]] = field(default_factory=list)
+    steps_done: int = 0
+
+
+def choose_best(job: Job) -> Best:
+    """By which figure the best epoch is chosen. Raises SpecError if training gives no such figure."""
+    spec = job.loaded.spec.train
+    names = [*job.metric_names, *(f"val_{name}" for name in job.metric_names if "validation" in job.rows)]
+    monitor = spec.monitor or ("val_loss" if "validation" in job.rows else "loss")
+    if monitor not in names:
+        message = f"Training gives no figure `{monitor}` to monitor."
+        hint = f"It gives {', '.join(f'`{name}`' for name in names)}."
+        raise job.loaded.error(Problem(message, ("train", "monitor"), hint))
+    larger = spec.mode == "max" or (spec.mode == "auto" and any(word in monitor for word in _LARGER_IS_BETTER))
+    return Best(monitor, larger)
+
+
+def make_callbacks(job: Job, run: RunFolder) -> Any:
+    """The spec's callbacks, as Keras's CallbackList. Raises SpecError."""
+    made = []
+    for number, written in enumerate(job.loaded.spec.train.callbacks):
+        extra = {}
+        if written.name == "TensorBoard" and "log_dir" not in written.arguments:
+            extra["log_dir"] = str(run.path / "tensorboard")
+        try:
+            made.append(make_object("callback", written, ("train", "callbacks", number), **extra))
+        except ObjectError as error:
+            raise job.loaded.error(error.problem) from error
+    spec = job.loaded.spec
+    steps = steps_of(len(job.rows["train"]), spec.dataset.batch_size)
+    return keras.callbacks.CallbackList(made, model=job.model, epochs=spec.train.epochs, steps=steps, verbose=0)
+
+
+def for_smoke(job: Job) -> Job:
+    """The same job on the first few batches of each split."""
+    most = _SMOKE_STEPS * job.loaded.spec.dataset.batch_size
+    fewer = {id(rows): Rows(rows.data, rows.order[:most]) for rows in job.rows.values()}
+    return replace(job, rows={name: fewer[id(rows)] for name, rows in job.rows.items()})
+
+
+def train(training: Training, *, device: str, is_smoke: bool = False) -> End:
+    """Run all epochs, evaluate the best one, and write everything into the run's folder.
+
+    Raises:
+        Interrupted: a signal came; the running step was finished and `last.h5` written.
+        RunError: something could not be written; the last whole checkpoint is kept and named.
+    """
+    began = time.perf_counter()
+    job, spec = training.job, training.job.loaded.spec
+    training.listener.started(_start(training, device))
+    with _recorded(training):
+        training.callbacks.on_train_begin()
+        job.model.stop_training = False
+        for epoch in range(spec.train.epochs):
+            _run_epoch(training, epoch)
+            if job.model.stop_training:
+                break
+        training.callbacks.on_train_end()
+        training.record.timed("training", time.perf_counter() - began)
+        training.listener.phase("evaluating the best epoch")
+        metrics = _evaluate_best(training, is_smoke)
+        training.run.write_metrics({"checkpoint": "best.h5", "epoch": training.best.epoch, **metrics})
+    seconds = time.perf_counter() - began
+    best = training.best
+    end = End(training.run.path, metrics, best.epoch, best.monitor, best.value, len(training.history), seconds, is_smoke)
+    training.listener.ended(end)
+    return end
+
+
+def _start(training: Training, device: str) -> Start:
+    job, spec = training.job, training.job.loaded.spec
+    return Start(
+        name=spec.name,
+        run=training.run.path,
+        device=device,
+        data=job.facts.described(),
+        split_sizes=job.sizes,
+        parameters=training.summary.parameters,
+        epochs=spec.train.epochs,
+        steps_per_epoch=steps_of(len(job.rows["train"]), spec.dataset.batch_size),
+        batch_size=spec.dataset.batch_size,
+        monitor=training.best.monitor,
+        larger_is_better=training.best.larger_is_better,
+    )
+
+
+@contextmanager
+def _recorded(training: Training) -> Iterator[None]:
+    """Keeps run.json's state true, whatever happens inside."""
+    try:
+        yield
+    except Interrupted:
+        training.record.finish("interrupted")
+        raise
+    except BaseException as error:
+        with suppress(RunError):  # the disk may be what failed
+            training.record.finish("failed", str(error))
+        if isinstance(error, RunError) and training.history:
+            kept = f"The run stops after epoch {len(training.history)}; {training.run.last} is whole."
+            raise RunError(f"{error.message} {kept}", error.hint) from error
+        raise
+    training.record.finish("done")
+
+
+def _run_epoch(training: Training, epoch: int) -> None:
+    job, spec = training.job, training.job.loaded.spec
+    began = time.perf_counter()
+    training.listener.epoch_started(epoch + 1)
+    training.callbacks.on_epoch_begin(epoch)
+    order = job.rows["train"].order
+    if spec.dataset.shuffle:
+        order = epoch_order(order, seed=spec.seed, epoch=epoch)
+    row: dict[str, Any] = {"epoch": epoch + 1}
+    row.update(_train_steps(training, Rows(job.rows["train"].data, order)))
+    if "validation" in job.rows:
+        row.update({f"val_{name}": value for name, value in _validate(training).items()})
+    if training.stop.signal_number is not None:
+        _leave(training, f"the training steps of epoch {epoch + 1}")
+    logs = {key: value for key, value in row.items() if key != "epoch"}
+    training.callbacks.on_epoch_end(epoch, logs)
+    row.update({key: float(np.asarray(value)) for key, value in logs.items()})  # callbacks may add figures
+    row["learning_rate"] = float(np.asarray(job.model.optimizer.learning_rate))
+    row["seconds"] = round(time.perf_counter() - began, 3)
+    is_best = _keep(training, row)
+    training.listener.epoch_ended(EpochEnd(epoch + 1, row, time.perf_counter() - began, is_best))
+
+
+def _train_steps(training: Training, rows: Rows) -> Logs:
+    callbacks, batch_size = training.callbacks, training.job.loaded.spec.dataset.batch_size
+    one_by_one = _hears_steps(callbacks, _STEP_HOOKS)
+    logs: Logs = {}
+    passes = training.job.engine.train(rows, batch_size, most_steps_a_call=1 if one_by_one else None)
+    if one_by_one:
+        callbacks.on_train_batch_begin(0)
+    for progress in passes:
+        logs = progress.logs
+        if one_by_one:
+            callbacks.on_train_batch_end(progress.steps - 1, logs)
+        training.listener.progressed(progress.steps, logs)
+        if training.stop.signal_number is not None:
+            training.steps_done += progress.steps
+            _leave(training, f"step {progress.steps} of epoch {len(training.history) + 1}")
+        if training.job.model.stop_training:
+            training.steps_done += progress.steps
+            return logs
+        if one_by_one and progress.examples < len(rows):
+            callbacks.on_train_batch_begin(progress.steps)
+    training.steps_done += steps_of(len(rows), batch_size)
+    return logs
+
+
+def _hears_steps(callbacks: Any, hooks: tuple[str, ...]) -> bool:
+    base = keras.callbacks.Callback
+    return any(
+        getattr(type(callback), hook) is not getattr(base, hook) for callback in callbacks.callbacks for hook in hooks
+    )
+
+
+def _validate(training: Training) -> Logs:
+    training.callbacks.on_test_begin()
+    logs = run_test(training.job.engine, training.job.rows["validation"], training.listener, training.stop)
+    training.callbacks.on_test_end(logs)
+    return logs
+
+
+def run_test(engine: Engine, rows: Rows, listener: Listener, stop: StopRequest | None = None) -> Logs:
+    """The loss and metrics of the engine's model over `rows`."""
+    logs: Logs = {}
+    for progress in engine.test(rows, evaluation_batch_size(len(rows))):
+        logs = progress.logs
+        listener.validating(progress.examples / len(rows))
+        if stop is not None and stop.signal_number is not None:
+            break
+    return logs
+
+
+def _keep(training: Training, row: dict[str, Any]) -> bool:
+    """Write the epoch into the run's folder; whether it is the best so far."""
+    best, monitored = training.best, row[training.best.monitor]
+    is_best = best.beaten_by(monitored)
+    if is_best:
+        best.epoch, best.value = row["epoch"], monitored
+    training.history.append(row)
+    contents = _contents(training)
+    save_checkpoint(training.run.last, training.job.model, contents)
+    if is_best:
+        save_checkpoint(training.run.best, training.job.model, contents)
+    training.run.append_history(row)
+    return is_best
+
+
+def _contents(training: Training) -> Contents:
+    job = training.job
+    names = job.facts.class_names
+    return Contents(
+        spec=job.loaded.spec.resolved(),
+        preparation=job.preparation.state(),
+        encoding={"kind": job.encoding.kind, "classes": job.encoding.classes},
+        class_names=list(names) if names else None,
+        summary=training.summary.to_json(),
+        position={"epoch": len(training.history), "step": training.steps_done},
+        history=training.history,
+        data=job.facts.record(job.sizes),
+        versions=training.record.versions,
+    )
+
+
+def _leave(training: Training, where: str) -> None:
+    """Save after a signal, in the middle of an epoch, and leave."""
+    contents = _contents(training)
+    for path in (training.run.last, training.run.best):
+        if path == training.run.last or not path.exists():
+            save_checkpoint(path, training.job.model, contents)
+    raise Interrupted(
+        f"Stopped after {where}; everything up to there is saved in {training.run.last}.",
+        signal_number=training.stop.signal_number or 0,
+        hint=f"`dlcli evaluate {training.run.last}` shows how far it got.",
+    )
+
+
+def _evaluate_best(training: Training, is_smoke: bool) -> dict[str, Logs]:
+    """The figures of best.h5 on each split; the live model has its weights afterwards."""
+    job = training.job
+    if training.best.epoch != len(training.history) or is_smoke:
+        verify(training.run.best)
+        reloaded = load_keras_model(training.run.best, compiled=False)
+        job.model.set_weights(reloaded.get_weights())
+    metrics: dict[str, Logs] = {}
+    for name, rows in job.rows.items():
+        same = next((other for other in metrics if job.rows[other] is rows), None)
+        metrics[name] = metrics[same] if same else run_test(job.engine, rows, training.listener, training.stop)
+        if training.stop.signal_number is not None:
+            raise Interrupted(
+                "Stopped while the best epoch was evaluated; all checkpoints are saved.",
+                signal_number=training.stop.signal_number,
+                hint=f"`dlcli evaluate {training.run.best}` does it again.",
+            )
+    return metrics

@@ -1,0 +1,200 @@
+"""Where the image sets are looked for, and the download; the network is real in no test but one."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+import types
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from data_helpers import NOT_THERE, arrays, assert_holds, nothing_of_the_user
+
+from dlcli.data import keras_sets
+from dlcli.data.keras_sets import UnreachableError
+from dlcli.data.sources import load_dataset
+from dlcli.errors import DataError
+from dlcli.spec import sources as grammar
+
+__all__ = ["nothing_of_the_user"]  # a fixture that takes effect where it is imported
+
+
+class TestPlaces:
+    def test_folders_are_searched_in_their_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        content = {}
+        for place in ("given", "environment", "keras/datasets"):
+            (tmp_path / place).mkdir(parents=True)
+            content[place] = arrays(train=10 + len(place))
+            np.savez(tmp_path / place / "mnist.npz", **content[place])
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+        assert_holds(load_dataset(grammar.Mnist()), content["keras/datasets"])
+        monkeypatch.setenv("DLCLI_DATA_DIR", str(tmp_path / "environment"))
+        assert_holds(load_dataset(grammar.Mnist()), content["environment"])
+        assert_holds(load_dataset(grammar.Mnist(), data_dir=tmp_path / "given"), content["given"])
+
+    def test_keras_cache_in_the_home_folder(self, tmp_path: Path) -> None:
+        cache = tmp_path / "home" / ".keras" / "datasets"
+        cache.mkdir(parents=True)
+        np.savez(cache / "mnist.npz", **arrays())
+        dataset = load_dataset(grammar.Mnist(), allow_download=False)
+        assert dataset.origin.startswith(str(cache / "mnist.npz"))
+
+    def test_given_folder_must_be_there(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="is not a folder") as caught:
+            load_dataset(grammar.Mnist(), fallback=grammar.Digits(), data_dir=tmp_path / "absent")
+        assert not isinstance(caught.value, UnreachableError)
+
+    def test_part_of_a_set_is_said(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "mnist.npz", **arrays())
+        said: list[str] = []
+        dataset = load_dataset(grammar.Mnist(), data_dir=tmp_path, notify=said.append)
+        assert len(said) == 1
+        assert "30 of the 70,000 images (20 for training, 10 for test)" in said[0]
+        assert "30 of the 70,000 images" in dataset.origin
+
+
+class TestUnreachable:
+    def test_message_says_where_and_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DLCLI_DATA_DIR", str(tmp_path))
+        with pytest.raises(UnreachableError) as caught:
+            load_dataset(grammar.Mnist())
+        assert str(tmp_path) in caught.value.message
+        assert NOT_THERE in caught.value.message
+        assert caught.value.hint is not None
+        for word in ("mnist.npz", "--data-dir", "DLCLI_DATA_DIR", "fallback: digits"):
+            assert word in caught.value.hint
+
+    def test_no_ten_class_fallback_is_suggested_for_cifar100(self) -> None:
+        with pytest.raises(UnreachableError) as caught:
+            load_dataset(grammar.Cifar100())
+        assert "digits" not in str(caught.value.hint)
+
+    def test_download_can_be_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(keras_sets, "probe", lambda url: pytest.fail("the network was asked"))
+        with pytest.raises(UnreachableError, match="switched off"):
+            load_dataset(grammar.FashionMnist(), allow_download=False)
+
+    def test_fallback_stands_in_loudly(self) -> None:
+        said: list[str] = []
+        dataset = load_dataset(grammar.Mnist(), fallback=grammar.Digits(), notify=said.append)
+        assert (dataset.source, dataset.requested) == ("digits", "mnist")
+        assert dataset.reason is not None
+        assert NOT_THERE in dataset.reason
+        assert dataset.example_shape == (28, 28)
+        assert dataset.train.inputs.dtype == np.uint8
+        assert len(dataset.train) == 1797
+        assert len(said) == 1
+        assert "digits is used instead of mnist" in said[0]
+
+    def test_real_network_answers_or_fails_within_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()  # the real probe
+        start = time.monotonic()
+        reason = keras_sets.probe("https://nothing.invalid/mnist.npz")  # RFC 6761: never resolves
+        assert time.monotonic() - start < 10
+        assert reason is not None
+        assert "nothing.invalid" in reason
+
+    def test_name_server_that_never_answers_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        over = threading.Event()
+
+        def wait(*args: object, **kwargs: object) -> None:
+            over.wait(60)
+            raise OSError
+
+        monkeypatch.setattr(socket, "create_connection", wait)
+        start = time.monotonic()
+        assert "does not answer" in str(keras_sets.probe("https://nothing.invalid/", seconds=0.2))
+        assert time.monotonic() - start < 10
+        over.set()
+
+    def test_host_that_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            assert keras_sets.probe(f"http://127.0.0.1:{port}/") is None
+            monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+            monkeypatch.delenv("no_proxy", raising=False)
+            monkeypatch.delenv("NO_PROXY", raising=False)
+            assert keras_sets.probe("https://nothing.invalid/") is None  # it is the proxy that is asked
+
+
+@pytest.fixture(scope="module")
+def _real_keras() -> None:
+    """Import Keras before a test changes HOME: what it imports builds its caches there."""
+    import keras  # noqa: F401
+
+
+class TestDownload:
+    """The download with a stand-in for Keras, and once with Keras's own `get_file` without a network."""
+
+    @staticmethod
+    def _keras(monkeypatch: pytest.MonkeyPatch, name: str, load_data: Callable[[], Any]) -> None:
+        fake = types.ModuleType("keras")
+        vars(fake)["datasets"] = types.SimpleNamespace(**{name: types.SimpleNamespace(load_data=load_data)})
+        monkeypatch.setitem(sys.modules, "keras", fake)
+        monkeypatch.setattr(keras_sets, "probe", lambda url: None)
+
+    def test_download(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        content = arrays((32, 32, 3))
+        timeouts = []
+
+        def load_data() -> Any:
+            timeouts.append(socket.getdefaulttimeout())
+            sys.stdout.write("progress")
+            first = content["x_train"].transpose(0, 3, 1, 2), content["y_train"][:, None]
+            return first, (content["x_test"], content["y_test"][:, None])
+
+        self._keras(monkeypatch, "cifar10", load_data)
+        said: list[str] = []
+        dataset = load_dataset(grammar.Cifar10(), notify=said.append)
+        assert_holds(dataset, content)
+        assert dataset.train.inputs.flags.c_contiguous
+        assert "Downloading cifar10" in said[0]
+        assert capsys.readouterr() == ("", "progress")
+        assert timeouts == [keras_sets.DOWNLOAD_SECONDS]
+        assert socket.getdefaulttimeout() is None
+
+    @pytest.mark.parametrize("error", [TimeoutError("timed out"), Exception("URL fetch failure on x: 404 -- no")])
+    def test_broken_connection_is_unreachable(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        def load_data() -> None:
+            raise error
+
+        self._keras(monkeypatch, "mnist", load_data)
+        with pytest.raises(UnreachableError, match=str(error)):
+            load_dataset(grammar.Mnist())
+
+    def test_wrong_checksum_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def load_data() -> None:
+            raise ValueError("Incomplete or corrupted file detected.")
+
+        self._keras(monkeypatch, "mnist", load_data)
+        with pytest.raises(DataError, match="Incomplete or corrupted") as caught:
+            load_dataset(grammar.Mnist(), fallback=grammar.Digits())
+        assert not isinstance(caught.value, UnreachableError)
+
+    @pytest.mark.usefixtures("_real_keras")
+    def test_failure_of_keras_itself(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from keras.src.backend import config
+        from keras.src.utils import file_utils
+
+        def urlretrieve(*args: object) -> None:
+            raise urllib.error.URLError("no route")
+
+        monkeypatch.setattr(config, "_KERAS_DIR", str(tmp_path))
+        monkeypatch.setattr(file_utils, "urlretrieve", urlretrieve)
+        monkeypatch.setattr(keras_sets, "probe", lambda url: None)
+        dataset = load_dataset(grammar.Mnist(), fallback=grammar.Digits(), notify=lambda message: None)
+        assert dataset.reason is not None
+        assert "no route" in dataset.reason
+        assert capsys.readouterr().out == ""
