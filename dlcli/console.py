@@ -108,7 +108,9 @@ class Screen:
         """A message that must not be overlooked."""
         from rich.panel import Panel
 
-        self.err.print(Panel("\n".join(_escaped(line) for line in lines), title=title, border_style=style, expand=False))
+        self.err.print(
+            Panel("\n".join(_escaped(line) for line in lines), title=title, border_style=style, expand=False)
+        )
 
     def show(self, renderable: RenderableType) -> None:
         """A result."""

@@ -51,7 +51,7 @@ def writing_failed(path: Path, error: OSError) -> RunError:
     """The error that a person should see when writing `path` failed with `error`."""
     reason = error.strerror or str(error)
     if error.errno == errno.ENOSPC or "No space left" in str(error):
-        return RunError(f"Cannot write {path}: the disk is full.", "Free some space, or name another place with --runs-dir.")
+        return RunError(f"Cannot write {path}: the disk is full.", "Free some space, or name another --runs-dir.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return RunError(f"Cannot write {path}: {reason}.", "Check the folder's permissions, or name another place with --runs-dir.")
+        return RunError(f"Cannot write {path}: {reason}.", "Check its permissions, or name another --runs-dir.")
     return RunError(f"Cannot write {path}: {reason}.")

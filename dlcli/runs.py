@@ -1,6 +1,6 @@
 """A run's folder: making it, writing into it, finding one again. Imports nothing heavy.
 
-    runs/<name>/<UTC time>-<4 letters>/      runs/<name>/latest: the newest
+runs/<name>/<UTC time>-<4 letters>/      runs/<name>/latest: the newest
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _point_latest(parent: Path, name: str) -> None:
 
 
 def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a person means: a .h5 file; a run's folder (its best.h5); or `runs/<name>` (the newest run's).
+    """The checkpoint that a person means: a .h5 file; a run's folder (its best.h5); `runs/<name>` (the newest run's).
 
     Raises:
         CheckpointError: there is none.

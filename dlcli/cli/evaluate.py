@@ -38,7 +38,9 @@ def evaluate(
         print_json = {"checkpoint": str(path), "data": job.facts.described(), **asdict(evaluation)}
         screen.out.print(to_json(print_json), soft_wrap=True, markup=False)
         return
-    screen.out.print(f"{path}\n{job.facts.described()}, {len(job.rows[split]):,} examples", markup=False, soft_wrap=True)
+    screen.out.print(
+        f"{path}\n{job.facts.described()}, {len(job.rows[split]):,} examples", markup=False, soft_wrap=True
+    )
     screen.show("")
     screen.show(metrics_table({split: evaluation.metrics}))
     if evaluation.classes:

@@ -82,8 +82,8 @@ def open_job(
         data_spec = load_spec(data, catalogue())
     path = start(screen, checkpoint, device)
 
+    from dlcli.data.where import Where
     from dlcli.evaluation.evaluating import open_checkpoint
-    from dlcli.training.job import Where
 
     job = open_checkpoint(path, data_spec, Where(data_dir, not no_fallback, screen.message))
     if job.facts.requested:

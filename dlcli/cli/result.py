@@ -68,13 +68,13 @@ def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def confusion_table(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> Table | None:
-    """The confusion matrix: a row a true class, a column a predicted one; None if there are too many classes to show."""
+    """The confusion matrix: a row a true class, a column a predicted one; None for too many classes to show."""
     if len(names) > _MOST_MATRIX_CLASSES:
         return None
     short = [name if len(name) <= 10 else name[:9] + "…" for name in names]
     headers = short if max(map(len, short)) <= 5 else [str(column) for column in range(len(names))]
-    table = Table(box=None, pad_edge=False, header_style="dim", title="confusion matrix: true by row, predicted by column",
-                  title_justify="left", title_style="")  # fmt: skip
+    title = "confusion matrix: true by row, predicted by column"
+    table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="")
     table.add_column("")
     if headers != short:
         table.add_column("", style="dim")

@@ -47,11 +47,13 @@ def train(
     written = config.read_text(encoding="utf-8-sig")
     screen.divert()
 
+    from dlcli.data.where import Where
     from dlcli.training.session import TrainRequest, run_training
 
-    with tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir, make_display(screen, quiet=quiet, json=json) as display:
-        from dlcli.training.job import Where
-
+    with (
+        tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir,
+        make_display(screen, quiet=quiet, json=json) as display,
+    ):
         where = Where(data_dir, not no_fallback, lambda text: display.notice("data", [text]))
         request = TrainRequest(
             loaded, written, config.resolve().parent, where, chosen_device, Path(smoke_dir) if smoke else runs_dir,

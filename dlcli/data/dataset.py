@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
@@ -54,6 +53,11 @@ class Dataset:
     fingerprint: str
     requested: str | None = None
     reason: str | None = None
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes there are; None for a regression."""
+        return None if self.class_names is None else len(self.class_names)
 
     @property
     def example_shape(self) -> tuple[int, ...]:

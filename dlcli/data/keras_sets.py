@@ -55,9 +55,7 @@ IMAGE_SETS = {
     image_set.name: image_set
     for image_set in (
         ImageSet("mnist", (28, 28), tuple("0123456789"), 70_000, f"{_KERAS_FILES_URL}mnist.npz", "mnist.npz"),
-        ImageSet(
-            "fashion_mnist", (28, 28), tuple(_CLOTHES.split(",")), 70_000, _KERAS_FILES_URL, "fashion_mnist.npz"
-        ),
+        ImageSet("fashion_mnist", (28, 28), tuple(_CLOTHES.split(",")), 70_000, _KERAS_FILES_URL, "fashion_mnist.npz"),
         ImageSet(
             "cifar10",
             (32, 32, 3),

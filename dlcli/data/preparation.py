@@ -1,4 +1,4 @@
-"""What turns raw examples into model inputs: Keras preprocessing layers, fitted on training rows only, kept with the model."""
+"""What turns raw examples into model inputs: Keras layers, fitted on training rows only, kept with the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.dataset import Array, Dataset
+from dlcli.data.dataset import Dataset
 from dlcli.data.splits import Split
 
 _FIT_ROWS = 4096  # rows at a time while fitting: bounds the memory, not the result
@@ -46,7 +46,7 @@ class Preparation:
         return shape[1:]
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to make it again, as data for JSON. Fitted numbers are float32, which JSON keeps exactly."""
+        """Everything needed to make it again, as data for JSON, which keeps the fitted float32 numbers exactly."""
         layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
         return {"raw_shape": list(self.raw_shape), "raw_dtype": self.raw_dtype, "layers": layers}
 
@@ -70,7 +70,9 @@ def fit_preparation(dataset: Dataset, train: Split, written: Sequence[Any] | Non
     layers = usual_layers(dataset.kind, dataset.example_shape) if written is None else list(written)
     fitted: list[Any] = []
     for layer in layers:
-        fitted.append(_fitted(layer, dataset, train, fitted) if isinstance(layer, keras.layers.Normalization) else layer)
+        fitted.append(
+            _fitted(layer, dataset, train, fitted) if isinstance(layer, keras.layers.Normalization) else layer
+        )
     inputs = dataset.train.inputs
     return Preparation(dataset.example_shape, str(inputs.dtype), tuple(fitted))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ import numpy as np
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import choose_encoding
 from dlcli.data.preparation import Preparation, fit_preparation, restore_preparation
+from dlcli.data.where import Where
 from dlcli.errors import DataError, UsageError
 from dlcli.evaluation.outputs import Outcome, outcome_of
 from dlcli.model.building import compile_model, make_layers
 from dlcli.spec.loading import LoadedSpec, restore_spec
 from dlcli.training.checkpoint import Contents, load_keras_model, read_contents, verify
 from dlcli.training.engine import evaluation_batch_size
-from dlcli.training.job import Job, Where, join, load_data, reassemble
+from dlcli.training.job import Job, join, load_data, reassemble
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Evaluation:
 
 
 def open_checkpoint(path: Path, data_spec: LoadedSpec | None, where: Where) -> Job:
-    """A job for the model in a checkpoint of dlcli's, or for one that plain Keras saved, with `data_spec` naming its data.
+    """A job for a model in a checkpoint of dlcli's, or in a file of plain Keras's, with `data_spec` naming its data.
 
     Raises:
         CheckpointError: the file is no whole checkpoint.
@@ -76,10 +78,11 @@ def _on_other_data(loaded: LoadedSpec, model: keras.Model, contents: Contents | 
             shapes = f"{list(dataset.example_shape)}, the model's are {list(preparation.raw_shape)}"
             raise DataError(f"The data does not fit the model: its examples have the shape {shapes}.")
     else:
-        written = make_layers(loaded, ("dataset", "preparation")) if loaded.spec.dataset.preparation is not None else None
+        written = (
+            make_layers(loaded, ("dataset", "preparation")) if loaded.spec.dataset.preparation is not None else None
+        )
         preparation = _reshaped(fit_preparation(dataset, splits.train, written), model)
-    classes = dataset.class_names and len(dataset.class_names)
-    encoding = choose_encoding(loaded, model.output_shape, classes)
+    encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     return join(loaded, dataset, splits, model, preparation, encoding)
 
 
@@ -88,11 +91,10 @@ def _reshaped(preparation: Preparation, model: keras.Model) -> Preparation:
     wanted, given = tuple(model.input_shape[1:]), preparation.output_shape
     if wanted == given:
         return preparation
-    if None in wanted or int(np.prod(wanted)) != int(np.prod(given)):
-        raise DataError(
-            f"The data does not fit the model: prepared examples have the shape {list(given)}, "
-            f"the model takes {list(wanted)}."
-        )
+    sizes = [math.prod(size or 0 for size in shape) for shape in (wanted, given)]
+    if sizes[0] != sizes[1] or sizes[0] == 0:
+        shapes = f"the shape {list(given)}, the model takes {list(wanted)}"
+        raise DataError(f"The data does not fit the model: prepared examples have {shapes}.")
     layers = (*preparation.layers, keras.layers.Reshape(wanted))
     return Preparation(preparation.raw_shape, preparation.raw_dtype, layers)
 
@@ -135,5 +137,3 @@ def _by_class(truth: Array, outcome: Outcome, names: tuple[str, ...]) -> tuple[l
         for name, p, r, f, n in zip(names, precision, recall, f1, counts, strict=True)
     ]
     return rows, confusion_matrix(truth, predicted, labels=labels).tolist()
-
-

@@ -1,4 +1,4 @@
-"""Reads what a person wants predictions for: images, .npy arrays, .csv tables; gives raw examples as training had them."""
+"""Reads what a person wants predictions for, images, .npy arrays, .csv tables, as raw examples of training's kind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the model was trained on: the shape and type of one raw example, and a table's columns where they have names."""
+    """What the model was trained on: shape and type of one raw example, and a table's columns where they have names."""
 
     shape: tuple[int, ...]
     dtype: str

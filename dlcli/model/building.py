@@ -47,7 +47,8 @@ def _agree(entry: LayerEntry, input_shape: Shape) -> None:
     written = tuple(entry.layer.arguments.get("shape") or ())
     if written != tuple(input_shape):
         path = ("model", "layers", 0, entry.layer.name, "shape")
-        message = f"`{entry.layer.name}` says that an example has the shape {list(written)}, but the dataset gives {list(input_shape)}."
+        shapes = f"{list(written)}, but the dataset gives {list(input_shape)}"
+        message = f"`{entry.layer.name}` says that an example has the shape {shapes}."
         raise ObjectError(Problem(message, path, "Correct it, or leave it out: the shape comes from the dataset."))
 
 
@@ -70,7 +71,7 @@ def _call(layer: Any, tensor: Any, path: Path, name: str) -> Any:
     incoming = shape_text(tensor.shape)
     try:
         output = layer(tensor)
-    except Exception as error:  # noqa: BLE001 (whatever Keras raises here is about this layer and this shape)
+    except Exception as error:
         too_small = _too_small(layer, tensor.shape)
         message = f"`{name}` does not fit what comes before it, of shape {incoming}: {too_small or reason(error)}"
         raise ObjectError(Problem(message, path, _shape_hint(layer, tensor.shape))) from error

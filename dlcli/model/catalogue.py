@@ -1,4 +1,4 @@
-"""Makes the catalogue of Keras's names and arguments by looking at the installed Keras. Reading it is `dlcli.spec.catalogue`."""
+"""Makes the catalogue of Keras's names and arguments from the installed Keras; `dlcli.spec.catalogue` reads it."""
 
 from __future__ import annotations
 

@@ -42,8 +42,9 @@ def make_object(kind: str, written: KerasObject | Any, path: Path, **extra: Any)
     values = {key: _value(value, (*inner, key), kind_of_parameter(key)) for key, value in arguments.items()}
     try:
         return found(**values, **extra)
-    except Exception as error:  # noqa: BLE001 (whatever Keras raises for these arguments is about these arguments)
-        raise ObjectError(Problem(f"Keras does not accept this `{name}`: {reason(error)}", _blamed(error, inner, values))) from error
+    except Exception as error:
+        message = f"Keras does not accept this `{name}`: {reason(error)}"
+        raise ObjectError(Problem(message, _blamed(error, inner, values))) from error
 
 
 def _value(value: Any, path: Path, kind: str | None) -> Any:

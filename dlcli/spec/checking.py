@@ -1,4 +1,4 @@
-"""Checks the Keras objects of a spec against the catalogue: names, arguments, and objects inside arguments, at any depth."""
+"""Checks the Keras objects of a spec against the catalogue: names and arguments, at any depth."""
 
 from __future__ import annotations
 

@@ -105,6 +105,6 @@ def split_layer(raw: Any) -> tuple[Any, dict[str, Any]]:
     others = {key: value for key, value in raw.items() if key not in LAYER_WORDS}
     if len(others) != 1:
         names = ", ".join(f"`{key}`" for key in others) or "none"
-        words_allowed = ", ".join(f"`{word}`" for word in LAYER_WORDS)
-        raise refusal(f"a layer entry has one Keras layer, and beside it only {words_allowed}; received the names {names}")
+        allowed = ", ".join(f"`{word}`" for word in LAYER_WORDS)
+        raise refusal(f"must be one Keras layer, and beside it only {allowed}; received the names {names}")
     return others, words

@@ -131,4 +131,3 @@ def _allowed_keys(path: Path) -> Iterable[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return tuple(model.model_fields)
-

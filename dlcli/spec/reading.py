@@ -160,7 +160,8 @@ class _Builder:
 
     def error(self, message: str, where: tuple[int, int], hint: str | None) -> SpecError:
         source = self.lines[where[0] - 1] if where[0] <= len(self.lines) else None
-        return SpecError([Problem(message, (), hint, Position(self.file, *where), source)])
+        position = Position(self.file, *where)
+        return SpecError([Problem(message, hint=hint, position=position, source_line=source)])
 
     def build(self, text: str) -> Any:
         handlers: dict[type, Callable[[Any, tuple[int, int]], None]] = {
@@ -270,7 +271,9 @@ class _Builder:
         if event.tag in (None, "!", _TAG + "str"):
             return event.value
         value = _plain(event.value)
-        wanted = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}[event.tag.removeprefix(_TAG)]
+        wanted: Any = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}[
+            event.tag.removeprefix(_TAG)
+        ]
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise self.error(f"`{event.value}` is not a value of `{event.tag.replace(_TAG, '!!')}`.", where, None)
         return float(value) if event.tag == _TAG + "float" else value

@@ -1,4 +1,4 @@
-"""The grammar of `dataset.source`: which sources there are, their arguments, and what is known of each without loading it.
+"""The grammar of `dataset.source`: the sources, their arguments, and what is known of each without loading it.
 
 How a source is loaded is in `dlcli.data.sources`; nothing here imports more than pydantic.
 """
@@ -125,7 +125,7 @@ class Diabetes(Source):
 
 
 class Xor(Source):
-    """The exclusive or of two bits: four points, which are training set and test set at once, or noisy copies of them."""
+    """The exclusive or of two bits: four points, both training set and test set, or noisy copies of them."""
 
     name = "xor"
     kind = "points"

@@ -46,7 +46,7 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
     if device == "gpu" and not gpus:
         raise DeviceError(
             f"`--device gpu` was asked for, but TensorFlow {tf.__version__} sees no GPU on this machine.",
-            "Install the CUDA libraries with `pip install 'dlcli[gpu]'` and check `nvidia-smi`; or use `--device auto`.",
+            "Install CUDA with `pip install 'dlcli[gpu]'` and check `nvidia-smi`; or use `--device auto`.",
         )
     if device == "cpu":
         gpus = []

@@ -2,7 +2,7 @@
 
 Reading what is in the group imports neither TensorFlow nor Keras; making the model again does, inside the function.
 
-    /                   attributes model_config, training_config, keras_version, backend; group model_weights: Keras's own
+    /                   Keras's own: attributes model_config, training_config, keras_version; group model_weights
     /dlcli              attribute format; texts spec, preparation, encoding, class_names, summary, position, history,
                         data, versions (JSON each), and digest over all content but itself
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from dlcli.errors import CheckpointError
 from dlcli.files import replacing
@@ -152,7 +153,7 @@ def load_keras_model(path: Path, *, compiled: bool) -> Any:
         pass
     try:
         return keras.models.load_model(path, compile=compiled, safe_mode=True)
-    except Exception as error:  # noqa: BLE001 (a foreign file can break Keras anywhere)
+    except Exception as error:
         first_line = str(error).strip().split("\n")[0].rstrip(".")
         raise CheckpointError(f"Keras cannot load {path}: {first_line}.") from error
 
@@ -187,6 +188,6 @@ def _bytes(value: Any) -> bytes:
         return value
     if isinstance(value, str):
         return value.encode()
-    if getattr(value, "dtype", None) == object:  # an array of texts
+    if getattr(value, "dtype", None) == np.dtype(object):  # an array of texts
         return repr(value.tolist()).encode()
     return bytes(value.tobytes()) if hasattr(value, "tobytes") else repr(value).encode()

@@ -67,7 +67,7 @@ def steps_of(examples: int, batch_size: int) -> int:
 
 
 def evaluation_batch_size(examples: int) -> int:
-    """A batch size that divides the number of examples, where there is one: a smaller last batch costs a second tracing."""
+    """A batch size that divides the number of examples, where there is one: a smaller last batch is traced apart."""
     return next((size for size in _EVALUATION_BATCHES if examples % size == 0), min(256, max(1, examples)))
 
 
@@ -85,7 +85,7 @@ class Engine:
         self._last_prediction: Any = None
 
     def make_state(self) -> list[str]:
-        """Make every variable of model, optimizer, metrics and augmentation, outside any graph; returns the metrics' names."""
+        """Make every variable of model, optimizer, metrics and augmentation, outside graphs; the metrics' names."""
         inputs = self._preparation.apply(tf.zeros((1, *self._preparation.raw_shape), self._preparation.raw_dtype))
         for layer in self._augment:
             inputs = layer(inputs, training=True)
@@ -129,7 +129,9 @@ class Engine:
                 yield Progress(steps, steps * batch_size, logs)
         if rest:
             function = self._function(kind, rest)
-            outputs, logs = function(rows.data.inputs, rows.data.targets, order[whole * batch_size :], np.int64(0), np.int64(1))
+            outputs, logs = function(
+                rows.data.inputs, rows.data.targets, order[whole * batch_size :], np.int64(0), np.int64(1)
+            )
             collect(outputs.numpy())
             yield Progress(done + 1, len(rows), _floats(logs))
 

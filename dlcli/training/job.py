@@ -1,10 +1,9 @@
-"""Puts together what a training or an evaluation needs: data, preparation, model and engine, from a spec or a checkpoint."""
+"""Puts together what training and evaluation need: data, preparation, model and engine, from a spec or checkpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,29 +14,13 @@ from dlcli.data.fallback import adapt
 from dlcli.data.preparation import Preparation, fit_preparation, restore_preparation, usual_layers
 from dlcli.data.sources import load_dataset
 from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.where import Where
 from dlcli.model.building import build_model, compile_model, make_layers
+from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.sources import SOURCES
 from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Contents
 from dlcli.training.engine import Engine, Rows, make_resident
-from dlcli.spec.loading import LoadedSpec
-from dlcli.spec.sources import SOURCES
-
-Notify = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where data may come from.
-
-    Attributes:
-        data_dir: a folder to look in first.
-        allow_fallback: whether `dataset.fallback` may stand in for the source.
-        notify: is told what a person must know about the data.
-    """
-
-    data_dir: Path | None
-    allow_fallback: bool
-    notify: Notify
 
 
 @dataclass(frozen=True)
@@ -109,14 +92,18 @@ def load_data(loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None 
     seed = loaded.spec.seed
     if recorded and recorded.get("requested"):
         stand_in = spec.fallback if spec.fallback is not None else SOURCES[recorded["source"]]()
-        dataset = adapt(load_dataset(stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify), type(spec.source))
+        dataset = adapt(
+            load_dataset(stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify), type(spec.source)
+        )
     else:
         fallback = spec.fallback if where.allow_fallback else None
-        dataset = load_dataset(spec.source, fallback=fallback, data_dir=where.data_dir, seed=seed, notify=_unless_fallback(where))
+        dataset = load_dataset(
+            spec.source, fallback=fallback, data_dir=where.data_dir, seed=seed, notify=_unless_fallback(where)
+        )
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=seed)
 
 
-def _unless_fallback(where: Where) -> Notify:
+def _unless_fallback(where: Where) -> Callable[[str], None]:
     # That a fallback is taken is in the data set itself, and shown as a panel.
     return lambda text: None if " is used instead of " in text else where.notify(text)
 
@@ -133,7 +120,7 @@ def assemble(loaded: LoadedSpec, where: Where) -> Job:
     written = make_layers(loaded, ("dataset", "preparation")) if loaded.spec.dataset.preparation is not None else None
     preparation = fit_preparation(dataset, splits.train, written)
     model = build_model(loaded, preparation.output_shape)
-    encoding = choose_encoding(loaded, model.output_shape, dataset.class_names and len(dataset.class_names))
+    encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     compile_model(loaded, model)
     augment = make_layers(loaded, ("dataset", "augment"))
     engine = Engine(model, preparation, encoding, augment)
@@ -159,11 +146,18 @@ def reassemble(loaded: LoadedSpec, contents: Contents, model: keras.Model, where
         DataError: the data cannot be had.
     """
     dataset, splits = load_data(loaded, where, contents.data)
-    return join(loaded, dataset, splits, model, restore_preparation(contents.preparation), Encoding(**contents.encoding))
+    return join(
+        loaded, dataset, splits, model, restore_preparation(contents.preparation), Encoding(**contents.encoding)
+    )
 
 
 def join(
-    loaded: LoadedSpec, dataset: Dataset, splits: Splits, model: keras.Model, preparation: Preparation, encoding: Encoding
+    loaded: LoadedSpec,
+    dataset: Dataset,
+    splits: Splits,
+    model: keras.Model,
+    preparation: Preparation,
+    encoding: Encoding,
 ) -> Job:
     """A job for a model that is compiled already."""
     engine = Engine(model, preparation, encoding)

@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dlcli.model.summary import ModelSummary, summarize
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
-from dlcli.spec.loading import LoadedSpec
 from dlcli.training.backend import DeviceChoice, start_backend
-from dlcli.training.job import Job, Where, assemble
 from dlcli.training.listening import End, Listener
 from dlcli.training.record import RunRecord, git_commit
 from dlcli.training.stopping import StopRequest
-from dlcli.training.trainer import Training, choose_best, for_smoke, make_callbacks, train
+
+if TYPE_CHECKING:
+    from dlcli.data.where import Where
+    from dlcli.model.summary import ModelSummary
+    from dlcli.spec.loading import LoadedSpec
+    from dlcli.training.job import DataFacts
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,18 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
     began = time.perf_counter()
     listener.phase("starting TensorFlow")
     backend = start_backend(request.device)
+
+    # Only now: what these import imports TensorFlow, which reads its environment then.
+    from dlcli.model.summary import summarize
+    from dlcli.training.job import assemble
+    from dlcli.training.trainer import Training, choose_best, for_smoke, make_callbacks, train
+
     started = time.perf_counter()
     listener.phase("loading the data and building the model")
     job = assemble(request.loaded, request.where)
     assembled = time.perf_counter()
     if job.facts.requested:
-        _tell_of_fallback(job, listener)
+        _tell_of_fallback(job.facts, listener)
     job = for_smoke(job) if request.is_smoke else job
     best = choose_best(job)
     with StopRequest(hooks.on_signal, hooks.before_leaving) as stop:
@@ -101,8 +110,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         return train(training, device=backend.device_name, is_smoke=request.is_smoke)
 
 
-def _tell_of_fallback(job: Job, listener: Listener) -> None:
-    facts = job.facts
+def _tell_of_fallback(facts: DataFacts, listener: Listener) -> None:
     listener.notice(
         f"{facts.source} instead of {facts.requested}",
         [

@@ -1,4 +1,4 @@
-"""Stopping by signal: the first SIGINT or SIGTERM asks training to stop after the running step, a second one ends at once."""
+"""Stopping by signal: a first SIGINT or SIGTERM asks training to stop after the running step, a second ends it."""
 
 from __future__ import annotations
 

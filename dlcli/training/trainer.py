@@ -1,4 +1,4 @@
-"""The training of one spec, from the first step to the last file of the run's folder: epochs, callbacks, best and last."""
+"""The training of one spec, from the first step to the last file of the run: epochs, callbacks, best and last."""
 
 from __future__ import annotations
 
@@ -117,11 +117,15 @@ def train(training: Training, *, device: str, is_smoke: bool = False) -> End:
         training.callbacks.on_train_end()
         training.record.timed("training", time.perf_counter() - began)
         training.listener.phase("evaluating the best epoch")
+        evaluating = time.perf_counter()
         metrics = _evaluate_best(training, is_smoke)
+        training.record.timed("evaluating", time.perf_counter() - evaluating)
         training.run.write_metrics({"checkpoint": "best.h5", "epoch": training.best.epoch, **metrics})
     seconds = time.perf_counter() - began
     best = training.best
-    end = End(training.run.path, metrics, best.epoch, best.monitor, best.value, len(training.history), seconds, is_smoke)
+    end = End(
+        training.run.path, metrics, best.epoch, best.monitor, best.value, len(training.history), seconds, is_smoke
+    )
     training.listener.ended(end)
     return end
 

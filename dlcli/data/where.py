@@ -1,0 +1,22 @@
+"""Where data may come from, as the command line says it. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where data may come from.
+
+    Attributes:
+        data_dir: a folder to look in first.
+        allow_fallback: whether `dataset.fallback` may stand in for the source.
+        notify: is told, in whole sentences, what a person must know about the data.
+    """
+
+    data_dir: Path | None
+    allow_fallback: bool
+    notify: Callable[[str], None]
