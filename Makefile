@@ -7,7 +7,7 @@ CONFIG ?= configs/mnist_cnn.yaml
 EPOCHS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit catalogue clean
+.PHONY: help install demo test lint types unit catalogue configs clean
 
 help:  ## Show these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,9 @@ unit: $(INSTALLED)  ## Run the tests
 
 catalogue: $(INSTALLED)  ## Make the catalogue of Keras names anew, for the installed Keras
 	$(VENV)/bin/python -m dlcli.model.catalogue dlcli/spec/catalogue.json
+
+configs: $(INSTALLED)  ## Make configs/README.md anew from the headers of the configs
+	$(VENV)/bin/python -m tests.config_headers
 
 clean:  ## Remove the virtual environment and all caches, never the runs
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

@@ -82,7 +82,9 @@ class Screen:
         """Gives file descriptor 2 back, and removes the log file that was not kept."""
         if self._real is not None:
             sys.stderr.flush()
-            self._error_file.flush()
+            self._error_file.close()
+            self._error_file = sys.stderr
+            self._consoles.clear()
             os.dup2(self._real, 2)
             os.close(self._real)
             self._real = None

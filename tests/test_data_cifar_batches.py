@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_helpers import arrays, assert_holds, nothing_of_the_user
+from tests.data_helpers import arrays, assert_holds, nothing_of_the_user
 
 from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_helpers import REAL_DATA, arrays, assert_holds, needs_real_data, nothing_of_the_user
+from tests.data_helpers import REAL_DATA, arrays, assert_holds, needs_real_data, nothing_of_the_user
 from PIL import Image
 
 from dlcli.data.fingerprint import fingerprint_of

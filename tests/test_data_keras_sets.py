@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_helpers import NOT_THERE, arrays, assert_holds, nothing_of_the_user
+from tests.data_helpers import NOT_THERE, arrays, assert_holds, nothing_of_the_user
 
 from dlcli.data import keras_sets
 from dlcli.data.keras_sets import UnreachableError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_helpers import arrays, nothing_of_the_user
+from tests.data_helpers import arrays, nothing_of_the_user
 from PIL import Image
 
 from dlcli.data.dataset import Examples

@@ -80,7 +80,9 @@ class LiveDisplay:
             TimeRemainingColumn(compact=True),
             expand=True,
         )
-        self._live = Live(self._bars, console=screen.err, refresh_per_second=10, transient=True)
+        # Left alone, Live would bring what goes to `sys.stderr` to the screen; it belongs into the log.
+        redirection = {"redirect_stdout": False, "redirect_stderr": False}
+        self._live = Live(self._bars, console=screen.err, refresh_per_second=10, transient=True, **redirection)
         self._phase_task = self._bars.add_task("", total=None, note="")
         self._live.start()
 

@@ -30,11 +30,11 @@ def check_objects(data: dict[str, Any], catalogue: Catalogue) -> Iterator[Proble
     What is not written as an object at all is skipped: pydantic reports it.
     """
     for path, kind in _SINGLE:
-        yield from _check(_at(data, path), path, kind, catalogue)
+        yield from _check_reported(_at(data, path), path, kind, catalogue)
     for path, kind in _LISTS:
         items = _at(data, path)
         for number, item in enumerate(items if isinstance(items, list) else ()):
-            yield from _check(item, (*path, number), kind, catalogue)
+            yield from _check_reported(item, (*path, number), kind, catalogue)
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -43,12 +43,22 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
+def _check_reported(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
+    """Checks an object that is a field of the grammar: if it is not written as one, pydantic has said so."""
+    try:
+        if path[:2] == ("model", "layers"):
+            raw, _ = split_layer(raw)
+        split_object(raw)
+    except PydanticCustomError:
+        return
+    yield from _check(raw, path, kind, catalogue)
+
+
 def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
     try:
-        if path[:2] == ("model", "layers") and len(path) == 3:
-            raw, _ = split_layer(raw)
         name, arguments = split_object(raw)
-    except PydanticCustomError:
+    except PydanticCustomError as error:
+        yield Problem(f"`{path[-1]}` {error.message()}.", path)
         return
     known = _GIVEN_BY_DLCLI.get(name) if kind == "layer" else None
     known = known if known is not None else catalogue.parameters(kind, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,6 +43,8 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
     import numpy as np
     import tensorflow as tf
 
+    # Keras 3.15 says at every save that HDF5 is legacy; checkpoints are HDF5 on purpose, and saved in every epoch.
+    logging.getLogger("absl").addFilter(_is_news)
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
         raise DeviceError(
@@ -54,6 +57,10 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
         tf.config.experimental.set_memory_growth(gpu, True)
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
     return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return "saving your model as an HDF5 file" not in record.getMessage()
 
 
 def _device_name(tf: Any, gpus: list[Any]) -> str:

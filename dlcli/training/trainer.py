@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
-import numpy as np
 
 from dlcli.data.shuffling import epoch_order
 from dlcli.errors import Interrupted, Problem, RunError
@@ -181,11 +180,16 @@ def _run_epoch(training: Training, epoch: int) -> None:
         _leave(training, f"the training steps of epoch {epoch + 1}")
     logs = {key: value for key, value in row.items() if key != "epoch"}
     training.callbacks.on_epoch_end(epoch, logs)
-    row.update({key: float(np.asarray(value)) for key, value in logs.items()})  # callbacks may add figures
-    row["learning_rate"] = float(np.asarray(job.model.optimizer.learning_rate))
+    row.update({key: _number(value) for key, value in logs.items()})  # callbacks may add figures
+    row["learning_rate"] = _number(job.model.optimizer.learning_rate)
     row["seconds"] = round(time.perf_counter() - began, 3)
     is_best = _keep(training, row)
     training.listener.epoch_ended(EpochEnd(epoch + 1, row, time.perf_counter() - began, is_best))
+
+
+def _number(value: Any) -> float:
+    # `float()` and NumPy take a Keras variable only through a protocol that NumPy 2 deprecates.
+    return float(keras.ops.convert_to_numpy(value))
 
 
 def _train_steps(training: Training, rows: Rows) -> Logs:

@@ -1,0 +1,130 @@
+"""Fixtures that many tests share: the command as a user runs it, in this process, and runs to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIGS = REPOSITORY / "configs"
+DATA_DIR = os.environ.get("DLCLI_DATA_DIR")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees, or changes, what is in the home of whoever runs it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("KERAS_HOME", str(home / "keras"))
+        patch.setenv("COLUMNS", "100")
+        yield
+
+
+@pytest.fixture
+def dlcli(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in this process, so that TensorFlow is imported once for all tests."""
+
+    def run(*arguments: object) -> Done:
+        from dlcli.cli.app import app
+
+        capfd.readouterr()
+        code = 0
+        try:
+            app([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        captured = capfd.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+def run_quietly(*arguments: object) -> int:
+    """For fixtures of a wider scope than `capfd`: only the exit code."""
+    from dlcli.cli.app import app
+
+    try:
+        app([str(argument) for argument in arguments])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def in_new_process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command as its own process, for what depends on how it starts or ends."""
+    return subprocess.run(
+        [sys.executable, "-m", "dlcli", *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network on the embedded digits that trains in a moment, with all three splits."""
+    path = tmp_path_factory.mktemp("specs") / "small.yaml"
+    path.write_text(
+        """name: small
+seed: 3
+dataset:
+  source: digits
+  validation: 0.2
+  augment:
+    - RandomTranslation: {height_factor: 0.05, width_factor: 0.05}
+  batch_size: 100
+model:
+  layers:
+    - Conv2D: {filters: 4, kernel_size: 3, activation: relu}
+    - BatchNormalization
+    - Flatten
+    - Dropout: {rate: 0.1}
+    - Dense: {units: 10, activation: softmax}
+loss: categorical_crossentropy
+optimizer:
+  Adam: {learning_rate: {CosineDecay: {initial_learning_rate: 0.02, decay_steps: 60}}}
+metrics: [accuracy, {TopKCategoricalAccuracy: {k: 2, name: top_2}}]
+train:
+  epochs: 3
+  callbacks:
+    - EarlyStopping: {monitor: val_loss, patience: 10}
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_run(small_spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of `small_spec`."""
+    runs = tmp_path_factory.mktemp("runs")
+    assert run_quietly("train", small_spec, "--runs-dir", runs, "--run-name", "first", "--quiet") == 0
+    return runs / "small" / "first"

@@ -1,0 +1,423 @@
+"""Reading YAML: what a scalar means, where everything stood, and what is refused without harm."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.errors import Problem, SpecError
+from dlcli.spec.reading import MAX_DEPTH, Document, parse_document, read_document
+
+
+def parse(text: str | bytes) -> Document:
+    return parse_document(text if isinstance(text, bytes) else text.encode(), "spec.yaml")
+
+
+def refused(text: str | bytes) -> Problem:
+    """The one problem of this text."""
+    with pytest.raises(SpecError) as caught:
+        parse(text)
+    [problem] = caught.value.problems
+    assert "\n" not in problem.message
+    assert problem.message.endswith(".")
+    return problem
+
+
+def place(problem: Problem) -> tuple[int, int]:
+    assert problem.position is not None, problem
+    assert problem.position.file == "spec.yaml"
+    return problem.position.line, problem.position.column
+
+
+class TestScalars:
+    @pytest.mark.parametrize(
+        ("written", "value"),
+        [
+            ("1", 1),
+            ("+1", 1),
+            ("-12", -12),
+            ("007", 7),
+            ("0o17", 15),
+            ("0x1f", 31),
+            ("0x1F", 31),
+            ("1e-3", 0.001),
+            ("1E5", 100_000.0),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("-1.5e+3", -1500.0),
+            (".inf", math.inf),
+            ("-.inf", -math.inf),
+            ("+.Inf", math.inf),
+            ("true", True),
+            ("True", True),
+            ("FALSE", False),
+            ("null", None),
+            ("Null", None),
+            ("~", None),
+            ("", None),
+        ],
+    )
+    def test_core_schema(self, written: str, value: Any) -> None:
+        read = parse(f"a: {written}\n").data["a"]
+        assert read == value
+        assert type(read) is type(value)
+
+    @pytest.mark.parametrize("written", [".nan", ".NaN", ".NAN"])
+    def test_not_a_number(self, written: str) -> None:
+        assert math.isnan(parse(f"a: {written}\n").data["a"])
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "no", "No", "off", "on", "yes", "y", "n", "tRUE", "nUll", "1_000", "0b11", "0o8", "0xg", "1e", "1:30",
+            "2001-01-01", "inf", "nan", "-.nan", "1.2.3", "=", "<<", "٣",
+        ],
+    )  # fmt: skip
+    def test_everything_else_is_a_text(self, written: str) -> None:
+        assert parse(f"a: {written}\n").data["a"] == written
+
+    @pytest.mark.parametrize(
+        ("written", "text"),
+        [("'1'", "1"), ('"true"', "true"), ("'null'", "null"), ("''", ""), ("|\n  1\n", "1\n"), (">-\n  1\n", "1")],
+    )
+    def test_quoted_and_block_scalars_are_texts(self, written: str, text: str) -> None:
+        assert parse(f"a: {written}\n").data["a"] == text
+
+    def test_a_key_may_be_a_word_that_yaml_1_1_takes_for_a_bool(self) -> None:
+        assert parse("on: 1\nno: 2\n").data == {"on": 1, "no": 2}
+
+    def test_a_number_of_more_digits_than_python_converts(self) -> None:
+        assert parse(f"a: {'9' * 5000}\n").data["a"] == math.inf
+
+    @pytest.mark.parametrize(
+        ("written", "value"),
+        [
+            ("!!str 1", "1"),
+            ("! 1", "1"),
+            ("!!int '3'", 3),
+            ("!!float 1", 1.0),
+            ("!!bool 'true'", True),
+            ("!!null ''", None),
+            ("!!seq [1]", [1]),
+            ("!!map {b: 1}", {"b": 1}),
+        ],
+    )
+    def test_safe_tags(self, written: str, value: Any) -> None:
+        read = parse(f"a: {written}\n").data["a"]
+        assert read == value
+        assert type(read) is type(value)
+
+    @pytest.mark.parametrize("written", ["!!int 1.5", "!!bool yes", "!!float x", "!!float true", "!!int abc", "!!int"])
+    def test_a_tag_that_does_not_fit_its_value(self, written: str) -> None:
+        problem = refused(f"name: x\na: {written}\n")
+        assert place(problem) == (2, 4)
+        assert f"`{written.split()[0]}`" in problem.message
+
+
+class TestPositions:
+    def test_of_every_key_and_value(self) -> None:
+        document = parse("a: 1\nb:\n  - x: 2\n    é: {ü: [3, 4]}\n")
+        assert document.keys == {
+            ("a",): (1, 1),
+            ("b",): (2, 1),
+            ("b", 0, "x"): (3, 5),
+            ("b", 0, "é"): (4, 5),
+            ("b", 0, "é", "ü"): (4, 9),
+        }
+        assert document.values[("a",)] == (1, 4)
+        assert document.values[("b", 0)] == (3, 5)
+        assert document.values[("b", 0, "é", "ü", 1)] == (4, 16)
+
+    @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+    def test_whatever_ends_a_line(self, newline: str) -> None:
+        document = parse(newline.join(["a: 1", "", "b: 2", ""]))
+        assert document.values[("b",)] == (3, 4)
+        assert document.lines == ("a: 1", "", "b: 2")
+
+    def test_a_byte_order_mark_is_no_character(self) -> None:
+        document = parse("\ufeffa: 1\n".encode())
+        assert document.data == {"a": 1}
+        assert document.keys[("a",)] == (1, 1)
+
+    @pytest.mark.parametrize(
+        ("path", "at_key", "expected"),
+        [
+            (("b", "c"), False, (3, 6)),
+            (("b", "c"), True, (3, 3)),
+            (("b", "d"), False, (4, 3)),  # a list is found by its key: the bracket says nothing
+            (("b", "d", 1), False, (4, 10)),
+            (("b", "nothing"), False, (2, 1)),  # what is missing is missing in what encloses it
+            (("b", "nothing"), True, (2, 1)),
+            (("nothing", 3, "x"), False, (1, 1)),
+            ((), False, (1, 1)),
+        ],
+    )
+    def test_of_a_problem(self, path: Any, at_key: bool, expected: tuple[int, int]) -> None:
+        document = parse("a: 1\nb:\n  c: 2\n  d: [1, 2]\n")
+        problem = document.located(Problem("Wrong.", path, at_key=at_key))
+        assert place(problem) == expected
+        assert problem.source_line == document.lines[expected[0] - 1]
+
+    def test_a_problem_that_has_a_position_keeps_it(self) -> None:
+        document = parse("a: 1\n")
+        problem = document.located(Problem("Wrong.", ("a",)))
+        assert document.located(problem) is problem
+
+
+class TestAliases:
+    def test_stand_for_the_value_of_their_anchor(self) -> None:
+        assert parse("a: &x {b: [1]}\nc: *x\nd: [*x, &y 2, *y]\n").data == {
+            "a": {"b": [1]},
+            "c": {"b": [1]},
+            "d": [{"b": [1]}, 2, 2],
+        }
+
+    def test_a_later_anchor_of_the_same_name_wins(self) -> None:
+        assert parse("a: &x 1\nb: &x 2\nc: *x\n").data["c"] == 2
+
+    def test_have_the_position_of_their_own(self) -> None:
+        document = parse("a: &x {b: 1}\nc:\n  - *x\n")
+        assert document.values[("c", 0)] == (3, 5)
+        assert place(document.located(Problem("Wrong.", ("c", 0, "b")))) == (3, 5)
+
+    def test_as_key(self) -> None:
+        assert parse("a: &x name\n*x : 1\n").data == {"a": "name", "name": 1}
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("a: *nope\n", (1, 4)), ("a: &x [*x]\n", (1, 8)), ("a: &x\n  b: *x\n", (2, 6)), ("b: *x\na: &x 1\n", (1, 4))],
+    )
+    def test_of_no_finished_anchor(self, text: str, expected: tuple[int, int]) -> None:
+        problem = refused(text)
+        assert place(problem) == expected
+        assert "`*" in problem.message
+
+    def test_bomb(self) -> None:
+        lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+        lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 60)]
+        start = time.monotonic()
+        problem = refused("\n".join(lines))
+        assert time.monotonic() - start < 2
+        assert "200,000 values" in problem.message
+        assert place(problem)[0] == 6
+
+    def test_nest_no_deeper_than_brackets(self) -> None:
+        lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, MAX_DEPTH + 50)]
+        problem = refused("\n".join(lines))
+        assert "nested" in problem.message
+        assert MAX_DEPTH - 2 <= place(problem)[0] <= MAX_DEPTH + 2
+
+
+class TestRefused:
+    def test_duplicate_key(self) -> None:
+        problem = refused("name: a\nseed: 1\nname: b\n")
+        assert place(problem) == (3, 1)
+        assert problem.message == "The key `name` stands here a second time; the first is at line 1."
+        assert problem.source_line == "name: b"
+        assert problem.hint
+
+    def test_duplicate_key_at_depth(self) -> None:
+        problem = refused("a:\n  - {b: 1,\n     c: 2, b: 3}\n")
+        assert place(problem) == (3, 12)
+        assert "`b`" in problem.message
+        assert "line 2" in problem.message
+
+    @pytest.mark.parametrize(
+        ("text", "tag", "expected"),
+        [
+            ("name: !!python/object/apply:os.system ['touch hacked']\n", "!!python/object/apply:os.system", (1, 7)),
+            ("name: !!python/object/apply:os.system\n  - touch hacked\n", "!!python/object/apply:os.system", (1, 7)),
+            ("seed: 1\n!!python/name:os.system x: 1\n", "!!python/name:os.system", (2, 1)),
+            ("a: [!foo bar]\n", "!foo", (1, 5)),
+            ("a: !!set {b, c}\n", "!!set", (1, 4)),
+            ("a: !!binary aaaa\n", "!!binary", (1, 4)),
+            ("a: !!timestamp 2001-01-01\n", "!!timestamp", (1, 4)),
+            ("a: !<tag:example.com,2000:x> 1\n", "tag:example.com,2000:x", (1, 4)),
+        ],
+    )
+    def test_tag(
+        self, text: str, tag: str, expected: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        problem = refused(text)
+        assert place(problem) == expected
+        assert f"`{tag}`" in problem.message
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a: " + "[" * 10_000 + "]" * 10_000, (1, MAX_DEPTH + 3)),
+            ("- " * 10_000 + "x", (1, 2 * MAX_DEPTH + 1)),
+            ("a: " + "{b: " * 10_000 + "}" * 10_000, (1, 4 * MAX_DEPTH)),
+            ("\n".join(" " * n + "a:" for n in range(1500)), (MAX_DEPTH + 1, MAX_DEPTH + 1)),
+        ],
+        ids=["brackets", "dashes", "braces", "indentation"],
+    )
+    def test_too_deep(self, text: str, expected: tuple[int, int]) -> None:
+        start = time.monotonic()
+        problem = refused(text)
+        assert time.monotonic() - start < 2
+        assert f"{MAX_DEPTH} levels" in problem.message
+        assert place(problem) == expected
+
+    def test_as_deep_as_allowed(self) -> None:
+        depth = MAX_DEPTH - 1  # the mapping around it is a level, too
+        value = parse("a: " + "[" * depth + "]" * depth).data["a"]
+        for _ in range(depth - 1):
+            [value] = value
+        assert value == []
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a: x\x00y\n", (1, 5)),
+            ("seed: 1\nname: a\x07\n", (2, 8)),
+            ("é: ü\nb: ö\x01\n", (2, 5)),
+            ("# ééééééééééé\na: \ufffe\n", (2, 4)),
+        ],
+    )
+    def test_character_that_yaml_forbids(self, text: str, expected: tuple[int, int]) -> None:
+        problem = refused(text)
+        assert place(problem) == expected
+        assert problem.source_line == text.split("\n")[expected[0] - 1]
+
+    def test_nul_is_called_by_a_name_that_can_be_searched_for(self) -> None:
+        message = refused("a: x\x00y\n").message
+        assert "U+0000" in message or "\\x00" in message or "NUL" in message
+
+    @pytest.mark.parametrize("text", ["a: 1\n".encode("utf-16"), "a: é\n".encode("latin-1"), b"a: \xff\n", b"\x80"])
+    def test_not_utf_8(self, text: bytes) -> None:
+        problem = refused(text)
+        assert "spec.yaml is not UTF-8 text" in problem.message
+        assert "UTF-8" in str(problem.hint)
+
+    def test_utf_16_without_a_mark(self) -> None:
+        assert place(refused("a: 1\n".encode("utf-16-le")))[0] == 1
+
+    @pytest.mark.parametrize(("text", "line"), [("a:\n\tb: 1\n", 2), ("a: 1\nb:\n  c: 1\n\td: 2\n", 4)])
+    def test_tab_as_indentation(self, text: str, line: int) -> None:
+        problem = refused(text)
+        assert place(problem) == (line, 1)
+        assert "tab" in str(problem.hint)
+
+    @pytest.mark.parametrize(
+        ("text", "line"), [("a: 1\n---\nb: 2\n", 2), ("a: 1\n...\n---\n", 3), ("---\na: 1\n---\n", 3)]
+    )
+    def test_second_document(self, text: str, line: int) -> None:
+        problem = refused(text)
+        assert place(problem) == (line, 1)
+        assert "second YAML document" in problem.message
+
+    @pytest.mark.parametrize("text", ["---\na: 1\n", "a: 1\n...\n", "%YAML 1.2\n---\na: 1\n", "\n# c\n---\na: 1 # d\n"])
+    def test_one_document_may_be_marked(self, text: str) -> None:
+        assert parse(text).data == {"a": 1}
+
+    @pytest.mark.parametrize("text", ["", "\n\n  \n", "# a\n# b\n", "---\n", "~\n"])
+    def test_empty(self, text: str) -> None:
+        problem = refused(text)
+        assert problem.message == "spec.yaml is empty."
+        assert problem.hint
+
+    @pytest.mark.parametrize(
+        ("text", "kind", "expected"),
+        [
+            ("- a\n- b\n", "a list", (1, 1)),
+            ("hello\n", "a single value", (1, 1)),
+            ("42\n", "a single value", (1, 1)),
+            ("# what this is\n\n- a\n", "a list", (3, 1)),
+            ("# what this is\n---\n  hello\n", "a single value", (3, 3)),
+        ],
+    )
+    def test_not_a_mapping(self, text: str, kind: str, expected: tuple[int, int]) -> None:
+        problem = refused(text)
+        assert kind in problem.message
+        assert place(problem) == expected
+
+    @pytest.mark.parametrize("text", ["? [a, b]\n: 1\n", "? {a: 1}\n: 1\n", "x: &l [1]\n? *l\n: 1\n"])
+    def test_key_that_is_no_word(self, text: str) -> None:
+        problem = refused(text)
+        assert "key" in problem.message
+        assert place(problem) == (text.count("\n", 0, text.index("?")) + 1, 3)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a: b: c\n", (1, 5)),
+            ("a: @x\n", (1, 4)),
+            ("a: 1\n  b: 2\n", (2, 4)),
+            ("a:\n  b: 1\n c: 2\n", (3, 2)),
+            ('a: "\\ud800"\n', (1, 7)),
+        ],
+    )
+    def test_not_yaml(self, text: str, expected: tuple[int, int]) -> None:
+        problem = refused(text)
+        assert problem.message.startswith("This is not valid YAML: ")
+        assert place(problem) == expected
+        assert problem.source_line == text.split("\n")[expected[0] - 1]
+        assert problem.hint
+
+    @pytest.mark.parametrize("text", ["b: 1\na: 'x\n", 'b: 1\na: "x\n', "b: 1\na: [x,\n", "b: 1\na: {x: 1\n\n"])
+    def test_what_is_never_closed_is_shown_where_it_opens(self, text: str) -> None:
+        problem = refused(text)
+        assert place(problem) == (2, 4)
+        assert problem.source_line == text.split("\n")[1]
+
+    def test_colon_in_a_text_has_its_hint(self) -> None:
+        assert "quotes" in str(refused("a: b: c\n").hint)
+
+
+class TestFiles:
+    @staticmethod
+    def unreadable(path: Path) -> Problem:
+        with pytest.raises(SpecError) as caught:
+            read_document(path)
+        [problem] = caught.value.problems
+        return problem
+
+    def test_is_called_by_its_path(self, tmp_path: Path) -> None:
+        path = tmp_path / "spec.yaml"
+        path.write_text("a: 1\n")
+        document = read_document(path)
+        assert document.file == str(path)
+        assert document.data == {"a": 1}
+
+    def test_missing(self, tmp_path: Path) -> None:
+        for name in ("b.yml", "a.yaml", "notes.txt"):
+            (tmp_path / name).touch()
+        problem = self.unreadable(tmp_path / "c.yaml")
+        assert problem.message == f"There is no file {tmp_path / 'c.yaml'}."
+        assert problem.hint == f"In {tmp_path} there are: a.yaml, b.yml."
+
+    def test_missing_with_its_folder(self, tmp_path: Path) -> None:
+        problem = self.unreadable(tmp_path / "nowhere" / "c.yaml")
+        assert "There is no file" in problem.message
+        assert problem.hint is None
+
+    def test_folder(self, tmp_path: Path) -> None:
+        assert "is a folder" in self.unreadable(tmp_path).message
+
+    def test_below_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").touch()
+        assert "Not a directory" in self.unreadable(tmp_path / "a.yaml" / "b.yaml").message
+
+    def test_name_that_is_too_long(self, tmp_path: Path) -> None:
+        assert "too long" in self.unreadable(tmp_path / ("x" * 300 + ".yaml")).message
+
+    def test_link_that_goes_in_circles(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").symlink_to(tmp_path / "a.yaml")
+        assert str(tmp_path / "a.yaml") in self.unreadable(tmp_path / "a.yaml").message
+
+    def test_too_large(self, tmp_path: Path) -> None:
+        path = tmp_path / "large.yaml"
+        with path.open("wb") as file:
+            file.truncate(50_000_000)
+        start = time.monotonic()
+        problem = self.unreadable(path)
+        assert time.monotonic() - start < 2
+        assert "larger than 2 MB" in problem.message
+        assert str(path) in problem.message

@@ -1,0 +1,151 @@
+"""`dlcli train`: what is in a run's folder, what is shown, and that it can be repeated and stopped."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from tests.conftest import CONFIGS, Command, run_quietly
+
+
+def weights_of(checkpoint: Path) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+    with h5py.File(checkpoint) as file:
+        group = file["model_weights"]
+        group.visititems(lambda name, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def test_run_folder_holds_everything_in_plain_files(small_run: Path, small_spec: Path) -> None:
+    assert (small_run / "spec.yaml").read_text() == small_spec.read_text()
+    resolved = yaml.safe_load((small_run / "resolved.yaml").read_text())
+    assert resolved["dataset"]["shuffle"] is True
+    record = json.loads((small_run / "run.json").read_text())
+    assert record["state"] == "done"
+    assert record["seed"] == 3
+    assert record["device"] == "cpu"
+    assert record["data"]["source"] == "digits"
+    assert sum(record["data"]["examples"].values()) == 1797
+    rows = list(csv.DictReader((small_run / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert {"loss", "accuracy", "top_2", "val_loss", "val_accuracy", "val_top_2", "learning_rate", "seconds"} <= set(
+        rows[0]
+    )
+    assert float(rows[0]["learning_rate"]) > float(rows[2]["learning_rate"])
+    assert "Conv2D" in (small_run / "summary.txt").read_text()
+    assert {path.name for path in (small_run / "checkpoints").iterdir()} == {"best.h5", "last.h5"}
+    assert os.readlink(small_run.parent / "latest") == "first"
+    assert not list(small_run.rglob("*.part*"))
+
+
+def test_training_learns_and_best_is_the_best_epoch(small_run: Path) -> None:
+    metrics = json.loads((small_run / "metrics.json").read_text())
+    rows = list(csv.DictReader((small_run / "history.csv").open()))
+    assert metrics["test"]["accuracy"] > 0.6
+    assert metrics["validation"]["loss"] == pytest.approx(min(float(row["val_loss"]) for row in rows), abs=1e-6)
+
+
+def test_same_seed_gives_the_same_bits_and_another_seed_others(small_spec: Path, small_run: Path, tmp_path: Path) -> None:
+    for name, seed in (("again", 3), ("other", 4)):
+        arguments = ("--runs-dir", tmp_path, "--run-name", name, "--seed", seed, "-q")
+        assert run_quietly("train", small_spec, *arguments) == 0
+    first, again, other = (
+        weights_of(run / "checkpoints" / "last.h5")
+        for run in (small_run, tmp_path / "small" / "again", tmp_path / "small" / "other")
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_json_is_one_object_a_line(dlcli: Command, small_spec: Path, tmp_path: Path) -> None:
+    done = dlcli("train", small_spec, "--epochs", 2, "--json", "--runs-dir", tmp_path)
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 0
+    assert [event["epoch"] for event in events if event["event"] == "epoch"] == [1, 2]
+    start = next(event for event in events if event["event"] == "start")
+    assert (start["epochs"], start["batch_size"], start["monitor"]) == (2, 100, "val_loss")
+    end = events[-1]
+    assert end["event"] == "end"
+    metrics = json.loads((Path(end["run"]) / "metrics.json").read_text())
+    assert end["metrics"]["test"] == metrics["test"]
+    assert done.err == ""
+
+
+def test_plain_lines_without_a_terminal(dlcli: Command, small_spec: Path, tmp_path: Path) -> None:
+    done = dlcli("train", small_spec, "--epochs", 2, "--runs-dir", tmp_path)
+    assert done.code == 0
+    assert "\x1b[" not in done.err + done.out
+    assert "1/2" in done.err
+    assert "2/2" in done.err
+    assert "best.h5" in done.out
+    assert "tensorflow" not in done.err.lower().replace("starting tensorflow", "")
+    log = next(tmp_path.rglob("log.txt"))
+    assert log.exists()
+
+
+def test_quiet_shows_only_the_result(dlcli: Command, small_spec: Path, tmp_path: Path) -> None:
+    done = dlcli("train", small_spec, "--epochs", 1, "--quiet", "--runs-dir", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1].endswith("best.h5")
+
+
+def test_smoke_leaves_nothing_behind(dlcli: Command, small_spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = dlcli("train", small_spec, "--smoke")
+    assert done.code == 0
+    assert "smoke run" in done.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_fallback_is_loud_and_recorded(dlcli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DLCLI_DATA_DIR", raising=False)
+    monkeypatch.setattr("dlcli.data.keras_sets.probe", _unreachable)
+    done = dlcli("train", CONFIGS / "mnist_mlp_sgd.yaml", "--smoke", "--json")
+    notice = next(event for line in done.out.splitlines() if (event := json.loads(line))["event"] == "notice")
+    assert done.code == 0
+    assert "digits instead of mnist" in notice["title"]
+    refused = dlcli("train", CONFIGS / "mnist_mlp_sgd.yaml", "--smoke", "--no-fallback")
+    assert refused.code == 3
+    assert "--data-dir" in refused.err
+
+
+def _unreachable(*arguments: object, **options: object) -> None:
+    raise OSError("no network in this test")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_saves_the_work(small_spec: Path, tmp_path: Path, number: int, code: int) -> None:
+    command = [sys.executable, "-m", "dlcli", "train", small_spec, "--epochs", "100000", "--runs-dir", tmp_path]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        history = _wait_for(tmp_path, "history.csv")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    assert "Stopped after" in errors
+    assert "Traceback" not in errors
+    assert json.loads((history.parent / "run.json").read_text())["state"] == "interrupted"
+    assert run_quietly("evaluate", history.parent / "checkpoints" / "last.h5") == 0
+
+
+def _wait_for(folder: Path, name: str) -> Path:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        found = list(folder.rglob(name))
+        if found and found[0].stat().st_size > 0:
+            return found[0]
+        time.sleep(0.1)
+    raise AssertionError(f"no {name} in {folder}")
