@@ -85,9 +85,9 @@ class RunFolder:
 
 def check_writable(runs_dir: Path) -> None:
     """Make sure that runs can be written to `runs_dir`, before anything slow begins. Raises RunError."""
+    probe = runs_dir / f".write-test-{os.getpid()}"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        probe = runs_dir / f".write-test-{os.getpid()}"
         probe.write_bytes(b"x" * 4096)
         probe.unlink()
     except FileExistsError as error:

@@ -94,7 +94,7 @@ def test_predict_reads_images_arrays_and_tables(dlcli: Command, small_run: Path,
 def test_predict_writes_a_table_and_never_over_one(dlcli: Command, small_run: Path, tmp_path: Path) -> None:
     output = tmp_path / "predictions.csv"
     assert dlcli("predict", small_run, "--split", "test", "--first", 10, "-o", output).code == 0
-    rows = list(csv.DictReader(output.open()))
+    rows = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 10
     assert set(rows[0]) == {"input", "class", "probability", "true"}
     before = output.read_bytes()

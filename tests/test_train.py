@@ -19,6 +19,10 @@ import yaml
 from tests.conftest import CONFIGS, Command, run_quietly
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
 def weights_of(checkpoint: Path) -> list[np.ndarray]:
     found: list[np.ndarray] = []
     with h5py.File(checkpoint) as file:
@@ -37,7 +41,7 @@ def test_run_folder_holds_everything_in_plain_files(small_run: Path, small_spec:
     assert record["device"] == "cpu"
     assert record["data"]["source"] == "digits"
     assert sum(record["data"]["examples"].values()) == 1797
-    rows = list(csv.DictReader((small_run / "history.csv").open()))
+    rows = read_rows(small_run / "history.csv")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert {"loss", "accuracy", "top_2", "val_loss", "val_accuracy", "val_top_2", "learning_rate", "seconds"} <= set(
         rows[0]
@@ -51,7 +55,7 @@ def test_run_folder_holds_everything_in_plain_files(small_run: Path, small_spec:
 
 def test_training_learns_and_best_is_the_best_epoch(small_run: Path) -> None:
     metrics = json.loads((small_run / "metrics.json").read_text())
-    rows = list(csv.DictReader((small_run / "history.csv").open()))
+    rows = read_rows(small_run / "history.csv")
     assert metrics["test"]["accuracy"] > 0.6
     assert metrics["validation"]["loss"] == pytest.approx(min(float(row["val_loss"]) for row in rows), abs=1e-6)
 
@@ -110,7 +114,7 @@ def test_smoke_leaves_nothing_behind(dlcli: Command, small_spec: Path, tmp_path:
 
 def test_fallback_is_loud_and_recorded(dlcli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DLCLI_DATA_DIR", raising=False)
-    monkeypatch.setattr("dlcli.data.keras_sets.probe", _unreachable)
+    monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
     done = dlcli("train", CONFIGS / "mnist_mlp_sgd.yaml", "--smoke", "--json")
     notice = next(event for line in done.out.splitlines() if (event := json.loads(line))["event"] == "notice")
     assert done.code == 0
@@ -118,10 +122,6 @@ def test_fallback_is_loud_and_recorded(dlcli: Command, tmp_path: Path, monkeypat
     refused = dlcli("train", CONFIGS / "mnist_mlp_sgd.yaml", "--smoke", "--no-fallback")
     assert refused.code == 3
     assert "--data-dir" in refused.err
-
-
-def _unreachable(*arguments: object, **options: object) -> None:
-    raise OSError("no network in this test")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

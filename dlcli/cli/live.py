@@ -102,7 +102,7 @@ class LiveDisplay:
         self._bars.update(self._phase_task, visible=False)
         self._epoch_task = self._bars.add_task("epoch", total=start.epochs * start.steps_per_epoch, note="")
         self._step_task = self._bars.add_task("step", total=start.steps_per_epoch, note="")
-        self._live.update(self._picture())
+        self._live.update(self._picture(), refresh=True)  # before the first step is traced, which takes a moment
 
     def epoch_started(self, epoch: int) -> None:
         """The step bar begins again."""
