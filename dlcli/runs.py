@@ -45,10 +45,10 @@ class RunFolder:
 
     def write_spec(self, written: str, resolved: Mapping[str, Any]) -> None:
         """Keep the spec as the user wrote it, and with everything filled in."""
-        import yaml
+        from dlcli.spec.writing import to_yaml
 
         write_text(self.path / "spec.yaml", written)
-        write_text(self.path / "resolved.yaml", yaml.safe_dump(dict(resolved), sort_keys=False, allow_unicode=True))
+        write_text(self.path / "resolved.yaml", to_yaml(resolved))
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace run.json."""

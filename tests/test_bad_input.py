@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from tests.conftest import Command, Done, in_new_process
@@ -160,7 +161,9 @@ def small_disk(tmp_path: Path):
     """A folder of 256 KiB on a disk of its own."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False, capture_output=True
+    )
     if mounted.returncode != 0:
         pytest.skip("only root may mount a small disk")
     yield folder
@@ -194,7 +197,12 @@ def test_help_and_summary_of_a_checkpoint_import_no_tensorflow(small_run: Path) 
     )
     import sys
 
-    for arguments in (["--help"], ["train", "--help"], ["summary", str(small_run)], ["summary", str(small_run), "--json"]):
+    for arguments in (
+        ["--help"],
+        ["train", "--help"],
+        ["summary", str(small_run)],
+        ["summary", str(small_run), "--json"],
+    ):
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout
@@ -204,3 +212,41 @@ def test_module_can_be_run() -> None:
     done = in_new_process("--version")
     assert done.returncode == 0
     assert done.stdout.startswith("dlcli ")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        (
+            GOOD.replace("- Flatten", "- Flatten: {name: one}\n    - Flatten:\n      name: one"),
+            6,
+            "has the name `one`, too",
+        ),
+        (GOOD.replace("accuracy", "F1Score"), 8, "average: macro"),
+        (GOOD.replace("digits}", "digits, augment: [CenterCrop: {height: 4, width: 4}]}"), 1, "changes the shape"),
+        (GOOD.replace("digits}", "digits, augment: [RandomRotation: {factor: left}]}"), 1, "RandomRotation"),
+        (GOOD.replace("digits}", "digits, preparation: [Reshape: {target_shape: [3]}]}"), 1, "does not fit the data"),
+        (GOOD.replace("categorical_crossentropy", "ctc"), 6, "do not work together"),
+    ],
+)
+def test_what_only_fails_together_is_refused_at_its_line(
+    dlcli: Command, tmp_path: Path, content: str, line: int, words: str
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(content)
+    done = dlcli("train", path, "--runs-dir", tmp_path / "runs", "--quiet")
+    assert_refused(done, 2, words, f"bad.yaml:{line}:")
+
+
+def test_a_model_is_never_evaluated_on_the_fallback(
+    dlcli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.data_helpers import arrays
+
+    np.savez(tmp_path / "mnist.npz", **arrays(train=200, test=50))
+    spec = tmp_path / "mnist.yaml"
+    spec.write_text(GOOD.replace("{source: digits}", "{source: mnist, fallback: digits}"))
+    assert dlcli("train", spec, "--runs-dir", tmp_path, "--data-dir", tmp_path, "-q").code == 0
+    monkeypatch.delenv("DLCLI_DATA_DIR", raising=False)
+    monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
+    assert_refused(dlcli("evaluate", tmp_path / "mnist"), 3, "mnist.npz")

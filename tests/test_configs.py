@@ -44,7 +44,7 @@ def test_readme_of_the_configs_is_made_from_them() -> None:
 def test_parameters_are_the_lecture_s(dlcli: Command, name: str) -> None:
     total, layers = PARAMETERS[name]
     summary = dlcli("summary", CONFIGS / f"{name}.yaml", "--json").json
-    assert summary["parameters"] == total
+    assert summary["totals"]["parameters"] == total
     if layers is not None:
         assert [layer["parameters"] for layer in summary["layers"]] == layers
 
@@ -92,7 +92,10 @@ def variants() -> list[tuple[str, Any]]:
         ("Ones", lambda w: (w == 1).all()),
         ("{Constant: {value: 5}}", lambda w: (w == 5).all()),
         ("RandomNormal", lambda w: abs(w.std() - 0.05) < 0.002 and abs(w.mean()) < 0.002),
-        ("{RandomUniform: {minval: -0.05, maxval: 0.05}}", lambda w: -0.05 <= w.min() < -0.049 < 0.049 < w.max() <= 0.05),
+        (
+            "{RandomUniform: {minval: -0.05, maxval: 0.05}}",
+            lambda w: -0.05 <= w.min() < -0.049 < 0.049 < w.max() <= 0.05,
+        ),
     ]
 
 

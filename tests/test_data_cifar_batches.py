@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.data_helpers import arrays, assert_holds, nothing_of_the_user
 
 from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError
 from dlcli.spec import sources as grammar
+from tests.data_helpers import arrays, assert_holds, nothing_of_the_user
 
 __all__ = ["nothing_of_the_user"]  # a fixture that takes effect where it is imported
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.data_helpers import REAL_DATA, arrays, assert_holds, needs_real_data, nothing_of_the_user
 from PIL import Image
 
 from dlcli.data.fingerprint import fingerprint_of
@@ -18,6 +17,7 @@ from dlcli.data.keras_sets import IMAGE_SETS, UnreachableError
 from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError
 from dlcli.spec import sources as grammar
+from tests.data_helpers import REAL_DATA, arrays, assert_holds, needs_real_data, nothing_of_the_user
 
 __all__ = ["nothing_of_the_user"]  # a fixture that takes effect where it is imported
 

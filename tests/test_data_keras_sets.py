@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.data_helpers import NOT_THERE, arrays, assert_holds, nothing_of_the_user
 
 from dlcli.data import keras_sets
 from dlcli.data.keras_sets import UnreachableError
 from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError
 from dlcli.spec import sources as grammar
+from tests.data_helpers import NOT_THERE, arrays, assert_holds, nothing_of_the_user
 
 __all__ = ["nothing_of_the_user"]  # a fixture that takes effect where it is imported
 

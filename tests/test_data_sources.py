@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.data_helpers import arrays, nothing_of_the_user
 from PIL import Image
 
 from dlcli.data.dataset import Examples
@@ -15,6 +14,7 @@ from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError
 from dlcli.spec import sources as grammar
+from tests.data_helpers import arrays, nothing_of_the_user
 
 __all__ = ["nothing_of_the_user"]  # a fixture that takes effect where it is imported
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -182,6 +183,11 @@ class TestWriting:
         text = (tmp_path / "a.json").read_text(encoding="utf-8")
         assert text == '{\n  "name": "é",\n  "values": [\n    1\n  ]\n}\n'
         assert json.loads(text) == {"name": "é", "values": [1]}
+
+    def test_json_has_no_nan_and_no_infinity(self, tmp_path: Path) -> None:
+        write_json(tmp_path / "a.json", {"loss": math.nan, "rows": [(math.inf, -math.inf, 0.5)]})
+        text = (tmp_path / "a.json").read_text(encoding="utf-8")
+        assert json.loads(text, parse_constant=pytest.fail) == {"loss": None, "rows": [[None, None, 0.5]]}
 
     def test_what_is_no_json_leaves_the_old_file(self, path: Path) -> None:
         with pytest.raises(TypeError):

@@ -284,6 +284,7 @@ class TestBounds:
             ("epochs: 3", "epochs: 0", "0", "`train.epochs` must be at least 1; received 0."),
             (SOURCE, SOURCE + "\n  batch_size: -1", "-1", "`dataset.batch_size` must be at least 1; received -1."),
             (LAYER, LAYER + "\n      repeat: 0", "0", "`model.layers.0.repeat` must be at least 1; received 0."),
+            ("epochs: 3", f"epochs: {2**31}", "2147", f"`train.epochs` must be at most {2**31 - 1}; received {2**31}."),
             ("name: base", "name: base\nseed: -1", "-1", "`seed` must be at least 0; received -1."),
             ("name: base", f"name: base\nseed: {2**32}", "42", f"`seed` must be less than {2**32}; received {2**32}."),
             (SOURCE, SOURCE + "\n  test: 1.0", "1.0", "`dataset.test` must be less than 1.0; received 1.0."),
@@ -318,6 +319,7 @@ class TestBounds:
             load_spec(path, load_catalogue(make_catalogue))
         [problem] = caught.value.problems
         assert "`name:" in str(problem.hint)
+        assert '"my spec"' in problem.message
 
 
 class TestValidation:
@@ -400,7 +402,7 @@ class TestSources:
     @pytest.mark.parametrize("written", ["[xor]", "3", "{moons: {}, circles: {}}", "{}", ""])
     def test_written_in_another_way(self, written: str, tmp_path: Path) -> None:
         [problem] = problems(tmp_path, changed(SOURCE, f"source: {written}"))
-        assert "`dataset.source` must be" in problem.message
+        assert "`dataset.source` must be a source name, or `Name: {arguments}`; received" in problem.message
         assert "Keras" not in problem.message
 
     @pytest.mark.parametrize("written", ["{xor: 8}", "{xor: [8]}", "{xor: {1: 2}}"])
@@ -445,9 +447,19 @@ class TestLayerWords:
         problem = the_problem(tmp_path, changed(LAYER, f"{LAYER}\n      Dropout: {{rate: 0.5}}"), "Dense")
         assert "`Dense`, `Dropout`" in problem.message
 
+    @pytest.mark.parametrize("word", ["layer", "repeats", "inputs", "1"])
+    def test_unknown_words(self, word: str, tmp_path: Path) -> None:
+        problem = the_problem(tmp_path, changed(LAYER, f"{LAYER}\n      {word}: Flatten"), f"{word}: Flatten")
+        assert word in problem.message
+        assert "`model.layers.0`" in problem.message
+
     def test_no_layers(self, tmp_path: Path) -> None:
         layers = BASE[BASE.index("  layers:") : BASE.index("loss:")]
         assert "must not be empty" in the_problem(tmp_path, changed(layers, "  layers: []\n"), "layers").message
+
+    def test_the_only_layer_is_wrong(self, tmp_path: Path) -> None:
+        layers = BASE[BASE.index("  layers:") : BASE.index("loss:")]
+        assert "`Dropout`" in the_problem(tmp_path, changed(layers, "  layers: [Dropout: 3]\n"), "Dropout").message
 
     def test_are_no_arguments_of_other_objects(self, tmp_path: Path) -> None:
         text = changed(SOURCE, f"{SOURCE}\n  augment: [{{GaussianNoise: {{stddev: 1}}, name: a}}]")

@@ -330,7 +330,30 @@ class TestOverrides:
         with pytest.raises(SpecError) as caught:
             load(tmp_path, BASE, {("train", "epochs"): 0})
         [problem] = caught.value.problems
-        assert "epochs: 3" not in (problem.source_line or "")
+        assert problem.position is None
+        assert "command line" in str(problem.hint)
+
+    def test_a_later_mistake_of_an_override_neither(self, tmp_path: Path) -> None:
+        loaded = load(tmp_path, BASE, {("model", "layers", 0, "Dense"): {"units": 5}})
+        above, beside = ("model", "layers", 0, "Dense", "units"), ("model", "layers", 1, "Dense", "units")
+        first, second = loaded.error(Problem("Too small.", above), Problem("Too small.", beside)).problems
+        assert (first.position, first.hint) == (None, "It comes from the command line.")
+        assert second.position is not None
+
+    @pytest.mark.parametrize(
+        ("path", "message"),
+        [
+            (("model", "layers", 2, "Dense"), "`model.layers` has no item 2; its items are counted from 0."),
+            (("metrics", "accuracy"), "`metrics` has no item accuracy; its items are counted from 0."),
+            (("loss", "Huber", "delta"), '`loss` must be a mapping; received the text "mse".'),
+        ],
+    )
+    def test_of_what_is_not_there_are_refused(self, path: SpecPath, message: str, tmp_path: Path) -> None:
+        with pytest.raises(SpecError) as caught:
+            load(tmp_path, BASE, {path: 3})
+        [problem] = caught.value.problems
+        assert problem.message == message
+        assert ".".join(str(key) for key in path) in str(problem.hint)
 
     def test_reach_into_lists(self, tmp_path: Path) -> None:
         spec = load(tmp_path, BASE, {("model", "layers", 0, "Dense", "units"): 5}).spec

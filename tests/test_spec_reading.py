@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dlcli.errors import Problem, SpecError
-from dlcli.spec.reading import MAX_DEPTH, Document, parse_document, read_document
+from dlcli.spec.reading import MAX_DEPTH, MAX_VALUES, Document, parse_document, read_document
+from dlcli.spec.writing import to_yaml
 
 
 def parse(text: str | bytes) -> Document:
@@ -202,8 +203,8 @@ class TestAliases:
         start = time.monotonic()
         problem = refused("\n".join(lines))
         assert time.monotonic() - start < 2
-        assert "200,000 values" in problem.message
-        assert place(problem)[0] == 6
+        assert f"{MAX_VALUES:,} values" in problem.message
+        assert place(problem)[0] == 5  # 9**5 values
 
     def test_nest_no_deeper_than_brackets(self) -> None:
         lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, MAX_DEPTH + 50)]
@@ -287,8 +288,10 @@ class TestRefused:
         assert problem.source_line == text.split("\n")[expected[0] - 1]
 
     def test_nul_is_called_by_a_name_that_can_be_searched_for(self) -> None:
-        message = refused("a: x\x00y\n").message
-        assert "U+0000" in message or "\\x00" in message or "NUL" in message
+        assert "NUL (U+0000)" in refused("a: x\x00y\n").message
+
+    def test_other_control_characters_are_called_by_their_code(self) -> None:
+        assert "U+0007" in refused("a: x\x07y\n").message
 
     @pytest.mark.parametrize("text", ["a: 1\n".encode("utf-16"), "a: é\n".encode("latin-1"), b"a: \xff\n", b"\x80"])
     def test_not_utf_8(self, text: bytes) -> None:
@@ -369,6 +372,26 @@ class TestRefused:
 
     def test_colon_in_a_text_has_its_hint(self) -> None:
         assert "quotes" in str(refused("a: b: c\n").hint)
+
+
+class TestWriting:
+    @pytest.mark.parametrize(
+        "text",
+        ["", "no", "on", "~", "1e-3", "0o17", "0x1f", "1_000", ".5", "1:30", "2001-01-01", "=", "<<", "a: b", "- a",
+         "# a", " a ", "'", '"', "a\nb\n", "\t", "\x85", "\u2028", "\ufeff", "\x07", "é 😀", "x " * 100],
+    )  # fmt: skip
+    def test_a_text_is_read_back(self, text: str) -> None:
+        data = {"value": text, "items": [text, {"key": text}], f"k{text}": 1, text: None}
+        assert parse(to_yaml(data)).data == data
+
+    @pytest.mark.parametrize("value", [0, -3, 10**30, 1.0, 1e-5, 1e20, math.inf, True, False, None, [], {}, [[], {}]])
+    def test_so_is_everything_else(self, value: Any) -> None:
+        read = parse(to_yaml({"value": value})).data["value"]
+        assert read == value
+        assert type(read) is type(value)
+
+    def test_keeps_the_order_and_quotes_only_what_needs_it(self) -> None:
+        assert to_yaml({"b": "relu", "a": [1e-3, "1e-3"]}) == 'b: relu\na:\n- 0.001\n- "1e-3"\n'
 
 
 class TestFiles:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -49,7 +48,7 @@ def test_run_folder_holds_everything_in_plain_files(small_run: Path, small_spec:
     assert float(rows[0]["learning_rate"]) > float(rows[2]["learning_rate"])
     assert "Conv2D" in (small_run / "summary.txt").read_text()
     assert {path.name for path in (small_run / "checkpoints").iterdir()} == {"best.h5", "last.h5"}
-    assert os.readlink(small_run.parent / "latest") == "first"
+    assert (small_run.parent / "latest").readlink() == Path("first")
     assert not list(small_run.rglob("*.part*"))
 
 
@@ -60,7 +59,9 @@ def test_training_learns_and_best_is_the_best_epoch(small_run: Path) -> None:
     assert metrics["validation"]["loss"] == pytest.approx(min(float(row["val_loss"]) for row in rows), abs=1e-6)
 
 
-def test_same_seed_gives_the_same_bits_and_another_seed_others(small_spec: Path, small_run: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_bits_and_another_seed_others(
+    small_spec: Path, small_run: Path, tmp_path: Path
+) -> None:
     for name, seed in (("again", 3), ("other", 4)):
         arguments = ("--runs-dir", tmp_path, "--run-name", name, "--seed", seed, "-q")
         assert run_quietly("train", small_spec, *arguments) == 0
@@ -104,7 +105,9 @@ def test_quiet_shows_only_the_result(dlcli: Command, small_spec: Path, tmp_path:
     assert done.out.splitlines()[-1].endswith("best.h5")
 
 
-def test_smoke_leaves_nothing_behind(dlcli: Command, small_spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smoke_leaves_nothing_behind(
+    dlcli: Command, small_spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = dlcli("train", small_spec, "--smoke")
     assert done.code == 0

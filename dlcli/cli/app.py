@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import traceback
@@ -35,10 +36,12 @@ class _Commands(TyperGroup):
             screen.error(error)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            screen.message("Interrupted before training began; nothing was written.")
+            screen.message("Interrupted.")
             raise typer.Exit(130) from error
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            # Whoever read the output has gone, as `head` does; Python would complain again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from error
         except (typer.Exit, typer.Abort, SystemExit):
             raise
         except Exception as error:

@@ -81,8 +81,14 @@ class LiveDisplay:
             expand=True,
         )
         # Left alone, Live would bring what goes to `sys.stderr` to the screen; it belongs into the log.
-        redirection = {"redirect_stdout": False, "redirect_stderr": False}
-        self._live = Live(self._bars, console=screen.err, refresh_per_second=10, transient=True, **redirection)
+        self._live = Live(
+            self._bars,
+            console=screen.err,
+            refresh_per_second=10,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._phase_task = self._bars.add_task("", total=None, note="")
         self._live.start()
 

@@ -55,6 +55,7 @@ def _of_spec(screen: Screen, path: Path) -> ModelSummary:
 
 
 def _of_checkpoint(screen: Screen, path: Path) -> ModelSummary:
+    from dlcli.errors import CheckpointError
     from dlcli.model.summary import ModelSummary
     from dlcli.runs import find_checkpoint
     from dlcli.training.checkpoint import load_keras_model, read_contents
@@ -62,7 +63,10 @@ def _of_checkpoint(screen: Screen, path: Path) -> ModelSummary:
     checkpoint = find_checkpoint(path)
     contents = read_contents(checkpoint)
     if contents is not None:
-        return ModelSummary.from_json(contents.summary)
+        try:
+            return ModelSummary.from_json(contents.summary)
+        except ValueError as error:
+            raise CheckpointError(f"{checkpoint} holds no summary that this dlcli can read: {error}.") from error
     screen.divert()
 
     from dlcli.model.summary import summarize

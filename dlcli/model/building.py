@@ -27,9 +27,13 @@ def build_model(loaded: LoadedSpec, input_shape: Shape, dtype: str = "float32") 
         if entries[0][1].layer.name in ("Input", "InputLayer"):
             _agree(entries.pop(0)[1], input_shape)
         inputs = keras.Input(shape=input_shape, dtype=dtype, name="input")
-        layers, tensor = [], inputs
+        layers: list[Any] = []
+        tensor = inputs
         for number, entry in entries:
             for layer in _make_layers(entry, ("model", "layers", number)):
+                if any(layer.name == other.name for other in layers):
+                    message = f"Another layer above has the name `{layer.name}`, too."
+                    raise ObjectError(Problem(message, ("model", "layers", number, "name"), "Give it another name."))
                 tensor = _call(layer, tensor, ("model", "layers", number), entry.layer.name)
                 layers.append(layer)
         if not layers:

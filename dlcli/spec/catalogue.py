@@ -58,6 +58,11 @@ class Catalogue:
         """The kind that a class name belongs to when nothing else tells; the first in the order of `KINDS`."""
         return next((kind for kind, entries in self.kinds.items() if name in entries and name[:1].isupper()), None)
 
+    def class_of_function(self, kind: str, name: str) -> str | None:
+        """The class whose name is this function's but for capitals and underscores, if it takes arguments."""
+        written = name.replace("_", "").lower()
+        return next((other for other, known in self.kinds[kind].items() if known and other.lower() == written), None)
+
     def suggestion(self, kind: str, name: str) -> str:
         """What to write instead of an unknown name."""
         return suggestion(name, self.kinds[kind])
@@ -67,19 +72,26 @@ def kind_of_parameter(parameter: str) -> str | None:
     """The kind of object that an argument takes, told by Keras's naming of arguments; None if it takes plain data."""
     if parameter == "learning_rate":
         return "schedule"
-    if parameter in ("layer", "backward_layer", "cell"):
+    if parameter in ("layer", "layers", "backward_layer", "cell", "cells"):
         return "layer"
     word = parameter.rsplit("_", 1)[-1]
     return word if word in ("initializer", "regularizer", "constraint", "activation", "optimizer") else None
 
 
+def closest(word: str, allowed: Iterable[str]) -> str | None:
+    """The allowed word that `word` is most like, if any is; of `accuracy` and `Accuracy` the one in its case."""
+    names = list(allowed)
+    close = difflib.get_close_matches(word.lower(), {name.lower() for name in names}, n=1, cutoff=0.7)
+    alike = [name for name in names if name.lower() in close]
+    return min(alike, key=lambda name: name[:1].isupper() != word[:1].isupper(), default=None)
+
+
 def suggestion(word: str, allowed: Iterable[str]) -> str:
     """The closest allowed word as a question; or, where nothing is close, what is allowed."""
     names = list(allowed)
-    by_lower_case = {name.lower(): name for name in reversed(names)}
-    close = difflib.get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.7)
+    close = closest(word, names)
     if close:
-        return f"Did you mean `{by_lower_case[close[0]]}`?"
+        return f"Did you mean `{close}`?"
     if not names:
         return "It takes none."
     shown = [name for name in names if name[:1].isupper()] or names
@@ -90,9 +102,9 @@ def load_catalogue(make: Callable[[], dict[str, Any]]) -> Catalogue:
     """The catalogue for the installed Keras: the one that comes with dlcli, the cached one, or a new one by `make`."""
     version = importlib.metadata.version("keras")
     for path in (Path(__file__).with_name("catalogue.json"), _cached(version)):
-        content = _read(path)
-        if content is not None and content.get("keras") == version and content.get("format") == FORMAT:
-            return Catalogue(version, content["kinds"])
+        kinds = _read_kinds(path, version)
+        if kinds is not None:
+            return Catalogue(version, kinds)
     content = make()
     _keep(_cached(version), content)
     return Catalogue(version, content["kinds"])
@@ -107,12 +119,16 @@ def _cached(version: str) -> Path:
     return cache_folder() / f"catalogue-{version}-{FORMAT}.json"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read_kinds(path: Path, version: str) -> dict[str, Entries] | None:
+    """What a catalogue file has for this version; None if absent, damaged or foreign: it is only a cache."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None  # absent or damaged: it is only a cache, and is made again
-    return content if isinstance(content, dict) else None
+        return None
+    if not isinstance(content, dict) or (content.get("keras"), content.get("format")) != (version, FORMAT):
+        return None
+    kinds = content.get("kinds")
+    return kinds if isinstance(kinds, dict) and kinds.keys() == KINDS.keys() else None
 
 
 def _keep(path: Path, content: dict[str, Any]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from dlcli.spec.catalogue import suggestion
 from dlcli.spec.keras_objects import KerasObject, LayerEntry, refusal, split_object
 from dlcli.spec.sources import SOURCES, Count, Seed, Source
 
@@ -14,7 +15,8 @@ Item = TypeVar("Item")
 # YAML has lists and frozen data has tuples: only the container is converted, its items are checked strictly.
 List = Annotated[tuple[Item, ...], Field(strict=False)]
 # A name becomes a folder under runs/.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=100)]
+RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
+Name = Annotated[str, Field(pattern=RUN_NAME, max_length=100)]
 
 
 class Part(BaseModel):
@@ -23,29 +25,31 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _validation(value: float | str | None) -> float | str | None:
+def _validation(value: Any) -> Any:
     if value is None or value == "test" or (isinstance(value, float) and 0.0 < value < 1.0):
         return value
-    raise refusal(f"must be a fraction between 0 and 1, or `test` for the test set; received {value!r}")
+    raise PydanticCustomError("expected", "must be a fraction between 0 and 1, or `test` for the test set")
+
+
+def _not_empty(layers: tuple[LayerEntry, ...]) -> tuple[LayerEntry, ...]:
+    # Not pydantic's `min_length`, which does not count the items that are wrong and says so besides.
+    if not layers:
+        raise refusal("must not be empty")
+    return layers
 
 
 def _parse_source(raw: Any) -> Any:
     if isinstance(raw, Source):
         return raw
-    name, arguments = split_object(raw)
+    name, arguments = split_object(raw, "a source name")
     if name not in SOURCES:
-        raise refusal(f"`{name}` is not a source; the sources are {', '.join(f'`{known}`' for known in SOURCES)}")
+        raise refusal(f"is wrong: `{name}` is not a source", suggestion(name, SOURCES))
     try:
         return SOURCES[name](**arguments)
     except ValidationError as error:
         # Raised again with the source's name in the path, so that each mistake is found in the document.
         details = [
-            InitErrorDetails(
-                type=PydanticCustomError(item["type"], "{text}", {"text": item["msg"]}),
-                loc=(name, *item["loc"]),
-                input=item["input"],
-                ctx={"allowed": tuple(SOURCES[name].model_fields)},
-            )
+            InitErrorDetails(type=item["type"], loc=(name, *item["loc"]), input=item["input"], ctx=item.get("ctx", {}))
             for item in error.errors()
         ]
         raise ValidationError.from_exception_data("source", details) from error
@@ -57,7 +61,7 @@ class DatasetSpec(Part):
     source: SerializeAsAny[Source]
     fallback: SerializeAsAny[Source] | None = None
     """the source to use, loudly, if the first cannot be reached"""
-    validation: Annotated[float | str | None, AfterValidator(_validation)] = None
+    validation: Annotated[float | str | None, BeforeValidator(_validation)] = None
     """a fraction of the training examples (stratified by class), or `test` for the test set"""
     test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """the fraction held out for testing where the source has no test set of its own"""
@@ -71,16 +75,21 @@ class DatasetSpec(Part):
     shuffle: bool = True
     """whether the training examples come in a new order in each epoch"""
 
-    @field_validator("source", "fallback", mode="before")
+    @field_validator("source", mode="before")
     @classmethod
     def _source(cls, raw: Any) -> Any:
+        return _parse_source(raw)
+
+    @field_validator("fallback", mode="before")
+    @classmethod
+    def _fallback(cls, raw: Any) -> Any:
         return None if raw is None else _parse_source(raw)
 
 
 class ModelSpec(Part):
     """The network."""
 
-    layers: Annotated[List[LayerEntry], Field(min_length=1)]
+    layers: Annotated[List[LayerEntry], AfterValidator(_not_empty)]
 
 
 class TrainSpec(Part):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 from pydantic_core import PydanticCustomError
 
 LAYER_WORDS = ("name", "trainable", "repeat")
+LAYER_NAME = r"^[A-Za-z0-9_.\-]+$"
 
 
 class KerasObject(BaseModel):
@@ -35,8 +36,8 @@ class KerasObject(BaseModel):
         return {self.name: dict(self.arguments)} if self.arguments else self.name
 
 
-def split_object(raw: Any) -> tuple[str, dict[str, Any]]:
-    """The name and arguments of an object written as `Name` or `Name: {arguments}`.
+def split_object(raw: Any, name_is: str = "a Keras name") -> tuple[str, dict[str, Any]]:
+    """The name and arguments of an object written as `Name` or `Name: {arguments}`; `name_is` is for the message.
 
     Raises:
         PydanticCustomError: it is written in another way.
@@ -44,21 +45,24 @@ def split_object(raw: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(raw, str):
         return raw, {}
     if not isinstance(raw, dict) or len(raw) != 1:
-        raise refusal(f"must be a Keras name, or `Name: {{arguments}}`; received {_shown(raw)}")
+        raise refusal(f"must be {name_is}, or `Name: {{arguments}}`; received {_shown(raw)}")
     [(name, arguments)] = raw.items()
     if not isinstance(name, str):
-        raise refusal(f"must start with a Keras name; received {_shown(name)}")
+        raise refusal(f"must start with {name_is}; received {_shown(name)}")
     if arguments is None:
         return name, {}
     if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
-        how = f"the arguments of `{name}` are written by name, as `{name}: {{argument: value}}`"
+        how = f"is wrong: the arguments of `{name}` are written by name, as `{name}: {{argument: value}}`"
         raise refusal(f"{how}; received {_shown(arguments)}")
     return name, arguments
 
 
-def refusal(text: str) -> PydanticCustomError:
-    """An error for pydantic to report at the place of the value that it is raised for."""
-    return PydanticCustomError("refused", "{text}", {"text": text})
+def refusal(text: str, hint: str | None = None) -> PydanticCustomError:
+    """An error for pydantic to report at the place of the value that it is raised for.
+
+    `text` goes on after the value's path: "must be …; received …", or "is wrong: …".
+    """
+    return PydanticCustomError("refused", "{text}", {"text": text, "hint": hint})
 
 
 def _shown(value: Any) -> str:
@@ -66,6 +70,8 @@ def _shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict):
         return f"a mapping with the keys {', '.join(f'`{key}`' for key in value)}" if value else "an empty mapping"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return "a list" if isinstance(value, list) else f"`{value}`"
 
 
@@ -74,8 +80,9 @@ class LayerEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    layer: KerasObject
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]+$")] | None = None
+    # Not `layer` in the document, where that is a word like any other that nobody knows.
+    layer: Annotated[KerasObject, Field(validation_alias="Keras layer")]
+    name: Annotated[str, Field(pattern=LAYER_NAME)] | None = None
     trainable: bool = True
     repeat: Annotated[int, Field(ge=1)] = 1
 
@@ -85,7 +92,8 @@ class LayerEntry(BaseModel):
         if isinstance(raw, LayerEntry):
             return raw
         layer, words = split_layer(raw)
-        return {"layer": layer, **words}
+        split_object(layer)  # here, so that a refusal has the entry's own path
+        return {"Keras layer": layer, **words}
 
     @model_serializer
     def _write(self) -> Any:
@@ -98,13 +106,17 @@ class LayerEntry(BaseModel):
 
 
 def split_layer(raw: Any) -> tuple[Any, dict[str, Any]]:
-    """A layer entry's Keras part, and its own words. Raises PydanticCustomError."""
+    """A layer entry's Keras part, and what stands beside it. Raises PydanticCustomError if the Keras part is unclear.
+
+    Beside a name with a capital, which is how Keras writes its layers, other names are taken for misspelt words.
+    """
     if not isinstance(raw, dict):
         return raw, {}
-    words = {key: value for key, value in raw.items() if key in LAYER_WORDS}
-    others = {key: value for key, value in raw.items() if key not in LAYER_WORDS}
-    if len(others) != 1:
-        names = ", ".join(f"`{key}`" for key in others) or "none"
+    others = [key for key in raw if key not in LAYER_WORDS]
+    layers = [key for key in others if str(key)[:1].isupper()] or others
+    if len(layers) != 1:
+        names = ", ".join(f"`{key}`" for key in others)
         allowed = ", ".join(f"`{word}`" for word in LAYER_WORDS)
-        raise refusal(f"must be one Keras layer, and beside it only {allowed}; received the names {names}")
-    return others, words
+        received = f"received the names {names}" if names else f"received {_shown(raw)}: the layer itself is missing"
+        raise refusal(f"must be one Keras layer, and beside it only {allowed}; {received}")
+    return {layers[0]: raw[layers[0]]}, {key: value for key, value in raw.items() if key != layers[0]}

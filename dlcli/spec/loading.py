@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,7 +14,8 @@ from pydantic_core import ErrorDetails, ValidationError
 from dlcli.errors import Path, Problem, SpecError
 from dlcli.spec.catalogue import Catalogue, suggestion
 from dlcli.spec.checking import check_objects
-from dlcli.spec.grammar import Spec
+from dlcli.spec.grammar import RUN_NAME, Spec
+from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS
 from dlcli.spec.reading import Document, read_document
 from dlcli.spec.sources import SOURCES
 
@@ -24,12 +26,14 @@ class LoadedSpec:
 
     spec: Spec
     document: Document | None
+    origins: Mapping[Path, str] = field(default_factory=dict)
+    """what is not in the file, by path: a sentence that says where it comes from"""
 
     def error(self, *problems: Problem) -> SpecError:
         """A SpecError whose problems have their places in the file."""
         if self.document is None:
             return SpecError(problems)
-        return SpecError([self.document.located(problem) for problem in problems])
+        return SpecError([_located(problem, self.document, self.origins) for problem in problems])
 
 
 def load_spec(path: FilePath, catalogue: Catalogue, overrides: Mapping[Path, Any] | None = None) -> LoadedSpec:
@@ -39,19 +43,22 @@ def load_spec(path: FilePath, catalogue: Catalogue, overrides: Mapping[Path, Any
         SpecError: with every mistake that was found.
     """
     document = read_document(path)
-    data = dict(document.data)
-    data.setdefault("name", path.stem)
+    data = {"name": path.stem, **document.data}
+    origins: dict[Path, str] = {}
+    if "name" not in document.data:
+        origins["name",] = "It is the file's own name; write `name: …` in the file."
     for keys, value in (overrides or {}).items():
-        data = _with_value(data, keys, value)
-    problems = [document.located(problem) for problem in check_objects(data, catalogue)]
+        data = _with_value(data, keys, value, document)
+        origins[keys] = "It comes from the command line."
+    problems = list(check_objects(data, catalogue))
     try:
         spec = Spec.model_validate(data)
     except ValidationError as error:
-        problems += [document.located(translate(details)) for details in error.errors()]
+        problems += [translate(details) for details in error.errors()]
         spec = None
     if problems or spec is None:
-        raise SpecError(sorted(problems, key=_place))
-    return LoadedSpec(spec, document)
+        raise SpecError(sorted((_located(problem, document, origins) for problem in problems), key=_place))
+    return LoadedSpec(spec, document, origins)
 
 
 def restore_spec(resolved: Mapping[str, Any]) -> LoadedSpec:
@@ -62,12 +69,31 @@ def restore_spec(resolved: Mapping[str, Any]) -> LoadedSpec:
         raise SpecError([translate(details) for details in error.errors()]) from error
 
 
-def _with_value(data: dict[str, Any], keys: Path, value: Any) -> dict[str, Any]:
-    first, rest = keys[0], keys[1:]
-    inner = data.get(str(first))
-    if rest and not isinstance(inner, dict) and inner is not None:
-        return data  # the file has a mistake here, which the check reports
-    return {**data, str(first): _with_value(inner or {}, rest, value) if rest else value}
+def _with_value(data: Any, keys: Path, value: Any, document: Document, above: Path = ()) -> Any:
+    """A copy of `data`, which is at the path `above`, with `value` at `keys`; SpecError where that cannot be."""
+    if not keys:
+        return value
+    first, rest, path = keys[0], keys[1:], (*above, keys[0])
+    if data is None or isinstance(data, dict):
+        mapping = data or {}
+        return {**mapping, first: _with_value(mapping.get(first), rest, value, document, path)}
+    where = ".".join(str(key) for key in above)
+    if not isinstance(data, list):
+        message = f"`{where}` must be a mapping; received {_shown(data)}."
+    elif not isinstance(first, int) or not 0 <= first < len(data):
+        message = f"`{where}` has no item {first}; its items are counted from 0."
+    else:
+        return [*data[:first], _with_value(data[first], rest, value, document, path), *data[first + 1 :]]
+    hint = f"The command line sets `{'.'.join(str(key) for key in (*above, *keys))}`."
+    raise SpecError([document.located(Problem(message, above, hint))])
+
+
+def _located(problem: Problem, document: Document, origins: Mapping[Path, str]) -> Problem:
+    """`problem` with its place in the file; or, if what is wrong is not from the file, with where it is from."""
+    for path, origin in origins.items():
+        if problem.path[: len(path)] == path:
+            return replace(problem, hint=f"{problem.hint} {origin}" if problem.hint else origin)
+    return document.located(problem)
 
 
 def _place(problem: Problem) -> tuple[int, int]:
@@ -80,19 +106,35 @@ def translate(details: ErrorDetails) -> Problem:
     where, kind = ".".join(str(key) for key in path), details["type"]
     context: dict[str, Any] = details.get("ctx") or {}
     if kind == "extra_forbidden":
-        allowed = context.get("allowed") or _allowed_keys(path[:-1])
-        inside = f"`{'.'.join(str(key) for key in path[:-1])}`" if len(path) > 1 else "a spec"
-        return Problem(f"`{path[-1]}` is not a key of {inside}.", path, suggestion(str(path[-1]), allowed), at_key=True)
+        hint = suggestion(str(path[-1]), _allowed_keys(path[:-1]))
+        return Problem(f"`{path[-1]}` is not a key of {_inside(path)}.", path, hint, at_key=True)
+    if kind == "invalid_key":
+        # pydantic's own path has some keys as texts; its input is the key itself
+        key = details["input"]
+        hint = suggestion("", _allowed_keys(path[:-1]))
+        message = f"The keys of {_inside(path)} are texts; received the key {json.dumps(key)}."
+        return Problem(message, (*path[:-1], key), hint, at_key=True)
     if kind == "missing":
         return Problem(f"`{where}` is missing.", path)
     received = details["input"]
     shown = f"; received {_shown(received)}" if kind != "refused" else ""
-    return Problem(f"`{where}` {_expectation(kind, context, details['msg'])}{shown}.", path)
+    return Problem(f"`{where}` {_expectation(kind, context, details['msg'])}{shown}.", path, context.get("hint"))
+
+
+def _inside(path: Path) -> str:
+    return f"`{'.'.join(str(key) for key in path[:-1])}`" if len(path) > 1 else "a spec"
+
+
+_PATTERNS = {
+    RUN_NAME: "must start with a letter or a digit, and go on with letters, digits, `_`, `-` and `.`",
+    LAYER_NAME: "must be made of letters, digits, `_`, `-` and `.`",
+}
 
 
 def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
     fixed = {
         "refused": message,
+        "expected": message,
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
         "float_type": "must be a number",
@@ -101,14 +143,14 @@ def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
         "bool_type": "must be `true` or `false`",
         "tuple_type": "must be a list",
         "model_type": "must be a mapping",
-        "too_short": "must not be empty",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "greater_than": f"must be greater than {context.get('gt')}",
         "less_than_equal": f"must be at most {context.get('le')}",
         "less_than": f"must be less than {context.get('lt')}",
         "multiple_of": f"must be a multiple of {context.get('multiple_of')}",
         "literal_error": f"must be {str(context.get('expected', '')).replace(chr(39), '`')}",
-        "string_pattern_mismatch": "must be made of letters, digits, `_`, `-` and `.`",
+        "string_pattern_mismatch": _PATTERNS.get(str(context.get("pattern"))),
+        "string_too_long": f"must have at most {context.get('max_length')} characters",
     }
     return fixed.get(kind) or f"is wrong: {message}"
 
@@ -124,6 +166,8 @@ def _shown(value: Any) -> str:
 
 def _allowed_keys(path: Path) -> Iterable[str]:
     """The keys that the grammar has at `path`, found by walking the models."""
+    if path[:2] == ("model", "layers"):
+        return LAYER_WORDS
     model: type[BaseModel] = Spec
     for key in path:
         found = model.model_fields.get(str(key))

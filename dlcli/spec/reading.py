@@ -1,13 +1,12 @@
 """Reading YAML into plain data that remembers where each value stood.
 
-The meaning of scalars is YAML 1.2's (its core schema): `1e-3` is a number, `no` and `on` are strings. Only the safe
-tags are allowed, duplicate keys are errors, and size, depth and aliases are bounded, so a hostile file costs nothing.
+The meaning of scalars is in `dlcli.spec.scalars`: `1e-3` is a number, `no` and `on` are strings. Only the safe tags are
+allowed, duplicate keys are errors, and size, depth and aliases are bounded, so a hostile file costs nothing.
 PyYAML's own constructors are not used: version 6 follows YAML 1.1 and lets a duplicate key win silently.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
@@ -16,19 +15,12 @@ from typing import Any
 import yaml
 
 from dlcli.errors import Path, Position, Problem, SpecError
+from dlcli.spec.scalars import plain_value
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 100
-MAX_VALUES = 200_000  # after aliases are followed
+MAX_VALUES = 20_000  # after aliases are followed
 
-_NULL = re.compile(r"(~|null|Null|NULL|)\Z")
-_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
-_INT = re.compile(r"[-+]?[0-9]+\Z")
-_OCTAL = re.compile(r"0o[0-7]+\Z")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+\Z")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)\Z")
-_NAN = re.compile(r"\.(nan|NaN|NAN)\Z")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -75,13 +67,13 @@ def read_document(path: FilePath) -> Document:
 
 
 def _read_bytes(path: FilePath) -> bytes:
-    if path.is_dir():
-        raise SpecError([Problem(f"{path} is a folder, not a YAML file.", hint="Name a file in it.")])
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise SpecError([Problem(f"There is no file {path}.", hint=_neighbours(path))]) from error
+    except IsADirectoryError as error:
+        raise SpecError([Problem(f"{path} is a folder, not a YAML file.", hint="Name a file in it.")]) from error
     except OSError as error:
         raise SpecError([Problem(f"Cannot read {path}: {error.strerror}.")]) from error
     if len(content) > MAX_BYTES:
@@ -105,32 +97,34 @@ def parse_document(content: bytes, name: str) -> Document:
         message = f"{name} is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}."
         raise SpecError([Problem(message, hint="Save the file as UTF-8.")]) from error
     builder = _Builder(name, tuple(text.splitlines()))
+    builder.check_characters(text)
     try:
         data = builder.build(text)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        context = f" {error.context}" if error.context else ""
-        raise builder.error(f"This is not valid YAML: {error.problem}{context}.", where, _yaml_hint(error)) from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        message = f"The character {error.character!r} is not allowed in YAML."
-        raise builder.error(message, (line, 1), "Remove it.") from error
+        raise builder.not_yaml(error) from error
     if data is None:
         raise SpecError([Problem(f"{name} is empty.", hint="A spec has at least `dataset`, `model` and `loss`.")])
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "a single value"
-        raise builder.error(f"A spec is a mapping of `key: value` lines; received {kind}.", (1, 1), None)
+        raise builder.error(f"A spec is a mapping of `key: value` lines; received {kind}.", builder.values[()], None)
     return Document(name, data, builder.values, builder.keys, builder.lines)
 
 
-def _yaml_hint(error: yaml.MarkedYAMLError) -> str | None:
-    problem = error.problem or ""
-    if "cannot start any token" in problem and "\\t" in problem:
+def _yaml_hint(problem: str, line: str) -> str:
+    if "\t" in line[: len(line) - len(line.lstrip())]:
         return "YAML is indented with spaces, never with tabs."
     if "mapping values are not allowed" in problem:
         return "Check the indentation, and put a text that contains `: ` in quotes."
     return "Check the indentation and that every bracket and quote is closed."
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A value that is complete: for how many values it stands, and how many levels of mappings and lists it has."""
+
+    value: Any
+    size: int = 1
+    depth: int = 0
 
 
 @dataclass
@@ -143,6 +137,7 @@ class _Open:
     key: Any = None
     has_key: bool = False
     size: int = 1
+    depth: int = 1
 
 
 class _Builder:
@@ -154,7 +149,7 @@ class _Builder:
         self.values: dict[Path, tuple[int, int]] = {}
         self.keys: dict[Path, tuple[int, int]] = {}
         self.stack: list[_Open] = []
-        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.anchors: dict[str, _Finished] = {}
         self.root: Any = None
         self.documents = 0
 
@@ -162,6 +157,25 @@ class _Builder:
         source = self.lines[where[0] - 1] if where[0] <= len(self.lines) else None
         position = Position(self.file, *where)
         return SpecError([Problem(message, hint=hint, position=position, source_line=source)])
+
+    def check_characters(self, text: str) -> None:
+        """Refuses what YAML forbids before the parser does, which gives no line and column for it."""
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        if found:
+            lines = text[: found.end()].splitlines()
+            shown = "NUL (U+0000)" if found[0] == "\0" else f"U+{ord(found[0]):04X}"
+            message = f"The character {shown} is not allowed in YAML."
+            raise self.error(message, (len(lines), len(lines[-1]) or 1), "Remove it.")
+
+    def not_yaml(self, error: yaml.MarkedYAMLError) -> SpecError:
+        """What the parser says, at its place; or, where it met the end of the file, at what is still open there."""
+        marks = (error.problem_mark, error.context_mark)
+        opened = self.values[self.stack[-1].path] if self.stack else (1, 1)
+        inside = ((mark.line + 1, mark.column + 1) for mark in marks if mark and mark.line < len(self.lines))
+        where = next(inside, opened)
+        context = f" {error.context}" if error.context else ""
+        hint = _yaml_hint(str(error.problem), self.lines[where[0] - 1])
+        return self.error(f"This is not valid YAML: {error.problem}{context}.", where, hint)
 
     def build(self, text: str) -> Any:
         handlers: dict[type, Callable[[Any, tuple[int, int]], None]] = {
@@ -189,37 +203,37 @@ class _Builder:
         if event.tag not in (None, "!", allowed):
             raise self._bad_tag(event.tag, where)
         if len(self.stack) >= MAX_DEPTH:
-            raise self.error(f"The file is nested deeper than {MAX_DEPTH} levels here.", where, None)
+            raise self._too_deep(where)
         self.stack.append(_Open(value, self._next_path(where), event.anchor))
         self.values[self.stack[-1].path] = where
 
     def _close(self, where: tuple[int, int]) -> None:
-        done = self.stack.pop()
-        if done.anchor:
-            self.anchors[done.anchor] = (done.value, done.size)
-        self._add(done.value, done.path, where, done.size)
+        opened = self.stack.pop()
+        done = _Finished(opened.value, opened.size, opened.depth)
+        if opened.anchor:
+            self.anchors[opened.anchor] = done
+        self._add(done, where)
 
     def _scalar(self, event: Any, where: tuple[int, int]) -> None:
-        value = self._resolve(event, where)
+        done = _Finished(self._resolve(event, where))
         if event.anchor:
-            self.anchors[event.anchor] = (value, 1)
-        if self._expects_key():
-            self._set_key(value, where)
-            return
-        path = self._next_path(where)
-        self.values[path] = where
-        self._add(value, path, where, 1)
+            self.anchors[event.anchor] = done
+        self._leaf(done, where)
 
     def _alias(self, event: Any, where: tuple[int, int]) -> None:
-        if event.anchor not in self.anchors:
+        done = self.anchors.get(event.anchor)
+        if done is None:
             raise self.error(f"`*{event.anchor}` names no finished anchor `&{event.anchor}`.", where, None)
-        value, size = self.anchors[event.anchor]
+        if len(self.stack) + done.depth > MAX_DEPTH:
+            raise self._too_deep(where)
+        self._leaf(done, where)
+
+    def _leaf(self, done: _Finished, where: tuple[int, int]) -> None:
         if self._expects_key():
-            self._set_key(value, where)
+            self._set_key(done.value, where)
             return
-        path = self._next_path(where)
-        self.values[path] = where
-        self._add(value, path, where, size)
+        self.values[self._next_path(where)] = where
+        self._add(done, where)
 
     def _expects_key(self) -> bool:
         return bool(self.stack) and isinstance(self.stack[-1].value, dict) and not self.stack[-1].has_key
@@ -245,19 +259,23 @@ class _Builder:
             raise self.error("A key must be a word, not a mapping or a list.", where, None)
         return (*top.path, top.key)
 
-    def _add(self, value: Any, path: Path, where: tuple[int, int], size: int) -> None:
+    def _add(self, done: _Finished, where: tuple[int, int]) -> None:
         if not self.stack:
-            self.root = value
+            self.root = done.value
             return
         top = self.stack[-1]
-        top.size += size
+        top.size += done.size
+        top.depth = max(top.depth, done.depth + 1)
         if top.size > MAX_VALUES:
             raise self.error(f"The file stands for more than {MAX_VALUES:,} values here.", where, None)
         if isinstance(top.value, list):
-            top.value.append(value)
+            top.value.append(done.value)
         else:
-            top.value[top.key] = value
+            top.value[top.key] = done.value
             top.has_key = False
+
+    def _too_deep(self, where: tuple[int, int]) -> SpecError:
+        return self.error(f"The file is nested deeper than {MAX_DEPTH} levels here.", where, None)
 
     def _bad_tag(self, tag: str, where: tuple[int, int]) -> SpecError:
         shown = tag.replace(_TAG, "!!")
@@ -267,10 +285,10 @@ class _Builder:
         if event.tag not in (None, "!", *(_TAG + word for word in ("str", "int", "float", "bool", "null"))):
             raise self._bad_tag(event.tag, where)
         if event.tag is None and event.implicit[0]:
-            return _plain(event.value)
+            return plain_value(event.value)
         if event.tag in (None, "!", _TAG + "str"):
             return event.value
-        value = _plain(event.value)
+        value = plain_value(event.value)
         wanted: Any = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}[
             event.tag.removeprefix(_TAG)
         ]
@@ -282,26 +300,3 @@ class _Builder:
 def _events(text: str) -> Iterator[Any]:
     # libyaml's parser reports the same marks and is ten times faster; PyYAML's wheels bring it, some builds do not.
     yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def _plain(text: str) -> Any:
-    """The value of a plain scalar by the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema)."""
-    resolvers: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
-        (_NULL, lambda _: None),
-        (_BOOL, lambda word: word.lower() == "true"),
-        (_INT, _integer),
-        (_OCTAL, lambda digits: int(digits[2:], 8)),
-        (_HEXADECIMAL, lambda digits: int(digits[2:], 16)),
-        (_FLOAT, float),
-        (_INFINITY, lambda word: float(word.replace(".", ""))),
-        (_NAN, lambda _: float("nan")),
-    )
-    for pattern, convert in resolvers:
-        if pattern.match(text):
-            return convert(text)
-    return text
-
-
-def _integer(digits: str) -> int | float:
-    # Python refuses to convert more than 4,300 digits; nothing in a spec needs a number that a float cannot hold.
-    return int(digits) if len(digits) <= 300 else float(digits)

@@ -78,24 +78,22 @@ class Engine:
         self, model: keras.Model, preparation: Preparation, encoding: Encoding, augment: Sequence[Any] = ()
     ) -> None:
         self.model = model
-        self._preparation = preparation
-        self._encoding = encoding
+        self.preparation = preparation
+        self.encoding = encoding
         self._augment = tuple(augment)
         self._functions: dict[tuple[str, int], Any] = {}
         self._last_prediction: Any = None
 
-    def make_state(self) -> list[str]:
-        """Make every variable of model, optimizer, metrics and augmentation, outside graphs; the metrics' names."""
-        inputs = self._preparation.apply(tf.zeros((1, *self._preparation.raw_shape), self._preparation.raw_dtype))
-        for layer in self._augment:
-            inputs = layer(inputs, training=True)
-        targets = self._encoding.apply(tf.zeros((1,), tf.int32 if self._encoding.classes else tf.float32))
+    def make_state(self) -> dict[str, tuple[int, ...]]:
+        """Make every variable of model, optimizer and metrics, outside graphs; the shapes of the metrics by name."""
+        inputs = self.preparation.apply(tf.zeros((2, *self.preparation.raw_shape), self.preparation.raw_dtype))
+        targets = self.encoding.apply(tf.zeros((2,), tf.int32 if self.encoding.classes else tf.float32))
         self.model.test_step((inputs, targets))
         if self.model.optimizer is not None:
             self.model.optimizer.build(self.model.trainable_variables)
-        names = list(self.model.get_metrics_result())
+        shapes = {name: tuple(tf.shape(value).numpy()) for name, value in self.model.get_metrics_result().items()}
         self.model.reset_metrics()
-        return names
+        return shapes
 
     def train(self, rows: Rows, batch_size: int, *, most_steps_a_call: int | None = None) -> Iterator[Progress]:
         """One pass of training over `rows`; yields after each call, and stops where the caller stops asking."""
@@ -185,13 +183,13 @@ class Engine:
         return tuple(self.model.output_shape[1:])
 
     def _train_step(self, inputs: Any, targets: Any) -> None:
-        prepared = self._preparation.apply(inputs)
+        prepared = self.preparation.apply(inputs)
         for layer in self._augment:
             prepared = layer(prepared, training=True)
-        self.model.train_step((prepared, self._encoding.apply(targets)))
+        self.model.train_step((prepared, self.encoding.apply(targets)))
 
     def _test_step(self, inputs: Any, targets: Any) -> None:
-        self.model.test_step((self._preparation.apply(inputs), self._encoding.apply(targets)))
+        self.model.test_step((self.preparation.apply(inputs), self.encoding.apply(targets)))
 
     def _evaluate_step(self, inputs: Any, targets: Any) -> Any:
         # `compute_metrics` is the hook that Keras documents for seeing a step's predictions; set while tracing only.
@@ -210,7 +208,7 @@ class Engine:
         return tf.cast(seen[0], tf.float32)
 
     def _predict_step(self, inputs: Any, targets: Any) -> Any:
-        return tf.cast(self.model(self._preparation.apply(inputs), training=False), tf.float32)
+        return tf.cast(self.model(self.preparation.apply(inputs), training=False), tf.float32)
 
 
 def _floats(logs: dict[str, Any]) -> Logs:

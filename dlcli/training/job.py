@@ -15,7 +15,9 @@ from dlcli.data.preparation import Preparation, fit_preparation, restore_prepara
 from dlcli.data.sources import load_dataset
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
+from dlcli.errors import Problem
 from dlcli.model.building import build_model, compile_model, make_layers
+from dlcli.model.objects import reason
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources import SOURCES
 from dlcli.training.backend import set_seeds
@@ -96,7 +98,8 @@ def load_data(loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None 
             load_dataset(stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify), type(spec.source)
         )
     else:
-        fallback = spec.fallback if where.allow_fallback else None
+        # A model that was trained on the source itself is never evaluated on something else.
+        fallback = spec.fallback if where.allow_fallback and recorded is None else None
         dataset = load_dataset(
             spec.source, fallback=fallback, data_dir=where.data_dir, seed=seed, notify=_unless_fallback(where)
         )
@@ -119,14 +122,54 @@ def assemble(loaded: LoadedSpec, where: Where) -> Job:
     set_seeds(loaded.spec.seed)
     written = make_layers(loaded, ("dataset", "preparation")) if loaded.spec.dataset.preparation is not None else None
     preparation = fit_preparation(dataset, splits.train, written)
-    model = build_model(loaded, preparation.output_shape)
+    shape = _prepared_shape(loaded, preparation)
+    model = build_model(loaded, shape)
     encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     compile_model(loaded, model)
-    augment = make_layers(loaded, ("dataset", "augment"))
-    engine = Engine(model, preparation, encoding, augment)
-    names = engine.make_state()
-    facts = facts_of(dataset)
-    return Job(loaded, facts, _rows(splits), preparation, encoding, model, engine, tuple(names))
+    # After the model, so that its first weights do not depend on whether there is augmentation.
+    engine = Engine(model, preparation, encoding, _make_augment(loaded, shape))
+    return _job(loaded, dataset, splits, engine)
+
+
+def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int | None, ...]:
+    """The shape that the model gets. Raises SpecError if the preparation does not fit the data."""
+    try:
+        return preparation.output_shape
+    except Exception as error:
+        message = f"The preparation does not fit the data: {reason(error)}"
+        raise loaded.error(Problem(message, ("dataset", "preparation"))) from error
+
+
+def _make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]:
+    """The augmenting layers, tried out on examples of `shape`. Raises SpecError."""
+    layers = make_layers(loaded, ("dataset", "augment"))
+    tensor = keras.ops.zeros((2, *shape))
+    for number, layer in enumerate(layers):
+        path = ("dataset", "augment", number)
+        try:
+            tensor = layer(tensor, training=True)
+        except Exception as error:
+            raise loaded.error(Problem(f"This does not fit the data: {reason(error)}", path)) from error
+        if tuple(tensor.shape[1:]) != tuple(shape):
+            message = f"This changes the shape of an example from {list(shape)} to {list(tensor.shape[1:])}."
+            hint = "A layer that changes it belongs into `dataset.preparation` or into the model."
+            raise loaded.error(Problem(message, path, hint))
+    return layers
+
+
+def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -> Job:
+    """A job whose model, loss and metrics have been seen to work together. Raises SpecError."""
+    try:
+        shapes = engine.make_state()
+    except Exception as error:
+        message = f"Model, loss and metrics do not work together: {reason(error)}"
+        raise loaded.error(Problem(message, ("loss",))) from error
+    for name, shape in shapes.items():
+        if shape:
+            message = f"The metric `{name}` gives {shape[0]} figures; only metrics of one figure can be shown."
+            raise loaded.error(Problem(message, ("metrics",), "Give it an `average`, such as `average: macro`."))
+    rows, facts = _rows(splits), facts_of(dataset)
+    return Job(loaded, facts, rows, engine.preparation, engine.encoding, engine.model, engine, tuple(shapes))
 
 
 def model_without_data(loaded: LoadedSpec) -> keras.Model:
@@ -160,9 +203,7 @@ def join(
     encoding: Encoding,
 ) -> Job:
     """A job for a model that is compiled already."""
-    engine = Engine(model, preparation, encoding)
-    names = engine.make_state()
-    return Job(loaded, facts_of(dataset), _rows(splits), preparation, encoding, model, engine, tuple(names))
+    return _job(loaded, dataset, splits, Engine(model, preparation, encoding))
 
 
 def _rows(splits: Splits) -> dict[str, Rows]:

@@ -92,6 +92,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         _tell_of_fallback(job.facts, listener)
     job = for_smoke(job) if request.is_smoke else job
     best = choose_best(job)
+    make_callbacks(job, Path())  # only to see that they can be made, before there is a run
     with StopRequest(hooks.on_signal, hooks.before_leaving) as stop:
         run = create_run(request.runs_dir, spec.name, request.run_name)
         hooks.on_run(run)
@@ -105,7 +106,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         summary = summarize(job.model)
         run.write_spec(request.written, spec.resolved())
         run.write_summary(hooks.summary_text(summary), summary.to_json())
-        callbacks = make_callbacks(job, run)
+        callbacks = make_callbacks(job, run.path / "tensorboard")
         training = Training(job, run, record, listener, stop, best, callbacks, summary)
         return train(training, device=backend.device_name, is_smoke=request.is_smoke)
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -73,15 +75,19 @@ def choose_best(job: Job) -> Best:
     return Best(monitor, larger)
 
 
-def make_callbacks(job: Job, run: RunFolder) -> Any:
-    """The spec's callbacks, as Keras's CallbackList. Raises SpecError."""
+def make_callbacks(job: Job, tensorboard: Path) -> Any:
+    """The spec's callbacks, as Keras's CallbackList; TensorBoard's files go to a folder. Raises SpecError."""
     made = []
     for number, written in enumerate(job.loaded.spec.train.callbacks):
         extra = {}
+        path = ("train", "callbacks", number)
+        if written.name == "TensorBoard" and find_spec("tensorboard") is None:
+            message = "`TensorBoard` needs the package tensorboard, which TensorFlow 2.21 no longer brings."
+            raise job.loaded.error(Problem(message, path, "Install it: pip install tensorboard."))
         if written.name == "TensorBoard" and "log_dir" not in written.arguments:
-            extra["log_dir"] = str(run.path / "tensorboard")
+            extra["log_dir"] = str(tensorboard)
         try:
-            made.append(make_object("callback", written, ("train", "callbacks", number), **extra))
+            made.append(make_object("callback", written, path, **extra))
         except ObjectError as error:
             raise job.loaded.error(error.problem) from error
     spec = job.loaded.spec
