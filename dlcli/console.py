@@ -10,8 +10,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dlcli.files import writing_failed
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,7 +26,9 @@ class Screen:
     """The two streams of one command."""
 
     def __init__(self) -> None:
+        self._out_file = sys.stdout
         self._error_file = sys.stderr
+        self._chatter: TextIO | None = None
         self._log_path: Path | None = None
         self._temporary_log: Path | None = None
         self._real: int | None = None
@@ -32,7 +37,7 @@ class Screen:
     @property
     def out(self) -> Console:
         """For results: standard output."""
-        return self._console("out", sys.stdout)
+        return self._console("out", self._out_file)
 
     @property
     def err(self) -> Console:
@@ -43,7 +48,10 @@ class Screen:
         from rich.console import Console
 
         if name not in self._consoles:
-            self._consoles[name] = Console(file=file, highlight=False, soft_wrap=not file.isatty())
+            # Left alone, rich would turn `:100:` into a picture, and end the process if the reader of a pipe has gone.
+            console = Console(file=file, highlight=False, emoji=False, soft_wrap=not file.isatty())
+            console.on_broken_pipe = lambda: setattr(console, "quiet", True)  # type: ignore[method-assign]
+            self._consoles[name] = console
         return self._consoles[name]
 
     @property
@@ -61,7 +69,8 @@ class Screen:
             except OSError:
                 self._real = os.open(os.devnull, os.O_WRONLY)  # started with standard error closed
             os.dup2(handle, 2)
-            os.close(handle)
+            # Callbacks of Keras's print to Python's standard output, which is for results.
+            self._chatter = sys.stdout = os.fdopen(handle, "w", encoding="utf-8", errors="replace", buffering=1)
             self._error_file = os.fdopen(os.dup(self._real), "w", encoding="utf-8", errors="replace", buffering=1)
             self._consoles.pop("err", None)
             self._log_path = self._temporary_log = Path(name)
@@ -69,20 +78,29 @@ class Screen:
 
     def keep_log(self, path: Path) -> None:
         """From now on the chatter goes to `path`; what there is already is copied to it."""
-        if self._log_path is None:
+        if self._log_path is None or self._chatter is None:
             return
         sys.stderr.flush()
-        with path.open("ab") as file:
-            file.write(self._log_path.read_bytes())
-            file.flush()
-            os.dup2(file.fileno(), 2)
+        self._chatter.flush()
+        try:
+            with path.open("ab") as file:
+                file.write(self._log_path.read_bytes())
+                file.flush()
+                os.dup2(file.fileno(), 2)
+                os.dup2(file.fileno(), self._chatter.fileno())
+        except OSError as error:
+            raise writing_failed(path, error) from error
         self._log_path = path
 
     def restore(self) -> None:
         """Gives file descriptor 2 back, and removes the log file that was not kept."""
         if self._real is not None:
-            sys.stderr.flush()
-            self._error_file.close()
+            with suppress(OSError):  # the log's disk may be full, or the reader of the pipe gone
+                sys.stderr.flush()
+            for file in (self._chatter, self._error_file):
+                with suppress(OSError):
+                    file.close() if file else None
+            sys.stdout = self._out_file
             self._error_file = sys.stderr
             self._consoles.clear()
             os.dup2(self._real, 2)

@@ -6,7 +6,6 @@ runs/<name>/<UTC time>-<4 letters>/      runs/<name>/latest: the newest
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import secrets
@@ -18,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from dlcli.errors import CheckpointError, RunError
+from dlcli.errors import CheckpointError, RunError, UsageError
 from dlcli.files import replacing, write_json, write_text, writing_failed
 
 
@@ -63,6 +62,17 @@ class RunFolder:
         """Write metrics.json."""
         write_json(self.path / "metrics.json", metrics)
 
+    def point_latest(self) -> None:
+        """Let `latest` beside the run point to it; called when it has a checkpoint. Raises RunError."""
+        beside = self.path.parent / f".latest.{os.getpid()}"
+        try:
+            beside.symlink_to(self.path.name)
+            beside.replace(self.path.parent / "latest")
+        except OSError:
+            # A file system without links: `find_checkpoint` reads a text file as well.
+            beside.unlink(missing_ok=True)
+            write_text(self.path.parent / "latest", self.path.name)
+
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Append one epoch to history.csv; the first one brings the names of the columns.
 
@@ -102,16 +112,18 @@ def check_free(runs_dir: Path, name: str, run_name: str | None) -> None:
     """Make sure that no run of this name exists. Raises RunError."""
     if run_name is None:
         return
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]*", run_name) or run_name == "latest":
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}", run_name) or run_name == "latest":
         message = f"`{run_name}` cannot be a run's name."
-        raise RunError(message, "Use letters, digits, `_`, `-` and `.`; `latest` is taken for the newest run.")
+        raise UsageError(
+            message, "Use up to 100 letters, digits, `_`, `-` and `.`; `latest` is taken for the newest run."
+        )
     path = runs_dir / name / run_name
     if path.exists():
         raise RunError(f"The run {path} exists; nothing was written.", "Give another --run-name, or leave it out.")
 
 
 def create_run(runs_dir: Path, name: str, run_name: str | None = None) -> RunFolder:
-    """Make a new run's folder, and let `latest` point to it.
+    """Make a new run's folder.
 
     Raises:
         RunError: the run exists, or the folder cannot be made.
@@ -121,7 +133,6 @@ def create_run(runs_dir: Path, name: str, run_name: str | None = None) -> RunFol
     path = parent / (run_name or _new_name())
     try:
         (path / "checkpoints").mkdir(parents=True, exist_ok=False)
-        _point_latest(parent, path.name)
     except OSError as error:
         raise writing_failed(path, error) from error
     return RunFolder(path)
@@ -130,17 +141,6 @@ def create_run(runs_dir: Path, name: str, run_name: str | None = None) -> RunFol
 def _new_name() -> str:
     time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return f"{time}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(4))}"
-
-
-def _point_latest(parent: Path, name: str) -> None:
-    beside = parent / f".latest.{os.getpid()}"
-    try:
-        beside.symlink_to(name)
-        beside.replace(parent / "latest")
-    except OSError:
-        # A file system without links: `find_checkpoint` reads a text file as well.
-        beside.unlink(missing_ok=True)
-        write_text(parent / "latest", name)
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -166,17 +166,6 @@ def _newest(path: Path) -> Path | None:
     if latest.is_file():
         return path / latest.read_text(encoding="utf-8").strip()
     return latest if latest.is_dir() else None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run. Raises RunError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"Cannot read {path}: {error}.") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path} is not a JSON object.")
-    return content
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 
 def main() -> None:
     """The `dlcli` command."""
+    _open_closed_streams()
     from dlcli.cli.app import app
 
     app()
+
+
+def _open_closed_streams() -> None:
+    """A command started with a standard stream closed (`2>&-`) writes to nowhere, instead of into its own files."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor: the closed one
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))

@@ -32,11 +32,19 @@ def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     return value
 
 
-def catalogue() -> Catalogue:
+def catalogue(screen: Screen | None = None) -> Catalogue:
     """The catalogue of Keras names; Keras itself is imported only if the installed version is a new one."""
     from dlcli.spec.catalogue import load_catalogue
 
     def make() -> dict[str, Any]:
+        if screen is not None:
+            screen.message("looking at the installed Keras, once …")
+            screen.divert()
+
+        from dlcli.training.backend import set_environment
+
+        set_environment()
+
         from dlcli.model.catalogue import make_catalogue
 
         return make_catalogue()
@@ -79,7 +87,7 @@ def open_job(
     if data is not None:
         from dlcli.spec.loading import load_spec
 
-        data_spec = load_spec(data, catalogue())
+        data_spec = load_spec(data, catalogue(screen))
     path = start(screen, checkpoint, device)
 
     from dlcli.data.where import Where

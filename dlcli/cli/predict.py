@@ -36,6 +36,8 @@ def predict(
         raise UsageError("Name files, or a split with --split; not both, not neither.", "See `dlcli predict --help`.")
     if first is not None and not split:
         raise UsageError("--first goes with --split.")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {output.parent} to write {output.name} into.")
     if output is not None and output.exists():
         raise UsageError(f"{output} exists; nothing was written.", "Name another file, or remove it.")
     predictions = (

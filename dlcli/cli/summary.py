@@ -41,7 +41,7 @@ def summary(
 def _of_spec(screen: Screen, path: Path) -> ModelSummary:
     from dlcli.spec.loading import load_spec
 
-    loaded = load_spec(path, options.catalogue())
+    loaded = load_spec(path, options.catalogue(screen))
     screen.divert()
 
     from dlcli.training.backend import start_backend
@@ -73,4 +73,4 @@ def _of_checkpoint(screen: Screen, path: Path) -> ModelSummary:
     from dlcli.training.backend import start_backend
 
     start_backend("cpu")
-    return summarize(load_keras_model(checkpoint, compiled=False))
+    return summarize(load_keras_model(checkpoint))

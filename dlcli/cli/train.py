@@ -43,7 +43,7 @@ def train(
         overrides[("train", "epochs")] = 1 if smoke else epochs
     if seed is not None:
         overrides[("seed",)] = seed
-    loaded = load_spec(config, options.catalogue(), overrides)
+    loaded = load_spec(config, options.catalogue(screen), overrides)
     written = config.read_text(encoding="utf-8-sig")
     screen.divert()
 
@@ -69,14 +69,17 @@ def _hooks(screen: Screen, display: Any, *, keep_log: bool) -> Hooks:
     def summary_text(summary: Any) -> str:
         from rich.console import Console
 
-        plain = Console(width=120, no_color=True, force_terminal=False)
+        plain = Console(width=120, no_color=True, force_terminal=False, emoji=False)
         with plain.capture() as captured:
             plain.print(layer_table(summary, explain=True))
         return captured.get()
 
+    def before_leaving() -> None:
+        display.close()
+        screen.restore()
+
     return Hooks(
         on_run=lambda run: screen.keep_log(run.log) if keep_log else None,
         summary_text=summary_text,
-        on_signal=lambda number: display.phase("stopping after this step; once more to leave at once"),
-        before_leaving=display.close,
+        before_leaving=before_leaving,
     )

@@ -54,11 +54,25 @@ def choose_encoding(loaded: LoadedSpec, output_shape: tuple[int | None, ...], cl
         message, where, hint = problem
         path = {"loss": ("loss",), "units": last, "labels": ("dataset", "labels")}[where]
         raise loaded.error(Problem(message, path, hint))
+    _check_metrics(loaded, loss == "sparse_categorical_crossentropy")
     if loss == "sparse_categorical_crossentropy":
         return Encoding("integer", classes)
     if classes == 2 and units == 1:
         return Encoding("binary", classes)
     return Encoding("integer" if spec.dataset.labels == "integer" else "one_hot", classes)
+
+
+def _check_metrics(loaded: LoadedSpec, integers: bool) -> None:
+    """A metric for class numbers counts nonsense on one-hot labels, and the reverse; Keras says nothing."""
+    for number, metric in enumerate(loaded.spec.metrics):
+        name = snake_case(metric.name)
+        is_for_integers = name.startswith("sparse_")
+        if (is_for_integers and not integers) or (integers and name.startswith(("categorical_", "top_k_categorical"))):
+            needs, gets = (
+                ("class numbers", "one-hot labels") if is_for_integers else ("one-hot labels", "class numbers")
+            )
+            message = f"The metric `{metric.name}` needs {needs}, but the loss has {gets}."
+            raise loaded.error(Problem(message, ("metrics", number), "`accuracy` fits either."))
 
 
 def _for_numbers(loaded: LoadedSpec, loss: str, units: int) -> Encoding:
@@ -80,7 +94,7 @@ def _mismatch(loss: str, units: int, classes: int, labels: str) -> tuple[str, st
             "`sparse_categorical_crossentropy` needs class numbers, but `dataset.labels` is `one_hot`.", "labels",
             "Leave `labels` out, or use `categorical_crossentropy`.",
         )  # fmt: skip
-    if loss.startswith("categorical") and labels == "integer":
+    if labels == "integer" and units > 1 and not wants_integers:
         return (
             f"`{loss}` needs one-hot labels, but `dataset.labels` is `integer`.", "labels",
             "Leave `labels` out, or use `sparse_categorical_crossentropy`.",

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from dlcli.data.dataset import Dataset
 from dlcli.data.splits import Split
+from dlcli.errors import CheckpointError
 
 _FIT_ROWS = 4096  # rows at a time while fitting: bounds the memory, not the result
 
@@ -52,9 +53,22 @@ class Preparation:
 
 
 def restore_preparation(state: dict[str, Any]) -> Preparation:
-    """The preparation that `Preparation.state` described."""
-    layers = tuple(getattr(keras.layers, item["class_name"]).from_config(item["config"]) for item in state["layers"])
-    return Preparation(tuple(state["raw_shape"]), state["raw_dtype"], layers)
+    """The preparation that `Preparation.state` described. No code in it is run.
+
+    Raises:
+        CheckpointError: it describes no layers of Keras's, or ones that would run code.
+    """
+    layers = []
+    for item in state["layers"]:
+        # With its own module, and in safe mode, so that nothing but a layer of Keras's can be named: some versions of
+        # Keras run the bytecode of a Lambda whose `from_config` is called outside safe mode (CVE-2025-9905).
+        described = {"module": "keras.layers", "class_name": item["class_name"], "config": item["config"]}
+        try:
+            layers.append(keras.saving.deserialize_keras_object(described, safe_mode=True))
+        except Exception as error:
+            message = f"The checkpoint's preparation cannot be restored: {str(error).splitlines()[0]}"
+            raise CheckpointError(message) from error
+    return Preparation(tuple(state["raw_shape"]), state["raw_dtype"], tuple(layers))
 
 
 def _has_training(layer: Any) -> bool:

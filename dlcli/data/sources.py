@@ -26,7 +26,7 @@ def load_dataset(
     allow_download: bool = True,
     notify: Notify = _log.warning,
 ) -> Dataset:
-    """Load `source`, or `fallback` in its place where `source` is missing and cannot be reached.
+    """Load `source`, or `fallback` in its place where `source` is missing and cannot be reached: `requested` tells.
 
     Data that is found but damaged is an error, never a reason to take the fallback.
 
@@ -36,7 +36,7 @@ def load_dataset(
         data_dir: a folder to look in before all others.
         seed: for generated sources that name no seed.
         allow_download: whether Keras may download what is in no folder.
-        notify: is told, in whole sentences, what a person must know: a download, a part of a set, a fallback taken.
+        notify: is told, in whole sentences, what a person must know: a download, a part of a set.
 
     Raises:
         UnreachableError: the data is missing, and no fallback is given.
@@ -48,7 +48,6 @@ def load_dataset(
         if fallback is None:
             raise
         reason = error.message
-    notify(f"{reason} The fallback {fallback.name} is used instead of {source.name}.")
     dataset = adapt(_load(fallback, data_dir, seed, allow_download, notify), type(source))
     return replace(dataset, requested=source.name, reason=reason)
 

@@ -56,7 +56,7 @@ def open_checkpoint(path: Path, data_spec: LoadedSpec | None, where: Where) -> J
             "Name a spec whose `dataset`, `loss` and `metrics` are to be used: --data SPEC.yaml.",
         )
     verify(path)
-    model = load_keras_model(path, compiled=False)
+    model = load_keras_model(path)
     loaded = data_spec or restore_spec(contents.spec if contents else {})
     compile_model(loaded, model)
     if contents is not None and data_spec is None:
@@ -89,7 +89,7 @@ def _on_other_data(loaded: LoadedSpec, model: keras.Model, contents: Contents | 
 def _reshaped(preparation: Preparation, model: keras.Model) -> Preparation:
     """The preparation, ending in the shape that a foreign model takes: 784 numbers, say, for an image of 28×28."""
     wanted, given = tuple(model.input_shape[1:]), preparation.output_shape
-    if wanted == given:
+    if len(wanted) == len(given) and all(size in (None, other) for size, other in zip(wanted, given, strict=True)):
         return preparation
     sizes = [math.prod(size or 0 for size in shape) for shape in (wanted, given)]
     if sizes[0] != sizes[1] or sizes[0] == 0:
@@ -99,7 +99,7 @@ def _reshaped(preparation: Preparation, model: keras.Model) -> Preparation:
     return Preparation(preparation.raw_shape, preparation.raw_dtype, layers)
 
 
-def evaluate(job: Job, split: str, *, progressed: Callable[[float], None] = lambda share: None) -> Evaluation:
+def evaluate(job: Job, split: str) -> Evaluation:
     """Loss, metrics, and figures for each class, in one pass over the split.
 
     Raises:
@@ -112,7 +112,6 @@ def evaluate(job: Job, split: str, *, progressed: Callable[[float], None] = lamb
     metrics: dict[str, float] = {}
     for progress in job.engine.evaluate(rows, evaluation_batch_size(len(rows)), parts.append):
         metrics = progress.logs
-        progressed(progress.examples / len(rows))
     if job.facts.class_names is None:
         return Evaluation(split, metrics, [], [])
     outcome = outcome_of(np.concatenate(parts), job.encoding, from_logits=from_logits(job.loaded))

@@ -98,7 +98,7 @@ def _table(path: Path, expected: Expected) -> Array:
     chosen = list(range(len(rows[0])))
     if not all(map(_is_number, rows[0])):
         first = 1
-        chosen = _columns(rows[0], expected) or chosen
+        chosen = _columns(rows[0], expected, path) or chosen
     values = np.empty((len(rows) - first, len(chosen)), np.float32)
     for number, row in enumerate(rows[first:], start=first):
         try:
@@ -109,11 +109,16 @@ def _table(path: Path, expected: Expected) -> Array:
     return _fitting(values, path, expected)
 
 
-def _columns(header: list[str], expected: Expected) -> list[int] | None:
-    """Which columns hold the model's features, where the header names them all; None where it does not."""
-    names = [name.strip() for name in header]
-    if expected.columns is None or not set(expected.columns) <= set(names):
+def _columns(header: list[str], expected: Expected, path: Path) -> list[int] | None:
+    """Which columns hold the model's features, by their names; None where the model knows no names."""
+    if expected.columns is None:
         return None
+    names = [name.strip() for name in header]
+    missing = [column for column in expected.columns if column not in names]
+    if missing:
+        raise DataError(
+            f"{path} has no column {', '.join(missing)}.", "Name the columns as in training, or leave names out."
+        )
     return [names.index(column) for column in expected.columns]
 
 

@@ -28,11 +28,9 @@ class Predictions:
 
     Attributes:
         rows: `input`; then `class` and `probability`, or `prediction`; then `true` where it is known.
-        is_regression: which of the two it is.
     """
 
     rows: list[dict[str, Any]]
-    is_regression: bool
 
 
 def predict_files(checkpoint: Path, paths: Sequence[Path]) -> Predictions:
@@ -49,11 +47,11 @@ def predict_files(checkpoint: Path, paths: Sequence[Path]) -> Predictions:
             f"{checkpoint} was saved by plain Keras: it does not say how its inputs are prepared.",
             "Name a spec whose data and preparation are to be used, and a split: --data SPEC.yaml --split test.",
         )
+    verify(checkpoint)
     preparation = restore_preparation(contents.preparation)
     columns = contents.data.get("feature_names")
     inputs = read_inputs(paths, Expected(preparation.raw_shape, preparation.raw_dtype, columns and tuple(columns)))
-    verify(checkpoint)
-    model = load_keras_model(checkpoint, compiled=False)
+    model = load_keras_model(checkpoint)
     encoding = Encoding(**contents.encoding)
     engine = Engine(model, preparation, encoding)
     unknown = np.zeros(len(inputs.values), np.int32 if encoding.classes else np.float32)
@@ -95,9 +93,9 @@ def _predictions(
 ) -> Predictions:
     if encoding.classes is None:
         rows = [{"input": name, "prediction": float(value)} for name, value in zip(names, outputs[:, 0], strict=True)]
-        return Predictions(rows, is_regression=True)
+        return Predictions(rows)
     outcome = outcome_of(outputs, encoding, from_logits=logits)
     labels = class_names or [str(number) for number in range(encoding.classes)]
     answers = zip(names, outcome.classes, outcome.probabilities, strict=True)
     rows = [{"input": name, "class": labels[int(c)], "probability": float(p)} for name, c, p in answers]
-    return Predictions(rows, is_regression=False)
+    return Predictions(rows)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
 
 from dlcli.errors import Path, Problem
+from dlcli.model.catalogue import find
 from dlcli.model.objects import ObjectError, make_object, reason
 from dlcli.spec.grammar import Spec
 from dlcli.spec.keras_objects import LayerEntry
@@ -15,7 +17,7 @@ from dlcli.spec.loading import LoadedSpec
 Shape = tuple[int | None, ...]
 
 
-def build_model(loaded: LoadedSpec, input_shape: Shape, dtype: str = "float32") -> keras.Sequential:
+def build_model(loaded: LoadedSpec, input_shape: Shape) -> keras.Sequential:
     """The network of a spec, built for examples of `input_shape` (without the batch axis), not yet compiled.
 
     Raises:
@@ -26,13 +28,13 @@ def build_model(loaded: LoadedSpec, input_shape: Shape, dtype: str = "float32") 
     try:
         if entries[0][1].layer.name in ("Input", "InputLayer"):
             _agree(entries.pop(0)[1], input_shape)
-        inputs = keras.Input(shape=input_shape, dtype=dtype, name="input")
+        inputs = keras.Input(shape=input_shape, name="input")
         layers: list[Any] = []
         tensor = inputs
         for number, entry in entries:
             for layer in _make_layers(entry, ("model", "layers", number)):
-                if any(layer.name == other.name for other in layers):
-                    message = f"Another layer above has the name `{layer.name}`, too."
+                if layer.name in ("input", *(other.name for other in layers)):
+                    message = f"The input, or a layer above, has the name `{layer.name}`, too."
                     raise ObjectError(Problem(message, ("model", "layers", number, "name"), "Give it another name."))
                 tensor = _call(layer, tensor, ("model", "layers", number), entry.layer.name)
                 layers.append(layer)
@@ -48,9 +50,12 @@ def _identifier(name: str) -> str:
 
 
 def _agree(entry: LayerEntry, input_shape: Shape) -> None:
-    written = tuple(entry.layer.arguments.get("shape") or ())
-    if written != tuple(input_shape):
-        path = ("model", "layers", 0, entry.layer.name, "shape")
+    written = entry.layer.arguments.get("shape")
+    path = ("model", "layers", 0, entry.layer.name, "shape")
+    if not isinstance(written, (list, tuple)):
+        message = f"The shape of `{entry.layer.name}` is a list of numbers; received {written}."
+        raise ObjectError(Problem(message, path, f"Write `shape: {list(input_shape)}`, or leave the layer out."))
+    if tuple(written) != tuple(input_shape):
         shapes = f"{list(written)}, but the dataset gives {list(input_shape)}"
         message = f"`{entry.layer.name}` says that an example has the shape {shapes}."
         raise ObjectError(Problem(message, path, "Correct it, or leave it out: the shape comes from the dataset."))
@@ -123,12 +128,20 @@ def compile_model(loaded: LoadedSpec, model: keras.Model) -> None:
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
 
 
-def make_layers(loaded: LoadedSpec, path: Path) -> list[Any]:
-    """The layers listed at `dataset.preparation` or `dataset.augment`. Raises SpecError."""
-    try:
-        return [make_object("layer", layer, (*path, number)) for number, layer in enumerate(_listed(loaded.spec, path))]
-    except ObjectError as error:
-        raise loaded.error(error.problem) from error
+def make_layers(loaded: LoadedSpec, path: Path, **defaults: Any) -> list[Any]:
+    """The layers listed at `dataset.preparation` or `dataset.augment`. Raises SpecError.
+
+    `defaults` are arguments for the layers that have them and for which the spec does not give them.
+    """
+    made = []
+    for number, written in enumerate(_listed(loaded.spec, path)):
+        known = inspect.signature(find("layer", written.name)).parameters if defaults else {}
+        extra = {key: value for key, value in defaults.items() if key in known and key not in written.arguments}
+        try:
+            made.append(make_object("layer", written, (*path, number), **extra))
+        except ObjectError as error:
+            raise loaded.error(error.problem) from error
+    return made
 
 
 def _listed(spec: Spec, path: Path) -> Any:

@@ -33,10 +33,7 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
     Raises:
         DeviceError: `gpu` was asked for and TensorFlow sees none.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    # TensorFlow turns oneDNN on by itself only on newer processors; elsewhere it more than halves convolutions.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    set_environment()
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     import keras
@@ -57,6 +54,14 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
         tf.config.experimental.set_memory_growth(gpu, True)
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
     return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions)
+
+
+def set_environment() -> None:
+    """What TensorFlow and Keras read when they are imported."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # TensorFlow turns oneDNN on by itself only on newer processors; elsewhere it more than halves convolutions.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -64,14 +64,21 @@ def save_checkpoint(path: Path, model: Any, contents: Contents) -> None:
         # Without its optimizer: `include_optimizer=True` takes the optimizer out of the live model's compile config,
         # and a file with a group `optimizer_weights` cannot be trained further in plain Keras 3.15.1, which builds the
         # optimizer on an empty list of variables. With `training_config` alone, `evaluate` and `fit` both work.
-        model.save(beside, include_optimizer=False)
-        with h5py.File(beside, "r+") as file:
-            file.attrs["training_config"] = json.dumps(_training_config(model)).encode()
-            group = file.create_group(GROUP)
-            group.attrs["format"] = FORMAT
-            for field in fields(Contents):
-                group[field.name] = json.dumps(getattr(contents, field.name), ensure_ascii=False)
-            group["digest"] = _digest(file)
+        try:
+            model.save(beside, include_optimizer=False)
+            with h5py.File(beside, "r+") as file:
+                _write_group(file, model, contents)
+        except RuntimeError as error:
+            raise OSError(str(error)) from error  # h5py's, when a full disk is noticed only at closing
+
+
+def _write_group(file: h5py.File, model: Any, contents: Contents) -> None:
+    file.attrs["training_config"] = json.dumps(_training_config(model)).encode()
+    group = file.create_group(GROUP)
+    group.attrs["format"] = FORMAT
+    for field in fields(Contents):
+        group[field.name] = json.dumps(getattr(contents, field.name), ensure_ascii=False)
+    group["digest"] = _digest(file)
 
 
 def _training_config(model: Any) -> dict[str, Any]:
@@ -141,7 +148,7 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"{path} is damaged: {text.rstrip('.')}.", "Use another checkpoint.")
 
 
-def load_keras_model(path: Path, *, compiled: bool) -> Any:
+def load_keras_model(path: Path) -> Any:
     """The `keras.Model` in a checkpoint, or in a file that plain Keras saved. No code in the file is run.
 
     Raises:
@@ -152,10 +159,15 @@ def load_keras_model(path: Path, *, compiled: bool) -> Any:
     with _opened(path):
         pass
     try:
-        return keras.models.load_model(path, compile=compiled, safe_mode=True)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         first_line = str(error).strip().split("\n")[0].rstrip(".")
         raise CheckpointError(f"Keras cannot load {path}: {first_line}.") from error
+    if not model.built or len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
+        raise CheckpointError(
+            f"The model in {path} is not one with one input and one output; others cannot be used yet."
+        )
+    return model
 
 
 def _digest(file: h5py.File) -> str:

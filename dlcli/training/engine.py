@@ -82,7 +82,6 @@ class Engine:
         self.encoding = encoding
         self._augment = tuple(augment)
         self._functions: dict[tuple[str, int], Any] = {}
-        self._last_prediction: Any = None
 
     def make_state(self) -> dict[str, tuple[int, ...]]:
         """Make every variable of model, optimizer and metrics, outside graphs; the shapes of the metrics by name."""

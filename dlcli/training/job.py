@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,15 +99,8 @@ def load_data(loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None 
     else:
         # A model that was trained on the source itself is never evaluated on something else.
         fallback = spec.fallback if where.allow_fallback and recorded is None else None
-        dataset = load_dataset(
-            spec.source, fallback=fallback, data_dir=where.data_dir, seed=seed, notify=_unless_fallback(where)
-        )
+        dataset = load_dataset(spec.source, fallback=fallback, data_dir=where.data_dir, seed=seed, notify=where.notify)
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=seed)
-
-
-def _unless_fallback(where: Where) -> Callable[[str], None]:
-    # That a fallback is taken is in the data set itself, and shown as a panel.
-    return lambda text: None if " is used instead of " in text else where.notify(text)
 
 
 def assemble(loaded: LoadedSpec, where: Where) -> Job:
@@ -120,15 +112,25 @@ def assemble(loaded: LoadedSpec, where: Where) -> Job:
     """
     dataset, splits = load_data(loaded, where)
     set_seeds(loaded.spec.seed)
-    written = make_layers(loaded, ("dataset", "preparation")) if loaded.spec.dataset.preparation is not None else None
-    preparation = fit_preparation(dataset, splits.train, written)
-    shape = _prepared_shape(loaded, preparation)
+    preparation, shape = fitted_preparation(loaded, dataset, splits)
     model = build_model(loaded, shape)
     encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
     engine = Engine(model, preparation, encoding, _make_augment(loaded, shape))
     return _job(loaded, dataset, splits, engine)
+
+
+def fitted_preparation(
+    loaded: LoadedSpec, dataset: Dataset, splits: Splits
+) -> tuple[Preparation, tuple[int | None, ...]]:
+    """The spec's preparation for this data, and the shape that an example has after it. Raises SpecError."""
+    written = None
+    if loaded.spec.dataset.preparation is not None:
+        written = make_layers(loaded, ("dataset", "preparation"))
+        _prepared_shape(loaded, Preparation(dataset.example_shape, "", tuple(written)))  # before anything is fitted
+    preparation = fit_preparation(dataset, splits.train, written)
+    return preparation, _prepared_shape(loaded, preparation)
 
 
 def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int | None, ...]:
@@ -142,7 +144,10 @@ def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int |
 
 def _make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]:
     """The augmenting layers, tried out on examples of `shape`. Raises SpecError."""
-    layers = make_layers(loaded, ("dataset", "augment"))
+    # Keras's colour layers take pixels for 0..255 unless they are told; prepared images are 0..1.
+    spec = loaded.spec.dataset
+    scaled = spec.source.kind == "images" and spec.preparation is None
+    layers = make_layers(loaded, ("dataset", "augment"), **({"value_range": [0.0, 1.0]} if scaled else {}))
     tensor = keras.ops.zeros((2, *shape))
     for number, layer in enumerate(layers):
         path = ("dataset", "augment", number)
@@ -179,7 +184,7 @@ def model_without_data(loaded: LoadedSpec) -> keras.Model:
     layers = usual_layers(source.kind, source.example_shape)
     if loaded.spec.dataset.preparation is not None:
         layers = make_layers(loaded, ("dataset", "preparation"))
-    return build_model(loaded, Preparation(source.example_shape, "", tuple(layers)).output_shape)
+    return build_model(loaded, _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers))))
 
 
 def reassemble(loaded: LoadedSpec, contents: Contents, model: keras.Model, where: Where) -> Job:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import dlcli
+from dlcli.errors import Interrupted, RunError
 from dlcli.runs import RunFolder
 from dlcli.training.backend import Backend
 
@@ -71,6 +74,21 @@ class RunRecord:
         """Note how the run ended: "done", "interrupted" or "failed". Raises RunError."""
         self.state, self.error, self.ended = state, error, _now()
         self.write()
+
+
+@contextmanager
+def recorded(record: RunRecord) -> Iterator[None]:
+    """Keeps run.json's state true, whatever happens inside."""
+    try:
+        yield
+    except Interrupted:
+        record.finish("interrupted")
+        raise
+    except BaseException as error:
+        with suppress(RunError):  # the disk may be what failed
+            record.finish("failed", str(error) or type(error).__name__)
+        raise
+    record.finish("done")
 
 
 def git_commit(folder: Path) -> str | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.errors import RunError
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
 from dlcli.training.backend import DeviceChoice, start_backend
 from dlcli.training.listening import End, Listener
-from dlcli.training.record import RunRecord, git_commit
+from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -55,21 +57,20 @@ class Hooks:
     Attributes:
         on_run: the run's folder is there.
         summary_text: the text for summary.txt.
-        on_signal: the first signal came.
         before_leaving: a second signal came, and the process is about to end.
     """
 
     on_run: Callable[[RunFolder], None]
     summary_text: Callable[[ModelSummary], str]
-    on_signal: Callable[[int], None]
-    before_leaving: Callable[[], None]
+    before_leaving: Callable[[], object]
 
 
 def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End:
     """Train as requested.
 
     Raises:
-        SpecError, DataError, DeviceError, RunError: as their names say; before training starts, nothing is written.
+        SpecError, DataError, DeviceError, RunError: as their names say; before training starts,
+            nothing but an empty runs folder is written.
         Interrupted: a signal came; the work is saved.
     """
     spec = request.loaded.spec
@@ -82,7 +83,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
     # Only now: what these import imports TensorFlow, which reads its environment then.
     from dlcli.model.summary import summarize
     from dlcli.training.job import assemble
-    from dlcli.training.trainer import Training, choose_best, for_smoke, make_callbacks, train
+    from dlcli.training.trainer import Training, check_callbacks, choose_best, for_smoke, make_callbacks, train
 
     started = time.perf_counter()
     listener.phase("loading the data and building the model")
@@ -92,23 +93,33 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         _tell_of_fallback(job.facts, listener)
     job = for_smoke(job) if request.is_smoke else job
     best = choose_best(job)
-    make_callbacks(job, Path())  # only to see that they can be made, before there is a run
-    with StopRequest(hooks.on_signal, hooks.before_leaving) as stop:
-        run = create_run(request.runs_dir, spec.name, request.run_name)
-        hooks.on_run(run)
-        record = RunRecord(
-            run, spec.name, list(request.command), backend, spec.seed, job.facts.record(job.sizes),
-            git_commit(request.spec_folder), request.is_smoke,
-        )  # fmt: skip
-        record.timed("starting", started - began)
-        record.timed("assembling", assembled - started)
+    files = None if request.is_smoke else request.spec_folder
+    check_callbacks(job, best)
+    summary = summarize(job.model)
+    run = create_run(request.runs_dir, spec.name, request.run_name)
+    record = RunRecord(
+        run, spec.name, list(request.command), backend, spec.seed, job.facts.record(job.sizes),
+        git_commit(request.spec_folder), request.is_smoke,
+    )  # fmt: skip
+    record.timed("starting", started - began)
+    record.timed("assembling", assembled - started)
+    with recorded(record), StopRequest(lambda: _leave_at_once(hooks, record)) as stop:
         record.write()
-        summary = summarize(job.model)
+        hooks.on_run(run)
         run.write_spec(request.written, spec.resolved())
         run.write_summary(hooks.summary_text(summary), summary.to_json())
-        callbacks = make_callbacks(job, run.path / "tensorboard")
+        callbacks = make_callbacks(job, run.path, files)
         training = Training(job, run, record, listener, stop, best, callbacks, summary)
         return train(training, device=backend.device_name, is_smoke=request.is_smoke)
+
+
+def _leave_at_once(hooks: Hooks, record: RunRecord) -> None:
+    """At a second signal: leave the terminal and the run's folder as they should be."""
+    with suppress(OSError, RunError):
+        record.finish("interrupted")
+        for part in record.run.path.rglob(".*.part*"):
+            part.unlink()
+    hooks.before_leaving()
 
 
 def _tell_of_fallback(facts: DataFacts, listener: Listener) -> None:

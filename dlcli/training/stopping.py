@@ -10,11 +10,14 @@ from typing import Any
 
 
 class StopRequest:
-    """While entered, remembers the first signal in `signal_number` instead of letting it end the process."""
+    """While entered, remembers the first signal in `signal_number`; whoever runs the steps looks at it between them.
 
-    def __init__(self, on_signal: Callable[[int], None], before_leaving: Callable[[], None]) -> None:
+    Args:
+        before_leaving: called at a second signal, just before the process ends.
+    """
+
+    def __init__(self, before_leaving: Callable[[], None]) -> None:
         self.signal_number: int | None = None
-        self._on_signal = on_signal
         self._before_leaving = before_leaving
         self._earlier: dict[int, Any] = {}
 
@@ -36,5 +39,4 @@ class StopRequest:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
-        self.signal_number = number
-        self._on_signal(number)
+        self.signal_number = number  # no more than that: the signal may have come in the middle of writing a line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ import keras
 
 from dlcli.data.shuffling import epoch_order
 from dlcli.errors import Interrupted, Problem, RunError
-from dlcli.model.objects import ObjectError, make_object
+from dlcli.model.objects import ObjectError, make_object, reason
 from dlcli.model.summary import ModelSummary
 from dlcli.runs import RunFolder
 from dlcli.training.checkpoint import Contents, load_keras_model, save_checkpoint, verify
@@ -25,7 +25,7 @@ from dlcli.training.listening import End, EpochEnd, Listener, Start
 from dlcli.training.record import RunRecord
 from dlcli.training.stopping import StopRequest
 
-_LARGER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "true_")
+_FILE_ARGUMENTS = ("filepath", "filename", "log_dir", "backup_dir")
 _SMOKE_STEPS = 3
 _STEP_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
@@ -65,34 +65,80 @@ class Training:
 def choose_best(job: Job) -> Best:
     """By which figure the best epoch is chosen. Raises SpecError if training gives no such figure."""
     spec = job.loaded.spec.train
-    names = [*job.metric_names, *(f"val_{name}" for name in job.metric_names if "validation" in job.rows)]
+    names = figures_of(job)
     monitor = spec.monitor or ("val_loss" if "validation" in job.rows else "loss")
     if monitor not in names:
         message = f"Training gives no figure `{monitor}` to monitor."
-        hint = f"It gives {', '.join(f'`{name}`' for name in names)}."
-        raise job.loaded.error(Problem(message, ("train", "monitor"), hint))
-    larger = spec.mode == "max" or (spec.mode == "auto" and any(word in monitor for word in _LARGER_IS_BETTER))
+        raise job.loaded.error(Problem(message, ("train", "monitor"), _listed(names)))
+    larger = _larger_is_better(job, monitor) if spec.mode == "auto" else spec.mode == "max"
+    if larger is None:
+        message = f"Keras does not say whether a larger `{monitor}` is better."
+        raise job.loaded.error(Problem(message, ("train", "monitor"), "Say so: `mode: max` or `mode: min`."))
     return Best(monitor, larger)
 
 
-def make_callbacks(job: Job, tensorboard: Path) -> Any:
-    """The spec's callbacks, as Keras's CallbackList; TensorBoard's files go to a folder. Raises SpecError."""
+def figures_of(job: Job) -> list[str]:
+    """The names of the figures that each epoch gives."""
+    held_out = job.metric_names if "validation" in job.rows else ()
+    return [*job.metric_names, *(f"val_{name}" for name in held_out)]
+
+
+def _listed(names: list[str]) -> str:
+    return f"It gives {', '.join(f'`{name}`' for name in names)}."
+
+
+def _larger_is_better(job: Job, monitor: str) -> bool | None:
+    """As Keras 3.15.1's own callbacks tell it: by the metric's `_direction`; None where it has none."""
+    name = monitor.removeprefix("val_")
+    metrics = [inner for outer in job.model.metrics for inner in getattr(outer, "metrics", [])]
+    directions = {metric.name: getattr(metric, "_direction", None) for metric in metrics}
+    direction = "down" if name == "loss" else directions.get(name)
+    return None if direction is None else direction == "up"
+
+
+def check_callbacks(job: Job, best: Best) -> None:
+    """See that the spec's callbacks can be made and get the figures that they monitor. Raises SpecError."""
+    names = figures_of(job)
+    for number, callback in enumerate(_made_callbacks(job, Path(), None)):
+        monitored = getattr(callback, "monitor", None)
+        if isinstance(monitored, str) and monitored not in (*names, "learning_rate"):
+            message = f"Training gives no figure `{monitored}` for `{type(callback).__name__}` to monitor."
+            path = ("train", "callbacks", number, type(callback).__name__, "monitor")
+            raise job.loaded.error(Problem(message, path, _listed(names)))
+
+
+def make_callbacks(job: Job, run: Path, files: Path | None) -> Any:
+    """The spec's callbacks, as Keras's CallbackList.
+
+    Files that they are told to write are relative to the folder `files`, the spec's own; None for the run's folder.
+
+    Raises:
+        SpecError: Keras does not accept one of them.
+    """
+    spec = job.loaded.spec
+    steps = steps_of(len(job.rows["train"]), spec.dataset.batch_size)
+    made = _made_callbacks(job, run, files)
+    return keras.callbacks.CallbackList(made, model=job.model, epochs=spec.train.epochs, steps=steps, verbose=0)
+
+
+def _made_callbacks(job: Job, run: Path, files: Path | None) -> list[Any]:
     made = []
     for number, written in enumerate(job.loaded.spec.train.callbacks):
-        extra = {}
         path = ("train", "callbacks", number)
         if written.name == "TensorBoard" and find_spec("tensorboard") is None:
             message = "`TensorBoard` needs the package tensorboard, which TensorFlow 2.21 no longer brings."
             raise job.loaded.error(Problem(message, path, "Install it: pip install tensorboard."))
-        if written.name == "TensorBoard" and "log_dir" not in written.arguments:
-            extra["log_dir"] = str(tensorboard)
+        arguments = {
+            name: str((files or run) / value) if name in _FILE_ARGUMENTS and isinstance(value, str) else value
+            for name, value in written.arguments.items()
+        }
+        if written.name == "TensorBoard":
+            arguments.setdefault("log_dir", str(run / "tensorboard"))
         try:
-            made.append(make_object("callback", written, path, **extra))
+            made.append(make_object("callback", {written.name: arguments}, path))
         except ObjectError as error:
             raise job.loaded.error(error.problem) from error
-    spec = job.loaded.spec
-    steps = steps_of(len(job.rows["train"]), spec.dataset.batch_size)
-    return keras.callbacks.CallbackList(made, model=job.model, epochs=spec.train.epochs, steps=steps, verbose=0)
+    return made
 
 
 def for_smoke(job: Job) -> Job:
@@ -112,20 +158,25 @@ def train(training: Training, *, device: str, is_smoke: bool = False) -> End:
     began = time.perf_counter()
     job, spec = training.job, training.job.loaded.spec
     training.listener.started(_start(training, device))
-    with _recorded(training):
+    job.model.stop_training = False
+    with _callbacks_work(training):
         training.callbacks.on_train_begin()
-        job.model.stop_training = False
+    try:
         for epoch in range(spec.train.epochs):
             _run_epoch(training, epoch)
             if job.model.stop_training:
                 break
+    except RunError as error:
+        kept = f" {training.run.last} holds epoch {len(training.history)}." if training.run.last.exists() else ""
+        raise RunError(f"{error.message}{kept}", error.hint) from error
+    with _callbacks_work(training):
         training.callbacks.on_train_end()
-        training.record.timed("training", time.perf_counter() - began)
-        training.listener.phase("evaluating the best epoch")
-        evaluating = time.perf_counter()
-        metrics = _evaluate_best(training, is_smoke)
-        training.record.timed("evaluating", time.perf_counter() - evaluating)
-        training.run.write_metrics({"checkpoint": "best.h5", "epoch": training.best.epoch, **metrics})
+    training.record.timed("training", time.perf_counter() - began)
+    training.listener.phase("evaluating the best epoch")
+    evaluating = time.perf_counter()
+    metrics = _evaluate_best(training)
+    training.record.timed("evaluating", time.perf_counter() - evaluating)
+    training.run.write_metrics({"checkpoint": "best.h5", "epoch": training.best.epoch, **metrics})
     seconds = time.perf_counter() - began
     best = training.best
     end = End(
@@ -153,28 +204,36 @@ def _start(training: Training, device: str) -> Start:
 
 
 @contextmanager
-def _recorded(training: Training) -> Iterator[None]:
-    """Keeps run.json's state true, whatever happens inside."""
+def _callbacks_work(training: Training) -> Iterator[None]:
+    """Says that a callback failed, and not dlcli."""
     try:
         yield
-    except Interrupted:
-        training.record.finish("interrupted")
-        raise
-    except BaseException as error:
-        with suppress(RunError):  # the disk may be what failed
-            training.record.finish("failed", str(error))
-        if isinstance(error, RunError) and training.history:
-            kept = f"The run stops after epoch {len(training.history)}; {training.run.last} is whole."
-            raise RunError(f"{error.message} {kept}", error.hint) from error
-        raise
-    training.record.finish("done")
+    except Exception as error:
+        kept = f"{training.run.last} is whole." if training.run.last.exists() else "Nothing is saved yet."
+        message = f"A callback of the spec failed: {type(error).__name__}: {reason(error)}"
+        raise RunError(message, f"Look at `train.callbacks`. {kept}") from error
+
+
+@contextmanager
+def _averaged(model: keras.Model) -> Iterator[None]:
+    """While entered, the weights are those that `fit` would leave: averages, if the optimizer has `use_ema`."""
+    if not getattr(model.optimizer, "use_ema", False):
+        yield
+        return
+    weights = model.get_weights()
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        model.set_weights(weights)
 
 
 def _run_epoch(training: Training, epoch: int) -> None:
     job, spec = training.job, training.job.loaded.spec
     began = time.perf_counter()
     training.listener.epoch_started(epoch + 1)
-    training.callbacks.on_epoch_begin(epoch)
+    with _callbacks_work(training):
+        training.callbacks.on_epoch_begin(epoch)
     order = job.rows["train"].order
     if spec.dataset.shuffle:
         order = epoch_order(order, seed=spec.seed, epoch=epoch)
@@ -184,12 +243,12 @@ def _run_epoch(training: Training, epoch: int) -> None:
         row.update({f"val_{name}": value for name, value in _validate(training).items()})
     if training.stop.signal_number is not None:
         _leave(training, f"the training steps of epoch {epoch + 1}")
-    logs = {key: value for key, value in row.items() if key != "epoch"}
-    training.callbacks.on_epoch_end(epoch, logs)
-    row.update({key: _number(value) for key, value in logs.items()})  # callbacks may add figures
     row["learning_rate"] = _number(job.model.optimizer.learning_rate)
     row["seconds"] = round(time.perf_counter() - began, 3)
-    is_best = _keep(training, row)
+    is_best = _keep(training, row)  # first, so that no callback can lose the epoch
+    with _callbacks_work(training):
+        logs = {key: value for key, value in row.items() if key not in ("epoch", "learning_rate", "seconds")}
+        training.callbacks.on_epoch_end(epoch, logs)
     training.listener.epoch_ended(EpochEnd(epoch + 1, row, time.perf_counter() - began, is_best))
 
 
@@ -203,22 +262,22 @@ def _train_steps(training: Training, rows: Rows) -> Logs:
     one_by_one = _hears_steps(callbacks, _STEP_HOOKS)
     logs: Logs = {}
     passes = training.job.engine.train(rows, batch_size, most_steps_a_call=1 if one_by_one else None)
+    before = training.steps_done
     if one_by_one:
         callbacks.on_train_batch_begin(0)
     for progress in passes:
-        logs = progress.logs
+        logs, training.steps_done = progress.logs, before + progress.steps
         if one_by_one:
-            callbacks.on_train_batch_end(progress.steps - 1, logs)
+            with _callbacks_work(training):
+                callbacks.on_train_batch_end(progress.steps - 1, logs)
         training.listener.progressed(progress.steps, logs)
         if training.stop.signal_number is not None:
-            training.steps_done += progress.steps
             _leave(training, f"step {progress.steps} of epoch {len(training.history) + 1}")
         if training.job.model.stop_training:
-            training.steps_done += progress.steps
-            return logs
+            break
         if one_by_one and progress.examples < len(rows):
-            callbacks.on_train_batch_begin(progress.steps)
-    training.steps_done += steps_of(len(rows), batch_size)
+            with _callbacks_work(training):
+                callbacks.on_train_batch_begin(progress.steps)
     return logs
 
 
@@ -230,9 +289,11 @@ def _hears_steps(callbacks: Any, hooks: tuple[str, ...]) -> bool:
 
 
 def _validate(training: Training) -> Logs:
-    training.callbacks.on_test_begin()
+    with _callbacks_work(training):
+        training.callbacks.on_test_begin()
     logs = run_test(training.job.engine, training.job.rows["validation"], training.listener, training.stop)
-    training.callbacks.on_test_end(logs)
+    with _callbacks_work(training):
+        training.callbacks.on_test_end(logs)
     return logs
 
 
@@ -255,10 +316,13 @@ def _keep(training: Training, row: dict[str, Any]) -> bool:
         best.epoch, best.value = row["epoch"], monitored
     training.history.append(row)
     contents = _contents(training)
-    save_checkpoint(training.run.last, training.job.model, contents)
-    if is_best:
-        save_checkpoint(training.run.best, training.job.model, contents)
+    with _averaged(training.job.model):
+        save_checkpoint(training.run.last, training.job.model, contents)
+        if is_best:
+            save_checkpoint(training.run.best, training.job.model, contents)
     training.run.append_history(row)
+    if len(training.history) == 1:
+        training.run.point_latest()
     return is_best
 
 
@@ -281,9 +345,11 @@ def _contents(training: Training) -> Contents:
 def _leave(training: Training, where: str) -> None:
     """Save after a signal, in the middle of an epoch, and leave."""
     contents = _contents(training)
-    for path in (training.run.last, training.run.best):
-        if path == training.run.last or not path.exists():
-            save_checkpoint(path, training.job.model, contents)
+    with _averaged(training.job.model):
+        for path in (training.run.last, training.run.best):
+            if path == training.run.last or not path.exists():
+                save_checkpoint(path, training.job.model, contents)
+    training.run.point_latest()
     raise Interrupted(
         f"Stopped after {where}; everything up to there is saved in {training.run.last}.",
         signal_number=training.stop.signal_number or 0,
@@ -291,13 +357,11 @@ def _leave(training: Training, where: str) -> None:
     )
 
 
-def _evaluate_best(training: Training, is_smoke: bool) -> dict[str, Logs]:
-    """The figures of best.h5 on each split; the live model has its weights afterwards."""
+def _evaluate_best(training: Training) -> dict[str, Logs]:
+    """The figures of best.h5, read back from the file, on each split; the live model has its weights afterwards."""
     job = training.job
-    if training.best.epoch != len(training.history) or is_smoke:
-        verify(training.run.best)
-        reloaded = load_keras_model(training.run.best, compiled=False)
-        job.model.set_weights(reloaded.get_weights())
+    verify(training.run.best)
+    job.model.set_weights(load_keras_model(training.run.best).get_weights())
     metrics: dict[str, Logs] = {}
     for name, rows in job.rows.items():
         same = next((other for other in metrics if job.rows[other] is rows), None)
