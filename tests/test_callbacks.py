@@ -57,7 +57,7 @@ def test_tensorboard_writes_into_the_run_or_says_what_is_missing(dlcli: Command,
     path.write_text(SPEC.replace("CALLBACK", "TensorBoard").replace("RATE", "0.1"))
     done = dlcli("train", path, "--runs-dir", tmp_path, "-q")
     assert done.code == 2
-    assert "called.yaml:13:" in done.err
+    assert "called.yaml:12:" in done.err
     assert "pip install tensorboard" in done.err
 
 

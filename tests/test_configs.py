@@ -131,3 +131,10 @@ def test_initializers_regularizers_and_losses_build(
     assert weights.shape == (784, 512)
     assert holds(weights)
     assert (model.layers[1].kernel_regularizer is None) == (regularizer == "null")
+
+
+def test_the_spec_in_the_readme_is_the_shipped_one() -> None:
+    text = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    shipped = yaml.safe_load((CONFIGS / "mnist_cnn.yaml").read_text(encoding="utf-8"))
+    assert {"name": "mnist_cnn", **shown} == shipped
