@@ -11,9 +11,9 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 _FIELDS = ("Command", "Expected", "Time")
 _TOP = """# Configs
 
-Each file states its command, the score to expect and the time of its training. Scores were measured on TensorFlow 2.21 and
-Keras 3.15.1; times on two cores that other programs kept busy as well: an idle machine is several times faster. This
-page is made from the files by `make configs`.
+Each file states its command, the score to expect and the time of its training. Scores were measured on TensorFlow 2.21
+and Keras 3.15.1; times on two cores that other programs kept busy as well: an idle machine is several times faster.
+This page is made from the files by `make configs`.
 
 | config | what it is | expected | time |
 |---|---|---|---|
