@@ -148,17 +148,19 @@ class TestDownload:
 
         def load_data() -> Any:
             timeouts.append(socket.getdefaulttimeout())
-            sys.stdout.write("progress")
+            sys.stdout.write("500/1000 ━━━")
             first = content["x_train"].transpose(0, 3, 1, 2), content["y_train"][:, None]
             return first, (content["x_test"], content["y_test"][:, None])
 
         self._keras(monkeypatch, "cifar10", load_data)
         said: list[str] = []
-        dataset = load_dataset(grammar.Cifar10(), notify=said.append)
+        told: list[str] = []
+        dataset = load_dataset(grammar.Cifar10(), notify=said.append, progressed=told.append)
         assert_holds(dataset, content)
         assert dataset.train.inputs.flags.c_contiguous
         assert "Downloading cifar10" in said[0]
-        assert capsys.readouterr() == ("", "progress")
+        assert told == ["downloading cifar10: 50%"]
+        assert capsys.readouterr() == ("", "")
         assert timeouts == [keras_sets.DOWNLOAD_SECONDS]
         assert socket.getdefaulttimeout() is None
 

@@ -93,7 +93,7 @@ def open_job(
     from dlcli.data.where import Where
     from dlcli.evaluation.evaluating import open_checkpoint
 
-    job = open_checkpoint(path, data_spec, Where(data_dir, not no_fallback, screen.message))
+    job = open_checkpoint(path, data_spec, Where(data_dir, not no_fallback, screen.message, screen.message))
     if job.facts.requested:
         screen.panel(f"{job.facts.source} instead of {job.facts.requested}", [job.facts.reason or ""])
     return path, job

@@ -54,7 +54,7 @@ def train(
         tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir,
         make_display(screen, quiet=quiet, json=json) as display,
     ):
-        where = Where(data_dir, not no_fallback, lambda text: display.notice("data", [text]))
+        where = Where(data_dir, not no_fallback, lambda text: display.notice("data", [text]), display.phase)
         request = TrainRequest(
             loaded, written, config.resolve().parent, where, chosen_device, Path(smoke_dir) if smoke else runs_dir,
             run_name, smoke, sys.argv[1:],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from dlcli.data.cifar_batches import read_batch_archive, read_batch_folder
 from dlcli.data.dataset import Array, Dataset
+from dlcli.data.download import KerasProgress
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.keras_files import (
     IDX_FILES,
@@ -36,6 +36,12 @@ PROBE_SECONDS = 5.0  # for the whole question whether a host answers
 DOWNLOAD_SECONDS = 30.0  # for each single wait for the network during a download
 
 Notify = Callable[[str], None]
+
+
+def _ignore(text: str) -> None:
+    """For callers that show no progress."""
+
+
 Reader = Callable[[Path, ImageSet], TrainAndTest]
 
 _KERAS_FILES_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -105,7 +111,9 @@ class UnreachableError(DataError):
     """Data is in none of the places where it is looked for, and cannot be downloaded; a fallback may stand in."""
 
 
-def load_keras_set(source: Source, *, data_dir: Path | None, allow_download: bool, notify: Notify) -> Dataset:
+def load_keras_set(
+    source: Source, *, data_dir: Path | None, allow_download: bool, notify: Notify, progressed: Notify = _ignore
+) -> Dataset:
     """Load an image set from the first place that has it: `data_dir`, DLCLI_DATA_DIR, Keras's cache, the download.
 
     Returns:
@@ -123,7 +131,7 @@ def load_keras_set(source: Source, *, data_dir: Path | None, allow_download: boo
         train, test = read(path, image_set)
         origin = str(path if read in (read_npz, read_batch_archive) else path.parent)
     else:
-        train, test = _download(image_set, folders, allow_download=allow_download, notify=notify)
+        train, test = _download(image_set, folders, allow_download=allow_download, notify=notify, progressed=progressed)
         origin = f"downloaded by Keras from {image_set.url}"
     count = len(train) + len(test)
     if count != image_set.size:
@@ -175,7 +183,9 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _download(image_set: ImageSet, folders: list[Path], *, allow_download: bool, notify: Notify) -> TrainAndTest:
+def _download(
+    image_set: ImageSet, folders: list[Path], *, allow_download: bool, notify: Notify, progressed: Notify
+) -> TrainAndTest:
     """Let Keras download the set into its cache and read it."""
     reason = probe(image_set.url) if allow_download else "downloading is switched off"
     if reason is not None:
@@ -185,7 +195,7 @@ def _download(image_set: ImageSet, folders: list[Path], *, allow_download: bool,
 
     load_data = getattr(keras.datasets, image_set.name).load_data
     try:
-        with redirect_stdout(sys.stderr), _socket_timeout(DOWNLOAD_SECONDS):
+        with redirect_stdout(KerasProgress(image_set.name, progressed)), _socket_timeout(DOWNLOAD_SECONDS):
             splits = load_data()
     except (OSError, EOFError, HTTPException) as error:
         raise _unreachable(image_set, folders, str(error) or type(error).__name__) from error

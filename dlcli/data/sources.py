@@ -25,6 +25,7 @@ def load_dataset(
     seed: int = 0,
     allow_download: bool = True,
     notify: Notify = _log.warning,
+    progressed: Notify = _log.info,
 ) -> Dataset:
     """Load `source`, or `fallback` in its place where `source` is missing and cannot be reached: `requested` tells.
 
@@ -37,24 +38,29 @@ def load_dataset(
         seed: for generated sources that name no seed.
         allow_download: whether Keras may download what is in no folder.
         notify: is told, in whole sentences, what a person must know: a download, a part of a set.
+        progressed: is told how far a download is, in a few words.
 
     Raises:
         UnreachableError: the data is missing, and no fallback is given.
         DataError: the data is damaged, or the fallback cannot stand in for the source.
     """
     try:
-        return _load(source, data_dir, seed, allow_download, notify)
+        return _load(source, data_dir, seed, allow_download, notify, progressed)
     except UnreachableError as error:
         if fallback is None:
             raise
         reason = error.message
-    dataset = adapt(_load(fallback, data_dir, seed, allow_download, notify), type(source))
+    dataset = adapt(_load(fallback, data_dir, seed, allow_download, notify, progressed), type(source))
     return replace(dataset, requested=source.name, reason=reason)
 
 
-def _load(source: Source, data_dir: Path | None, seed: int, allow_download: bool, notify: Notify) -> Dataset:
+def _load(
+    source: Source, data_dir: Path | None, seed: int, allow_download: bool, notify: Notify, progressed: Notify
+) -> Dataset:
     if source.name in IMAGE_SETS:
-        return load_keras_set(source, data_dir=data_dir, allow_download=allow_download, notify=notify)
+        return load_keras_set(
+            source, data_dir=data_dir, allow_download=allow_download, notify=notify, progressed=progressed
+        )
     if source.name in EMBEDDED:
         return load_embedded(source)
     if source.kind == "points":

@@ -15,8 +15,10 @@ class Where:
         data_dir: a folder to look in first.
         allow_fallback: whether `dataset.fallback` may stand in for the source.
         notify: is told, in whole sentences, what a person must know about the data.
+        progressed: is told how far a download is, in a few words.
     """
 
     data_dir: Path | None
     allow_fallback: bool
     notify: Callable[[str], None]
+    progressed: Callable[[str], None] = lambda text: None

@@ -94,12 +94,22 @@ def load_data(loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None 
     if recorded and recorded.get("requested"):
         stand_in = spec.fallback if spec.fallback is not None else SOURCES[recorded["source"]]()
         dataset = adapt(
-            load_dataset(stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify), type(spec.source)
+            load_dataset(
+                stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify, progressed=where.progressed
+            ),
+            type(spec.source),
         )
     else:
         # A model that was trained on the source itself is never evaluated on something else.
         fallback = spec.fallback if where.allow_fallback and recorded is None else None
-        dataset = load_dataset(spec.source, fallback=fallback, data_dir=where.data_dir, seed=seed, notify=where.notify)
+        dataset = load_dataset(
+            spec.source,
+            fallback=fallback,
+            data_dir=where.data_dir,
+            seed=seed,
+            notify=where.notify,
+            progressed=where.progressed,
+        )
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=seed)
 
 
