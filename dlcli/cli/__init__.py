@@ -9,6 +9,9 @@ import sys
 def main() -> None:
     """The `dlcli` command."""
     _open_closed_streams()
+    # Looking for plugins of pydantic's reads the metadata of every installed package; dlcli has no use for any.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
     from dlcli.cli.app import app
 
     app()
