@@ -107,7 +107,13 @@ def _fitted(layer: Any, dataset: Dataset, train: Split, before: Sequence[Any]) -
         return layer
     earlier = Preparation(dataset.example_shape, "", tuple(before))
     inputs, rows = dataset.train.inputs, train.indices
-    layer.adapt(earlier.apply(inputs[rows[start : start + _FIT_ROWS]]) for start in range(0, len(rows), _FIT_ROWS))
+    starts = range(0, len(rows), _FIT_ROWS)
+    # Not the generator itself: Keras 3.12.4, the newest for Python 3.10, adapts to a tf.data.Dataset only.
+    parts = tf.data.Dataset.from_generator(
+        lambda: (earlier.apply(inputs[rows[start : start + _FIT_ROWS]]) for start in starts),
+        output_signature=tf.TensorSpec((None, *earlier.output_shape), tf.float32),
+    )
+    layer.adapt(parts)
     config = {**layer.get_config(), "mean": _numbers(layer.adapt_mean), "variance": _numbers(layer.adapt_variance)}
     return keras.layers.Normalization.from_config(config)
 
