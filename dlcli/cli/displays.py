@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dlcli.cli.live import LiveDisplay, epoch_header, epoch_line, start_lines
 from dlcli.cli.result import show_end
+from dlcli.files import to_json
 from dlcli.training.listening import End, EpochEnd, Listener, Start
 
 if TYPE_CHECKING:
@@ -147,16 +146,3 @@ class JsonDisplay(QuietDisplay):
     def ended(self, end: End) -> None:
         """`end`: the fields of End."""
         self._write("end", {**asdict(end), "run": str(end.run)})
-
-
-def to_json(value: Any) -> str:
-    """JSON on one line; NaN and infinities, which JSON does not have, become null."""
-    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -29,9 +29,9 @@ def evaluate(
     options.chosen("--split", split, ("test", "validation", "train"))
     path, job = options.open_job(screen, checkpoint, data, device, data_dir, no_fallback)
 
-    from dlcli.cli.displays import to_json
     from dlcli.cli.result import class_table, confusion_table, metrics_table
     from dlcli.evaluation import evaluating
+    from dlcli.files import to_json
 
     evaluation = evaluating.evaluate(job, split)
     if json:

@@ -78,8 +78,8 @@ def _show(screen: Screen, predictions: Predictions, output: Path | None, as_json
     from rich.table import Table
     from rich.text import Text
 
-    from dlcli.cli.displays import to_json
     from dlcli.cli.result import number
+    from dlcli.files import to_json
     from dlcli.runs import write_table
 
     if output is not None:

@@ -29,7 +29,7 @@ def summary(
     from dlcli.cli.layer_table import ascii_drawing, layer_table
 
     if json:
-        from dlcli.cli.displays import to_json
+        from dlcli.files import to_json
 
         screen.out.print(to_json(found.to_json()), soft_wrap=True, markup=False)
     elif style == "ascii":
