@@ -82,8 +82,10 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
 
     # Only now: what these import imports TensorFlow, which reads its environment then.
     from dlcli.model.summary import summarize
+    from dlcli.training.callbacks import check_callbacks, make_callbacks
     from dlcli.training.job import assemble
-    from dlcli.training.trainer import Training, check_callbacks, choose_best, for_smoke, make_callbacks, train
+    from dlcli.training.monitoring import choose_best
+    from dlcli.training.trainer import Training, for_smoke, train
 
     started = time.perf_counter()
     listener.phase("loading the data and building the model")
@@ -94,7 +96,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
     job = for_smoke(job) if request.is_smoke else job
     best = choose_best(job)
     files = None if request.is_smoke else request.spec_folder
-    check_callbacks(job, best)
+    check_callbacks(job)
     summary = summarize(job.model)
     run = create_run(request.runs_dir, spec.name, request.run_name)
     record = RunRecord(

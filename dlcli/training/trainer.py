@@ -1,49 +1,30 @@
-"""The training of one spec, from the first step to the last file of the run: epochs, callbacks, best and last."""
+"""The training of one spec, from the first step to the last file of the run: epochs, best and last."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from dlcli.data.shuffling import epoch_order
-from dlcli.errors import Interrupted, Problem, RunError
-from dlcli.model.objects import ObjectError, make_object, reason
+from dlcli.errors import Interrupted, RunError
+from dlcli.model.objects import reason
 from dlcli.model.summary import ModelSummary
 from dlcli.runs import RunFolder
+from dlcli.training.callbacks import hears_steps
 from dlcli.training.checkpoint import Contents, load_keras_model, save_checkpoint, verify
 from dlcli.training.engine import Engine, Logs, Rows, evaluation_batch_size, steps_of
 from dlcli.training.job import Job
 from dlcli.training.listening import End, EpochEnd, Listener, Start
+from dlcli.training.monitoring import Best
 from dlcli.training.record import RunRecord
 from dlcli.training.stopping import StopRequest
 
-_FILE_ARGUMENTS = ("filepath", "filename", "log_dir", "backup_dir")
 _SMOKE_STEPS = 3
-_STEP_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-
-
-@dataclass
-class Best:
-    """The best epoch so far, by the monitored figure."""
-
-    monitor: str
-    larger_is_better: bool
-    epoch: int = 0
-    value: float = math.nan
-
-    def beaten_by(self, value: float) -> bool:
-        """Whether `value` is better. Any first value is, so that there is always a best epoch; later, NaN never is."""
-        if self.epoch == 0 or math.isnan(self.value):
-            return self.epoch == 0 or not math.isnan(value)
-        return value > self.value if self.larger_is_better else value < self.value
 
 
 @dataclass
@@ -60,85 +41,6 @@ class Training:
     summary: ModelSummary
     history: list[dict[str, Any]] = field(default_factory=list)
     steps_done: int = 0
-
-
-def choose_best(job: Job) -> Best:
-    """By which figure the best epoch is chosen. Raises SpecError if training gives no such figure."""
-    spec = job.loaded.spec.train
-    names = figures_of(job)
-    monitor = spec.monitor or ("val_loss" if "validation" in job.rows else "loss")
-    if monitor not in names:
-        message = f"Training gives no figure `{monitor}` to monitor."
-        raise job.loaded.error(Problem(message, ("train", "monitor"), _listed(names)))
-    larger = _larger_is_better(job, monitor) if spec.mode == "auto" else spec.mode == "max"
-    if larger is None:
-        message = f"Keras does not say whether a larger `{monitor}` is better."
-        raise job.loaded.error(Problem(message, ("train", "monitor"), "Say so: `mode: max` or `mode: min`."))
-    return Best(monitor, larger)
-
-
-def figures_of(job: Job) -> list[str]:
-    """The names of the figures that each epoch gives."""
-    held_out = job.metric_names if "validation" in job.rows else ()
-    return [*job.metric_names, *(f"val_{name}" for name in held_out)]
-
-
-def _listed(names: list[str]) -> str:
-    return f"It gives {', '.join(f'`{name}`' for name in names)}."
-
-
-def _larger_is_better(job: Job, monitor: str) -> bool | None:
-    """As Keras 3.15.1's own callbacks tell it: by the metric's `_direction`; None where it has none."""
-    name = monitor.removeprefix("val_")
-    metrics = [inner for outer in job.model.metrics for inner in getattr(outer, "metrics", [])]
-    directions = {metric.name: getattr(metric, "_direction", None) for metric in metrics}
-    direction = "down" if name == "loss" else directions.get(name)
-    return None if direction is None else direction == "up"
-
-
-def check_callbacks(job: Job, best: Best) -> None:
-    """See that the spec's callbacks can be made and get the figures that they monitor. Raises SpecError."""
-    names = figures_of(job)
-    for number, callback in enumerate(_made_callbacks(job, Path(), None)):
-        monitored = getattr(callback, "monitor", None)
-        if isinstance(monitored, str) and monitored not in (*names, "learning_rate"):
-            message = f"Training gives no figure `{monitored}` for `{type(callback).__name__}` to monitor."
-            path = ("train", "callbacks", number, type(callback).__name__, "monitor")
-            raise job.loaded.error(Problem(message, path, _listed(names)))
-
-
-def make_callbacks(job: Job, run: Path, files: Path | None) -> Any:
-    """The spec's callbacks, as Keras's CallbackList.
-
-    Files that they are told to write are relative to the folder `files`, the spec's own; None for the run's folder.
-
-    Raises:
-        SpecError: Keras does not accept one of them.
-    """
-    spec = job.loaded.spec
-    steps = steps_of(len(job.rows["train"]), spec.dataset.batch_size)
-    made = _made_callbacks(job, run, files)
-    return keras.callbacks.CallbackList(made, model=job.model, epochs=spec.train.epochs, steps=steps, verbose=0)
-
-
-def _made_callbacks(job: Job, run: Path, files: Path | None) -> list[Any]:
-    made = []
-    for number, written in enumerate(job.loaded.spec.train.callbacks):
-        path = ("train", "callbacks", number)
-        if written.name == "TensorBoard" and find_spec("tensorboard") is None:
-            message = "`TensorBoard` needs the package tensorboard, which TensorFlow 2.21 no longer brings."
-            raise job.loaded.error(Problem(message, path, "Install it: pip install tensorboard."))
-        arguments = {
-            name: str((files or run) / value) if name in _FILE_ARGUMENTS and isinstance(value, str) else value
-            for name, value in written.arguments.items()
-        }
-        if written.name == "TensorBoard":
-            arguments.setdefault("log_dir", str(run / "tensorboard"))
-        try:
-            made.append(make_object("callback", {written.name: arguments}, path))
-        except ObjectError as error:
-            raise job.loaded.error(error.problem) from error
-    return made
 
 
 def for_smoke(job: Job) -> Job:
@@ -259,7 +161,7 @@ def _number(value: Any) -> float:
 
 def _train_steps(training: Training, rows: Rows) -> Logs:
     callbacks, batch_size = training.callbacks, training.job.loaded.spec.dataset.batch_size
-    one_by_one = _hears_steps(callbacks, _STEP_HOOKS)
+    one_by_one = hears_steps(callbacks)
     logs: Logs = {}
     passes = training.job.engine.train(rows, batch_size, most_steps_a_call=1 if one_by_one else None)
     before = training.steps_done
@@ -279,13 +181,6 @@ def _train_steps(training: Training, rows: Rows) -> Logs:
             with _callbacks_work(training):
                 callbacks.on_train_batch_begin(progress.steps)
     return logs
-
-
-def _hears_steps(callbacks: Any, hooks: tuple[str, ...]) -> bool:
-    base = keras.callbacks.Callback
-    return any(
-        getattr(type(callback), hook) is not getattr(base, hook) for callback in callbacks.callbacks for hook in hooks
-    )
 
 
 def _validate(training: Training) -> Logs:
