@@ -56,9 +56,17 @@ class Position:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a spec: what is wrong, at which path of the document, and what to do.
+    """One mistake in a spec, or one warning: what is wrong, at which path of the document, and what to do.
 
-    `at_key` says that the key at the path is wrong, rather than its value.
+    Attributes:
+        message: what is wrong and what was received; whole sentences.
+        path: where, as keys and item numbers from the top of the document.
+        hint: what to do; None where the message says it all.
+        at_key: whether the key at the path is wrong, rather than its value.
+        position: the place in a file, or in an option of the command line.
+        source_line: the line at that place.
+        trail: how it came about, a line each, such as the shapes of the layers before.
+        code: the name of the warning, which `silence` in a spec takes; None for a mistake.
     """
 
     message: str
@@ -67,6 +75,8 @@ class Problem:
     at_key: bool = False
     position: Position | None = None
     source_line: str | None = field(default=None, repr=False)
+    trail: tuple[str, ...] = ()
+    code: str | None = None
 
 
 class SpecError(UsageError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator
@@ -17,6 +18,10 @@ List = Annotated[tuple[Item, ...], Field(strict=False)]
 # A name becomes a folder under runs/.
 RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 Name = Annotated[str, Field(pattern=RUN_NAME, max_length=100)]
+
+
+# Why a warning is silenced: for whoever reads the spec.
+Reason = Annotated[str, Field(min_length=3)]
 
 
 class Part(BaseModel):
@@ -103,9 +108,15 @@ class TrainSpec(Part):
     """whether a smaller or a larger figure is better; `auto` tells by the figure's name"""
 
 
-class Spec(Part):
-    """One YAML file, validated."""
+VERSION = 1
+"""the version of the grammar that this dlcli reads"""
 
+
+class Spec(Part):
+    """One YAML file, validated; `extends` and `variables` are resolved before (see `dlcli.spec.composition`)."""
+
+    version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
+    """the version of this grammar that the file is written in"""
     name: Name
     seed: Seed = 0
     dataset: DatasetSpec
@@ -115,6 +126,8 @@ class Spec(Part):
     """Keras's own default is RMSprop, too"""
     metrics: List[KerasObject] = ()
     train: TrainSpec = TrainSpec()
+    silence: Mapping[str, Reason] = {}
+    """warnings that are meant: the code of each, and why"""
 
     def resolved(self) -> dict[str, Any]:
         """The spec as plain data with every default filled in; reading it again gives an equal spec."""
