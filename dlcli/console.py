@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -114,11 +114,25 @@ class Screen:
         from dlcli.errors import SpecError
 
         if isinstance(error, SpecError):
-            self._problems(error.problems)
+            self.problems(error.problems)
             return
         self._line(f"[bold red]error:[/] {_escaped(error.message)}")
         if error.hint:
             self._line(f"\n  {_escaped(error.hint)}")
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """Shows mistakes and warnings on standard error, and how many they are."""
+        from dlcli.problem_text import counted, problem_text
+
+        for problem in problems:
+            self.err.print(problem_text(problem, self.wrap_width))
+        if len(problems) > 1:
+            self._line(f"[bold]{_escaped(counted(problems))}.[/]")
+
+    @property
+    def wrap_width(self) -> int | None:
+        """Where long lines are to be broken; None where they are read by a program or kept in a log."""
+        return None if self.err.soft_wrap else self.err.width
 
     def message(self, text: str) -> None:
         """A line of progress."""
@@ -138,20 +152,6 @@ class Screen:
 
     def _line(self, text: str) -> None:
         self.err.print(text, soft_wrap=True)
-
-    def _problems(self, problems: Iterable[Problem]) -> None:
-        listed = list(problems)
-        for problem in listed:
-            place = f"{_escaped(str(problem.position))}: " if problem.position else ""
-            self._line(f"[bold]{place}[/][bold red]error:[/] {_escaped(problem.message)}")
-            if problem.position and problem.source_line is not None and len(problem.source_line) <= 500:
-                margin = f"{problem.position.line:>5} │ "
-                self._line(f"[dim]{margin}[/]{_escaped(problem.source_line)}")
-                self._line(" " * 5 + f" [dim]│[/] {' ' * (problem.position.column - 1)}[red]^[/]")
-            if problem.hint:
-                self._line(f"  {_escaped(problem.hint)}")
-        if len(listed) > 1:
-            self._line(f"[bold red]{len(listed)} mistakes.[/]")
 
 
 def _escaped(text: str) -> str:

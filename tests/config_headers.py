@@ -35,7 +35,8 @@ def read_header(path: Path) -> Header:
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             break
-        lines.append(line.removeprefix("#").strip())
+        if not line.startswith("# yaml-language-server:"):
+            lines.append(line.removeprefix("#").strip())
     fields: dict[str, str] = {}
     for name in _FIELDS:
         found = re.search(rf"^{name}:\s+(.*)$", "\n".join(lines), re.MULTILINE)

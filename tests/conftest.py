@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -9,12 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from dlcli.spec.catalogue import Catalogue
+
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = REPOSITORY / "configs"
+SHIPPED_CATALOGUE = REPOSITORY / "dlcli" / "spec" / "catalogue.json"
 DATA_DIR = os.environ.get("DLCLI_DATA_DIR")
 
 
@@ -63,6 +68,18 @@ def dlcli(capfd: pytest.CaptureFixture[str]) -> Command:
         return Done(code, captured.out, captured.err)
 
     return run
+
+
+@functools.cache
+def shipped_catalogue() -> Catalogue:
+    """The catalogue that comes with dlcli, whichever Keras is installed."""
+    from dlcli.spec.catalogue import load_catalogue
+
+    def make() -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(SHIPPED_CATALOGUE.read_text(encoding="utf-8"))
+        return content
+
+    return load_catalogue(make)
 
 
 def run_quietly(*arguments: object) -> int:

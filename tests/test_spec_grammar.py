@@ -142,6 +142,7 @@ train:
     def test_has_every_default_filled_in(self, tmp_path: Path) -> None:
         text = "dataset: {source: xor}\nmodel: {layers: [{Dense: {units: 1}}]}\nloss: mse\n"
         assert load(tmp_path, text).resolved() == {
+            "version": 1,
             "name": "spec",
             "seed": 0,
             "dataset": {
@@ -160,6 +161,7 @@ train:
             "optimizer": "RMSprop",
             "metrics": [],
             "train": {"epochs": 1, "callbacks": [], "monitor": None, "mode": "auto"},
+            "silence": {},
         }
 
     def test_is_a_copy(self, tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ class TestUnknownKeys:
         ("old", "new", "at", "hint"),
         [
             ("loss:", "los: 1\nloss:", "los:", "Did you mean `loss`?"),
-            ("name:", "zzz: 1\nname:", "zzz", "`dataset`, `loss`, `metrics`, `model`, `name`, `optimizer`, `seed`"),
+            ("name:", "zzz: 1\nname:", "zzz", "`dataset`, `extends`, `loss`, `metrics`, `model`, `name`, `optimizer`, `seed`"),
             (SOURCE, SOURCE + "\n  batchsize: 3", "batchsize", "Did you mean `batch_size`?"),
             ("  layers:", "  layer: []\n  layers:", "layer:", "Did you mean `layers`?"),
             ("  epochs: 3", "  epochs: 3\n  callback: []", "callback:", "Did you mean `callbacks`?"),
@@ -321,7 +323,7 @@ class TestBounds:
         with pytest.raises(SpecError) as caught:
             load_spec(path, load_catalogue(make_catalogue))
         [problem] = caught.value.problems
-        assert "`name:" in str(problem.hint)
+        assert "`name:" in str(problem.trail)
         assert '"my spec"' in problem.message
 
 
@@ -450,7 +452,7 @@ class TestLayerWords:
         problem = the_problem(tmp_path, changed(LAYER, f"{LAYER}\n      Dropout: {{rate: 0.5}}"), "Dense")
         assert "`Dense`, `Dropout`" in problem.message
 
-    @pytest.mark.parametrize("word", ["layer", "repeats", "inputs", "1"])
+    @pytest.mark.parametrize("word", ["layer", "repeats", "reads", "1"])
     def test_unknown_words(self, word: str, tmp_path: Path) -> None:
         problem = the_problem(tmp_path, changed(LAYER, f"{LAYER}\n      {word}: Flatten"), f"{word}: Flatten")
         assert word in problem.message

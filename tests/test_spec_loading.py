@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlcli.errors import Path as SpecPath
 from dlcli.errors import Problem, SpecError
 from dlcli.spec import catalogue
 from dlcli.spec.catalogue import load_catalogue
@@ -46,10 +44,10 @@ def changed(old: str, new: str) -> str:
     return BASE.replace(old, new, 1)
 
 
-def load(folder: Path, text: str, overrides: Mapping[SpecPath, Any] | None = None) -> LoadedSpec:
+def load(folder: Path, text: str) -> LoadedSpec:
     path = folder / "spec.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_spec(path, load_catalogue(make_catalogue), overrides)
+    return load_spec(path, load_catalogue(make_catalogue))
 
 
 def problems(folder: Path, text: str) -> list[Problem]:
@@ -296,72 +294,6 @@ class TestShapeOfObjects:
         [problem] = problems(tmp_path, changed(old, new))
         assert problem.position is not None
         assert problem.source_line == next(line for line in changed(old, new).splitlines() if new in line)
-
-
-class TestOverrides:
-    def test_stand_above_the_file(self, tmp_path: Path) -> None:
-        loaded = load(tmp_path, BASE, {("train", "epochs"): 7, ("seed",): 5})
-        assert (loaded.spec.train.epochs, loaded.spec.seed) == (7, 5)
-        assert loaded.document is not None
-        assert loaded.document.data["train"] == {"epochs": 3}
-
-    @pytest.mark.parametrize("train", ["", "train:\n", "train: {}\n", "train: {monitor: loss}\n"])
-    def test_where_the_file_says_nothing(self, train: str, tmp_path: Path) -> None:
-        spec = load(tmp_path, changed("train:\n  epochs: 3\n", train), {("train", "epochs"): 7}).spec
-        assert spec.train.epochs == 7
-        assert spec.train.monitor == ("loss" if "monitor" in train else None)
-
-    def test_leave_what_stands_beside(self, tmp_path: Path) -> None:
-        spec = load(tmp_path, BASE + "  mode: min\n", {("train", "epochs"): 7}).spec
-        assert (spec.train.epochs, spec.train.mode) == (7, "min")
-
-    def test_a_mistake_that_is_overridden_is_none(self, tmp_path: Path) -> None:
-        assert load(tmp_path, changed("epochs: 3", "epochs: x"), {("train", "epochs"): 7}).spec.train.epochs == 7
-
-    def test_a_part_that_is_no_mapping_is_reported(self, tmp_path: Path) -> None:
-        with pytest.raises(SpecError, match="`train` must be a mapping; received 3"):
-            load(tmp_path, changed("train:\n  epochs: 3\n", "train: 3\n"), {("train", "epochs"): 7})
-
-    @pytest.mark.parametrize(("path", "value"), [(("train", "epochs"), 0), (("train", "epocs"), 3), (("seed",), "x")])
-    def test_are_checked(self, path: SpecPath, value: Any, tmp_path: Path) -> None:
-        with pytest.raises(SpecError) as caught:
-            load(tmp_path, BASE, {path: value})
-        [problem] = caught.value.problems
-        assert str(path[-1]) in problem.message
-
-    def test_a_mistake_of_an_override_does_not_point_into_the_file(self, tmp_path: Path) -> None:
-        """The file's own `epochs: 3` is right; showing it under `received 0` sends the user to the wrong place."""
-        with pytest.raises(SpecError) as caught:
-            load(tmp_path, BASE, {("train", "epochs"): 0})
-        [problem] = caught.value.problems
-        assert problem.position is None
-        assert "command line" in str(problem.hint)
-
-    def test_a_later_mistake_of_an_override_neither(self, tmp_path: Path) -> None:
-        loaded = load(tmp_path, BASE, {("model", "layers", 0, "Dense"): {"units": 5}})
-        above, beside = ("model", "layers", 0, "Dense", "units"), ("model", "layers", 1, "Dense", "units")
-        first, second = loaded.error(Problem("Too small.", above), Problem("Too small.", beside)).problems
-        assert (first.position, first.hint) == (None, "It comes from the command line.")
-        assert second.position is not None
-
-    @pytest.mark.parametrize(
-        ("path", "message"),
-        [
-            (("model", "layers", 2, "Dense"), "`model.layers` has no item 2; its items are counted from 0."),
-            (("metrics", "accuracy"), "`metrics` has no item accuracy; its items are counted from 0."),
-            (("loss", "Huber", "delta"), '`loss` must be a mapping; received the text "mse".'),
-        ],
-    )
-    def test_of_what_is_not_there_are_refused(self, path: SpecPath, message: str, tmp_path: Path) -> None:
-        with pytest.raises(SpecError) as caught:
-            load(tmp_path, BASE, {path: 3})
-        [problem] = caught.value.problems
-        assert problem.message == message
-        assert ".".join(str(key) for key in path) in str(problem.hint)
-
-    def test_reach_into_lists(self, tmp_path: Path) -> None:
-        spec = load(tmp_path, BASE, {("model", "layers", 0, "Dense", "units"): 5}).spec
-        assert spec.model.layers[0].layer.arguments["units"] == 5
 
 
 class TestLoadedSpec:

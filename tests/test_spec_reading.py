@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dlcli.errors import Path as SpecPath
 from dlcli.errors import Problem, SpecError
-from dlcli.spec.reading import MAX_DEPTH, MAX_VALUES, Document, parse_document, read_document
+from dlcli.spec.marks import Document, Mark
+from dlcli.spec.reading import MAX_DEPTH, MAX_VALUES, parse_document, read_document
 from dlcli.spec.writing import to_yaml
 
 
@@ -19,13 +22,18 @@ def parse(text: str | bytes) -> Document:
 
 
 def refused(text: str | bytes) -> Problem:
-    """The one problem of this text."""
-    with pytest.raises(SpecError) as caught:
-        parse(text)
-    [problem] = caught.value.problems
+    """The one problem of this text, whether or not the rest of it could be read."""
+    try:
+        [problem] = parse(text).problems
+    except SpecError as error:
+        [problem] = error.problems
     assert "\n" not in problem.message
     assert problem.message.endswith(".")
     return problem
+
+
+def places(marks: Mapping[SpecPath, Mark]) -> dict[SpecPath, tuple[int, int]]:
+    return {path: (mark.line, mark.column) for path, mark in marks.items()}
 
 
 def place(problem: Problem) -> tuple[int, int]:
@@ -122,27 +130,27 @@ class TestScalars:
 class TestPositions:
     def test_of_every_key_and_value(self) -> None:
         document = parse("a: 1\nb:\n  - x: 2\n    é: {ü: [3, 4]}\n")
-        assert document.keys == {
+        assert places(document.keys) == {
             ("a",): (1, 1),
             ("b",): (2, 1),
             ("b", 0, "x"): (3, 5),
             ("b", 0, "é"): (4, 5),
             ("b", 0, "é", "ü"): (4, 9),
         }
-        assert document.values[("a",)] == (1, 4)
-        assert document.values[("b", 0)] == (3, 5)
-        assert document.values[("b", 0, "é", "ü", 1)] == (4, 16)
+        assert places(document.values)[("a",)] == (1, 4)
+        assert places(document.values)[("b", 0)] == (3, 5)
+        assert places(document.values)[("b", 0, "é", "ü", 1)] == (4, 16)
 
     @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
     def test_whatever_ends_a_line(self, newline: str) -> None:
         document = parse(newline.join(["a: 1", "", "b: 2", ""]))
-        assert document.values[("b",)] == (3, 4)
-        assert document.lines == ("a: 1", "", "b: 2")
+        assert places(document.values)[("b",)] == (3, 4)
+        assert document.text.lines == ("a: 1", "", "b: 2")
 
     def test_a_byte_order_mark_is_no_character(self) -> None:
         document = parse("\ufeffa: 1\n".encode())
         assert document.data == {"a": 1}
-        assert document.keys[("a",)] == (1, 1)
+        assert places(document.keys)[("a",)] == (1, 1)
 
     @pytest.mark.parametrize(
         ("path", "at_key", "expected"),
@@ -161,12 +169,24 @@ class TestPositions:
         document = parse("a: 1\nb:\n  c: 2\n  d: [1, 2]\n")
         problem = document.located(Problem("Wrong.", path, at_key=at_key))
         assert place(problem) == expected
-        assert problem.source_line == document.lines[expected[0] - 1]
+        assert problem.source_line == document.text.lines[expected[0] - 1]
 
     def test_a_problem_that_has_a_position_keeps_it(self) -> None:
         document = parse("a: 1\n")
         problem = document.located(Problem("Wrong.", ("a",)))
         assert document.located(problem) is problem
+
+
+class TestVariables:
+    @pytest.mark.parametrize("text", ["a: ${x}", "a: {b: ${x}}", "a: [1, ${x}, ${y}]", "a: '${x}'", 'a: "z${x}"'])
+    def test_braces_are_part_of_a_scalar(self, text: str) -> None:
+        assert "${x}" in str(parse(text).data)
+
+    def test_columns_stay(self) -> None:
+        assert places(parse("a: {b: ${x}, c: 1}").values)["a", "c"] == (1, 17)
+
+    def test_what_is_no_use_of_one_is_yaml(self) -> None:
+        assert parse("a: {$: {b: 1}}").data == {"a": {"$": {"b": 1}}}
 
 
 class TestAliases:
@@ -182,8 +202,11 @@ class TestAliases:
 
     def test_have_the_position_of_their_own(self) -> None:
         document = parse("a: &x {b: 1}\nc:\n  - *x\n")
-        assert document.values[("c", 0)] == (3, 5)
+        assert places(document.values)[("c", 0)] == (3, 5)
         assert place(document.located(Problem("Wrong.", ("c", 0, "b")))) == (3, 5)
+
+    def test_of_what_is_not_there_is_nothing(self) -> None:
+        assert parse("a: *nope\nb: 1\n").data == {"a": None, "b": 1}
 
     def test_as_key(self) -> None:
         assert parse("a: &x name\n*x : 1\n").data == {"a": "name", "name": 1}
@@ -220,6 +243,9 @@ class TestRefused:
         assert problem.message == "The key `name` stands here a second time; the first is at line 1."
         assert problem.source_line == "name: b"
         assert problem.hint
+
+    def test_the_first_of_two_keys_counts(self) -> None:
+        assert parse("a: 1\nb: 2\na: {c: 3}\na: 4\n").data == {"a": 1, "b": 2}
 
     def test_duplicate_key_at_depth(self) -> None:
         problem = refused("a:\n  - {b: 1,\n     c: 2, b: 3}\n")
@@ -406,7 +432,7 @@ class TestFiles:
         path = tmp_path / "spec.yaml"
         path.write_text("a: 1\n")
         document = read_document(path)
-        assert document.file == str(path)
+        assert document.text.name == str(path)
         assert document.data == {"a": 1}
 
     def test_missing(self, tmp_path: Path) -> None:

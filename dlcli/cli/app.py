@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from dlcli import __version__
+from dlcli.cli.check import check
 from dlcli.cli.evaluate import evaluate
 from dlcli.cli.predict import predict
 from dlcli.cli.summary import summary
@@ -96,5 +97,5 @@ def _root(
     """Train and evaluate deep-learning models described in YAML."""
 
 
-for command in (train, evaluate, predict, summary):
+for command in (train, check, evaluate, predict, summary):
     app.command()(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from dlcli.errors import UsageError
 if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.spec.catalogue import Catalogue
+    from dlcli.spec.loading import LoadedSpec
+    from dlcli.spec.overrides import Override
     from dlcli.training.job import Job
 
 DataDir = Annotated[
@@ -23,6 +26,36 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 NoFallback = Annotated[
     bool, typer.Option("--no-fallback", help="An error, instead of `dataset.fallback`, if the data cannot be reached.")
 ]
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Instead of the spec's own value: `--set train.epochs=3`."),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Warnings are errors.")]
+
+
+def load(
+    screen: Screen, config: Path, sets: Sequence[str] | None = None, more: Iterable[Override] = (), *,
+    strict: bool = False, quiet: bool = False,
+) -> LoadedSpec:  # fmt: skip
+    """The spec of a YAML file, with the values of `--set`, and those of other options above them.
+
+    Its warnings are shown, unless `quiet`.
+
+    Raises:
+        SpecError: it has mistakes; or warnings, if `strict`.
+    """
+    from dlcli.errors import SpecError
+    from dlcli.spec.loading import load_spec
+    from dlcli.spec.overrides import parse_override
+
+    overrides = [*(parse_override(text) for text in sets or ()), *more]
+    loaded = load_spec(config, catalogue(screen), overrides)
+    if loaded.warnings and strict:
+        raise SpecError(loaded.warnings)
+    if loaded.warnings and not quiet:
+        screen.problems(loaded.warnings)
+    return loaded
 
 
 def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
@@ -85,9 +118,7 @@ def open_job(
     """The checkpoint's path, and the job for its model on its data, or on that of the spec `data`."""
     data_spec = None
     if data is not None:
-        from dlcli.spec.loading import load_spec
-
-        data_spec = load_spec(data, catalogue(screen))
+        data_spec = load(screen, data, quiet=True)
     path = start(screen, checkpoint, device)
 
     from dlcli.data.where import Where

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli import options
+from dlcli.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -19,12 +20,16 @@ def summary(
     what: Annotated[Path, typer.Argument(help="A YAML file, a .h5 file, or a run's folder.", show_default=False)],
     explain: Annotated[bool, typer.Option("--explain", help="Show how each count comes about.")] = False,
     style: Annotated[str, typer.Option(help="`table`, or `ascii` for a drawing of a stack of layers.")] = "table",
+    set_: options.Set = None,
     json: options.Json = False,
 ) -> None:
     """Show a model's layers and where its parameters are: `dlcli summary configs/mnist_cnn.yaml`."""
     screen: Screen = context.obj
     options.chosen("--style", style, ("table", "ascii"))
-    found = _of_spec(screen, what) if what.suffix.lower() in (".yaml", ".yml") else _of_checkpoint(screen, what)
+    is_spec = what.suffix.lower() in (".yaml", ".yml")
+    if set_ and not is_spec:
+        raise UsageError("--set changes a spec; a checkpoint is as it is.", "Name the YAML file instead.")
+    found = _of_spec(screen, what, set_) if is_spec else _of_checkpoint(screen, what)
 
     from dlcli.cli.layer_table import ascii_drawing, layer_table
 
@@ -38,10 +43,8 @@ def summary(
         screen.show(layer_table(found, explain=explain))
 
 
-def _of_spec(screen: Screen, path: Path) -> ModelSummary:
-    from dlcli.spec.loading import load_spec
-
-    loaded = load_spec(path, options.catalogue(screen))
+def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> ModelSummary:
+    loaded = options.load(screen, path, sets, quiet=True)
     screen.divert()
 
     from dlcli.training.backend import start_backend
@@ -55,7 +58,6 @@ def _of_spec(screen: Screen, path: Path) -> ModelSummary:
 
 
 def _of_checkpoint(screen: Screen, path: Path) -> ModelSummary:
-    from dlcli.errors import CheckpointError
     from dlcli.model.summary import ModelSummary
     from dlcli.runs import find_checkpoint
     from dlcli.training.checkpoint import load_keras_model, read_contents

@@ -13,6 +13,7 @@ from dlcli.cli import options
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
+    from dlcli.spec.overrides import Override
     from dlcli.training.session import Hooks
 
 
@@ -21,6 +22,7 @@ def train(
     config: Annotated[Path, typer.Argument(help="The YAML file.", show_default=False)],
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the spec's `train.epochs`.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
+    set_: options.Set = None,
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
     runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
@@ -29,21 +31,22 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
     ] = False,
+    strict: options.Strict = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
 ) -> None:
     """Train the model of a YAML file: `dlcli train configs/mnist_cnn.yaml`."""
     from dlcli.cli.displays import make_display
-    from dlcli.spec.loading import load_spec
+    from dlcli.spec.overrides import option
 
     screen: Screen = context.obj
     chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
-    overrides: dict[tuple[str | int, ...], Any] = {}
+    short: list[Override] = []
     if epochs is not None or smoke:
-        overrides[("train", "epochs")] = 1 if smoke else epochs
+        short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else epochs))
     if seed is not None:
-        overrides[("seed",)] = seed
-    loaded = load_spec(config, options.catalogue(screen), overrides)
+        short.append(option("--seed", "seed", seed))
+    loaded = options.load(screen, config, set_, short, strict=strict, quiet=quiet or json)
     written = config.read_text(encoding="utf-8-sig")
     screen.divert()
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -11,38 +15,125 @@ from dlcli.errors import Path, Problem
 from dlcli.model.catalogue import find
 from dlcli.model.objects import ObjectError, make_object, reason
 from dlcli.spec.grammar import Spec
-from dlcli.spec.keras_objects import LayerEntry
+from dlcli.spec.graph import INPUT, INPUT_LAYERS, Node, is_stack, nodes_in_order
+from dlcli.spec.keras_objects import KerasObject, LayerEntry
 from dlcli.spec.loading import LoadedSpec
 
 Shape = tuple[int | None, ...]
+_MOST_STEPS = 12
 
 
-def build_model(loaded: LoadedSpec, input_shape: Shape) -> keras.Sequential:
+def build_model(loaded: LoadedSpec, input_shape: Shape) -> keras.Model:
     """The network of a spec, built for examples of `input_shape` (without the batch axis), not yet compiled.
 
     Raises:
         SpecError: Keras does not accept a layer, or a layer does not fit what comes before it.
     """
-    spec = loaded.spec
-    entries = list(enumerate(spec.model.layers))
-    try:
-        if entries[0][1].layer.name in ("Input", "InputLayer"):
-            _agree(entries.pop(0)[1], input_shape)
-        inputs = keras.Input(shape=input_shape, name="input")
-        layers: list[Any] = []
-        tensor = inputs
-        for number, entry in entries:
-            for layer in _make_layers(entry, ("model", "layers", number)):
-                if layer.name in ("input", *(other.name for other in layers)):
-                    message = f"The input, or a layer above, has the name `{layer.name}`, too."
-                    raise ObjectError(Problem(message, ("model", "layers", number, "name"), "Give it another name."))
-                tensor = _call(layer, tensor, ("model", "layers", number), entry.layer.name)
-                layers.append(layer)
-        if not layers:
+    network = Network(loaded, input_shape)
+    network.call_layers()
+    return network.model()
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One entry of `model.layers` that is built: how it is called, what it reads, and what it puts out."""
+
+    label: str
+    reads: tuple[int | None, ...]
+    output: Any
+
+
+class Network:
+    """A network that is being built, layer by layer; how far it got tells where a shape comes from."""
+
+    def __init__(self, loaded: LoadedSpec, input_shape: Shape) -> None:
+        self._loaded = loaded
+        self._shape = input_shape
+        self._layers: list[Any] = []
+        self._steps: dict[int | None, _Step] = {}
+
+    def call_layers(self) -> None:
+        """Make and call every layer, as far as the spec has them. Raises SpecError."""
+        try:
+            self._call_all(self._loaded.spec.model.layers)
+        except ObjectError as error:
+            raise self._loaded.error(error.problem) from error
+
+    def model(self) -> keras.Model:
+        """The whole model, once its layers are called."""
+        spec = self._loaded.spec
+        name, inputs = _identifier(spec.name), self._steps[None].output
+        if is_stack(spec.model.layers):
+            return keras.Sequential([inputs, *self._layers], name=name)
+        return keras.Model(inputs, self._steps[len(spec.model.layers) - 1].output, name=name)
+
+    def _call_all(self, entries: Sequence[LayerEntry]) -> None:
+        if entries[0].layer.name in INPUT_LAYERS:
+            _agree(entries[0], self._shape)
+        data = f"the data ({self._loaded.spec.dataset.source.name}, prepared)"
+        self._steps[None] = _Step(data, (), keras.Input(shape=self._shape, name=INPUT))
+        for node in nodes_in_order(entries):
+            tensors = [self._steps[read].output for read in node.reads]
+            output = tensors[0] if len(tensors) == 1 else tensors
+            entry, path = entries[node.number], ("model", "layers", node.number)
+            for layer in _make_layers(entry, path):
+                self._check_name(layer.name, path)
+                output = self._call(layer, output, node, entry.layer.name)
+                self._layers.append(layer)
+            place = self._loaded.place(path)
+            label = f"{entry.layer.name}, {place}" if place else entry.layer.name
+            self._steps[node.number] = _Step(label, node.reads, output)
+        if not self._layers:
             raise ObjectError(Problem("The model has no layer besides its input.", ("model", "layers")))
-        return keras.Sequential([inputs, *layers], name=_identifier(spec.name))
-    except ObjectError as error:
-        raise loaded.error(error.problem) from error
+
+    def _check_name(self, name: str, path: Path) -> None:
+        if name in (INPUT, *(other.name for other in self._layers)):
+            message = f"The input, or a layer before, has the name `{name}`, too."
+            raise ObjectError(Problem(message, (*path, "name"), "Give it another name."))
+
+    def _call(self, layer: Any, tensors: Any, node: Node, name: str) -> Any:
+        path = ("model", "layers", node.number)
+        shapes = [tensor.shape for tensor in (tensors if isinstance(tensors, list) else [tensors])]
+        incoming = " and ".join(shape_text(shape) for shape in shapes)
+        try:
+            output = layer(tensors)
+        except Exception as error:
+            raise ObjectError(self._misfit(error, layer, shapes, node, name)) from error
+        if not hasattr(output, "shape"):
+            raise ObjectError(Problem(f"`{name}` gives several outputs, which the next layer cannot read.", path))
+        if any(size is not None and size <= 0 for size in output.shape[1:]):
+            message = f"`{name}` leaves nothing of its input, which is {incoming} here."
+            hint = "Use fewer or smaller windows before it, or `padding: same`."
+            raise ObjectError(Problem(message, path, hint, trail=self._way(node)))
+        return output
+
+    def _misfit(self, error: Exception, layer: Any, shapes: list[Shape], node: Node, name: str) -> Problem:
+        incoming = " and ".join(shape_text(shape) for shape in shapes)
+        too_small = _too_small(layer, shapes[0]) if len(shapes) == 1 else None
+        message = f"`{name}` gets {incoming} here, {too_small}" if too_small else None
+        hint: str | None = "Use fewer or smaller windows before it, or `padding: same`."
+        if message is None:
+            axes, hint = _axes(layer, error, shapes[0])
+            message = f"`{name}` gets {incoming} here, {axes}" if axes else None
+        if message is None:
+            message, hint = f"`{name}` does not fit its input, which is {incoming} here: {reason(error)}", None
+        return Problem(message, ("model", "layers", node.number), hint, trail=self._way(node))
+
+    def _way(self, node: Node) -> tuple[str, ...]:
+        """The shapes that led to an entry: of what it reads, and of what comes before that, the data first."""
+        if len(node.reads) > 1:
+            return self._listed([self._steps[read] for read in node.reads])
+        way, read = [self._steps[node.reads[0]]], node.reads[0]
+        while read is not None and len(way) < _MOST_STEPS:
+            read = way[0].reads[0]
+            way.insert(0, self._steps[read])
+        return self._listed(way)
+
+    @staticmethod
+    def _listed(steps: list[_Step]) -> tuple[str, ...]:
+        shapes = [shape_text(step.output.shape) for step in steps]
+        width = max(len(shape) for shape in shapes)
+        return tuple(f"{shape:<{width}}  from {step.label}" for shape, step in zip(shapes, steps, strict=True))
 
 
 def _identifier(name: str) -> str:
@@ -62,7 +153,7 @@ def _agree(entry: LayerEntry, input_shape: Shape) -> None:
 
 
 def _make_layers(entry: LayerEntry, path: Path) -> list[Any]:
-    if entry.layer.name in ("Input", "InputLayer"):
+    if entry.layer.name in INPUT_LAYERS:
         raise ObjectError(Problem(f"`{entry.layer.name}` may only be the first layer.", path))
     layers = []
     for copy in range(entry.repeat):
@@ -76,56 +167,61 @@ def _make_layers(entry: LayerEntry, path: Path) -> list[Any]:
     return layers
 
 
-def _call(layer: Any, tensor: Any, path: Path, name: str) -> Any:
-    incoming = shape_text(tensor.shape)
-    try:
-        output = layer(tensor)
-    except Exception as error:
-        too_small = _too_small(layer, tensor.shape)
-        message = f"`{name}` does not fit what comes before it, of shape {incoming}: {too_small or reason(error)}"
-        raise ObjectError(Problem(message, path, _shape_hint(layer, tensor.shape))) from error
-    if not hasattr(output, "shape"):
-        raise ObjectError(Problem(f"`{name}` gives several outputs, which a stack of layers cannot pass on.", path))
-    empty = [size for size in output.shape[1:] if size is not None and size <= 0]
-    if empty:
-        message = f"`{name}` leaves nothing of what comes before it, of shape {incoming}."
-        raise ObjectError(Problem(message, path, "Use fewer or smaller windows before it, or `padding: same`."))
-    return output
-
-
 def shape_text(shape: Shape) -> str:
     """A shape without its batch axis, as people write it: 28×28×1."""
     return "×".join("?" if size is None else str(size) for size in shape[1:]) or "one number"
 
 
 def _too_small(layer: Any, shape: Shape) -> str | None:
-    kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    if not isinstance(kernel, (tuple, list)) or len(shape) != len(kernel) + 2:
+    kernel = getattr(layer, "kernel_size", None)
+    window = kernel or getattr(layer, "pool_size", None)
+    if not isinstance(window, (tuple, list)) or len(shape) != len(window) + 2:
         return None
     sizes = shape[1:-1] if getattr(layer, "data_format", None) != "channels_first" else shape[2:]
-    if any(size is not None and size < wanted for size, wanted in zip(sizes, kernel, strict=True)):
-        return f"that is smaller than the {'×'.join(map(str, kernel))} window."
+    if any(size is not None and size < wanted for size, wanted in zip(sizes, window, strict=True)):
+        return f"smaller than its {'×'.join(map(str, window))} {'kernel' if kernel else 'window'}."
     return None
 
 
-def _shape_hint(layer: Any, shape: Shape) -> str | None:
-    rank = getattr(layer, "rank", None)
-    if isinstance(rank, int) and len(shape) != rank + 2:
-        return f"It needs {rank} axes and channels; a `Reshape` before it can give them."
-    return None
+def _axes(layer: Any, error: Exception, shape: Shape) -> tuple[str | None, str | None]:
+    """What Keras says of the number of axes, which it counts with the batch, in words without it; and what to do."""
+    found = re.search(r"expected (min_|max_)?ndim=(\d+), found (?:ndim=)?(\d+)", str(error))
+    if not found:
+        return None, None
+    wanted, received = int(found[2]) - 1, int(found[3]) - 1
+    least = {"min_": "at least ", "max_": "at most ", None: ""}[found[1]]
+    message = f"which has {received} {'axis' if received == 1 else 'axes'}; it takes {least}{wanted}."
+    if wanted < received:
+        return message, "`Flatten`, a global pooling layer or `Reshape` before it takes axes away."
+    meaning = {2: " (steps, features)", 3: " (height, width, channels)"}.get(wanted, "")
+    return message, f"It takes examples of {wanted} axes{meaning}; a `Reshape` before it can give them."
 
 
 def compile_model(loaded: LoadedSpec, model: keras.Model) -> None:
     """Give the model its loss, optimizer and metrics. Raises SpecError."""
-    spec = loaded.spec
-    try:
-        optimizer = make_object("optimizer", spec.optimizer, ("optimizer",))
-        loss = make_object("loss", spec.loss, ("loss",))
-        metrics = [make_object("metric", metric, ("metrics", number)) for number, metric in enumerate(spec.metrics)]
-    except ObjectError as error:
-        raise loaded.error(error.problem) from error
+    [optimizer], [loss] = _made(loaded, "optimizer", "optimizer"), _made(loaded, "loss", "loss")
+    metrics = _made(loaded, "metrics", "metric")
     # XLA on the CPU is ten times slower on matrices and convolutions; see the README's notes on speed.
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+
+
+def _made(loaded: LoadedSpec, section: str, kind: str) -> list[Any]:
+    return [make() for make in makers(loaded, section, kind)]
+
+
+def makers(loaded: LoadedSpec, section: str, kind: str) -> list[Callable[[], Any]]:
+    """What makes each Keras object of a section of the spec, or raises SpecError."""
+    written = getattr(loaded.spec, section)
+    if isinstance(written, tuple):
+        return [partial(_make, loaded, kind, item, (section, number)) for number, item in enumerate(written)]
+    return [partial(_make, loaded, kind, written, (section,))]
+
+
+def _make(loaded: LoadedSpec, kind: str, written: KerasObject, path: Path) -> Any:
+    try:
+        return make_object(kind, written, path)
+    except ObjectError as error:
+        raise loaded.error(error.problem) from error
 
 
 def make_layers(loaded: LoadedSpec, path: Path, **defaults: Any) -> list[Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-LAYER_WORDS = ("name", "trainable", "repeat")
+LAYER_WORDS = ("name", "inputs", "trainable", "repeat")
 LAYER_NAME = r"^[A-Za-z0-9_.\-]+$"
 
 
@@ -75,6 +75,16 @@ def _shown(value: Any) -> str:
     return "a list" if isinstance(value, list) else f"`{value}`"
 
 
+LayerName = Annotated[str, Field(pattern=LAYER_NAME)]
+
+
+def _names_read(raw: Any) -> Any:
+    names = [raw] if isinstance(raw, str) else raw
+    if raw is not None and not (isinstance(names, (list, tuple)) and names and all(isinstance(n, str) for n in names)):
+        raise refusal(f"must be the name of a layer, or a list of names; received {_shown(raw)}")
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
 class LayerEntry(BaseModel):
     """One entry of `model.layers`: a Keras layer, and beside it dlcli's own lower-case words."""
 
@@ -82,7 +92,8 @@ class LayerEntry(BaseModel):
 
     # Not `layer` in the document, where that is a word like any other that nobody knows.
     layer: Annotated[KerasObject, Field(validation_alias="Keras layer")]
-    name: Annotated[str, Field(pattern=LAYER_NAME)] | None = None
+    name: LayerName | None = None
+    inputs: Annotated[str | tuple[str, ...] | None, BeforeValidator(_names_read)] = None
     trainable: bool = True
     repeat: Annotated[int, Field(ge=1)] = 1
 

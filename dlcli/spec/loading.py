@@ -1,64 +1,123 @@
-"""From a YAML file to a validated spec: reads, checks everything, and reports all mistakes at once with their lines."""
+"""From a YAML file to a validated spec: composes it, checks everything, and tells all mistakes at once.
+
+What only the built model can tell is in `dlcli.training.rehearsal`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic_core import ErrorDetails, ValidationError
+from pydantic_core import ValidationError
 
 from dlcli.errors import Path, Problem, SpecError
-from dlcli.spec.catalogue import Catalogue, suggestion
+from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.checking import check_objects
-from dlcli.spec.grammar import RUN_NAME, Spec
-from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS
-from dlcli.spec.reading import Document, read_document
-from dlcli.spec.sources import SOURCES
+from dlcli.spec.composition import compose
+from dlcli.spec.grammar import VERSION, Spec
+from dlcli.spec.graph import check_graph
+from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, silenced
+from dlcli.spec.marks import Document
+from dlcli.spec.overrides import Override
+from dlcli.spec.parts import Parts, sound_part
+from dlcli.spec.translation import translate
 
 
 @dataclass(frozen=True)
 class LoadedSpec:
-    """A spec with the file it came from, for messages that point into it."""
+    """A spec with the document it came from, for messages that point into it."""
 
     spec: Spec
     document: Document | None
-    origins: Mapping[Path, str] = field(default_factory=dict)
-    """what is not in the file, by path: a sentence that says where it comes from"""
+    warnings: tuple[Problem, ...] = ()
+
+    def located(self, problem: Problem) -> Problem:
+        """`problem` with its place in the document."""
+        return self.document.located(problem) if self.document is not None else problem
 
     def error(self, *problems: Problem) -> SpecError:
-        """A SpecError whose problems have their places in the file."""
+        """A SpecError whose problems have their places in the document."""
+        return SpecError([self.located(problem) for problem in problems])
+
+    def place(self, path: Path) -> str | None:
+        """Where the value at `path` is written, for a message: "line 14", with the file if it is another one."""
         if self.document is None:
-            return SpecError(problems)
-        return SpecError([_located(problem, self.document, self.origins) for problem in problems])
+            return None
+        position = self.document.mark(path).position
+        same = position.file == self.document.text.name
+        return f"line {position.line}" if same else str(position)
 
 
-def load_spec(path: FilePath, catalogue: Catalogue, overrides: Mapping[Path, Any] | None = None) -> LoadedSpec:
-    """Read and check one spec. `overrides` are values by path that stand above the file's own.
+@dataclass(frozen=True)
+class Findings:
+    """What the static check found in one spec.
+
+    Attributes:
+        errors: all mistakes, in the order of the file.
+        warnings: what trains, but badly; those that the spec silences, too.
+        loaded: the spec; if it has mistakes, with something harmless in place of what is wrong. None if not even the
+            source of the data can be told.
+        sound: what is as written; see `sound_part`.
+    """
+
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    loaded: LoadedSpec | None = None
+    sound: frozenset[str] = frozenset()
+
+    @property
+    def parts(self) -> Parts:
+        """The sections without mistakes."""
+        return Parts.of(self.loaded.spec, self.sound) if self.loaded is not None else Parts()
+
+    def shown(self) -> tuple[Problem, ...]:
+        """What a person is to see: all mistakes, and the warnings that are not silenced."""
+        return _in_order([*self.errors, *self._heeded(self.warnings, codes_asked(self.parts))])
+
+    def shown_with(self, errors: Iterable[Problem], warnings: Iterable[Problem]) -> tuple[Problem, ...]:
+        """As `shown`, with what came of building the model."""
+        asked = {*codes_asked(self.parts), *MODEL_CODES}
+        return _in_order([*self.errors, *errors, *self._heeded([*self.warnings, *warnings], asked)])
+
+    def _heeded(self, warnings: Iterable[Problem], asked: Collection[str]) -> Iterable[Problem]:
+        if self.loaded is None or self.parts.silence is None:
+            return warnings
+        return map(self.loaded.located, silenced(warnings, self.parts.silence, asked))
+
+
+def load_spec(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = ()) -> LoadedSpec:
+    """Read and check one spec; what is odd in it, but no mistake, is among its `warnings`.
 
     Raises:
         SpecError: with every mistake that was found.
     """
-    document = read_document(path)
-    data = {"name": path.stem, **document.data}
-    origins: dict[Path, str] = {}
-    if "name" not in document.data:
-        origins["name",] = "It is the file's own name; write `name: …` in the file."
-    for keys, value in (overrides or {}).items():
-        data = _with_value(data, keys, value, document)
-        origins[keys] = "It comes from the command line."
-    problems = list(check_objects(data, catalogue))
+    findings = examine(path, catalogue, overrides)
+    if findings.errors or findings.loaded is None:
+        raise SpecError(findings.errors)
+    return replace(findings.loaded, warnings=findings.shown())
+
+
+def examine(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = ()) -> Findings:
+    """Read one spec and find everything that is wrong or odd in it, as far as that shows without building the model."""
     try:
-        spec = Spec.model_validate(data)
-    except ValidationError as error:
-        problems += [translate(details) for details in error.errors()]
-        spec = None
-    if problems or spec is None:
-        raise SpecError(sorted((_located(problem, document, origins) for problem in problems), key=_place))
-    return LoadedSpec(spec, document, origins)
+        document = compose(path, overrides)
+    except SpecError as error:
+        return Findings(error.problems)
+    newer = _newer_version(document)
+    if newer is not None:
+        return Findings((document.located(newer),))
+    data = document.data
+    problems = [*check_objects(data, catalogue), *check_graph(data), *_problems_of_grammar(document)]
+    problems = [problem for problem in problems if not _is_consequence(problem, document)]
+    errors = [*document.problems, *(document.located(problem) for problem in problems)]
+    spec, sound = sound_part(document.data, [problem.path for problem in (*document.problems, *problems)])
+    loaded = LoadedSpec(spec, document) if spec is not None else None
+    findings = Findings(_in_order(errors), (), loaded, sound)
+    if loaded is not None and "silence" in sound:
+        errors += [document.located(problem) for problem in check_silence(loaded.spec.silence)]
+    return replace(findings, errors=_in_order(errors), warnings=_in_order(_warnings(findings, document)))
 
 
 def restore_spec(resolved: Mapping[str, Any]) -> LoadedSpec:
@@ -69,109 +128,37 @@ def restore_spec(resolved: Mapping[str, Any]) -> LoadedSpec:
         raise SpecError([translate(details) for details in error.errors()]) from error
 
 
-def _with_value(data: Any, keys: Path, value: Any, document: Document, above: Path = ()) -> Any:
-    """A copy of `data`, which is at the path `above`, with `value` at `keys`; SpecError where that cannot be."""
-    if not keys:
-        return value
-    first, rest, path = keys[0], keys[1:], (*above, keys[0])
-    if data is None or isinstance(data, dict):
-        mapping = data or {}
-        return {**mapping, first: _with_value(mapping.get(first), rest, value, document, path)}
-    where = ".".join(str(key) for key in above)
-    if not isinstance(data, list):
-        message = f"`{where}` must be a mapping; received {_shown(data)}."
-    elif not isinstance(first, int) or not 0 <= first < len(data):
-        message = f"`{where}` has no item {first}; its items are counted from 0."
-    else:
-        return [*data[:first], _with_value(data[first], rest, value, document, path), *data[first + 1 :]]
-    hint = f"The command line sets `{'.'.join(str(key) for key in (*above, *keys))}`."
-    raise SpecError([document.located(Problem(message, above, hint))])
+def _newer_version(document: Document) -> Problem | None:
+    version = document.data.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version <= VERSION:
+        return None
+    message = f"This spec is written in version {version} of the grammar; this dlcli reads version {VERSION}."
+    return Problem(message, ("version",), "Use a newer dlcli: pip install --upgrade dlcli.")
 
 
-def _located(problem: Problem, document: Document, origins: Mapping[Path, str]) -> Problem:
-    """`problem` with its place in the file; or, if what is wrong is not from the file, with where it is from."""
-    for path, origin in origins.items():
-        if problem.path[: len(path)] == path:
-            return replace(problem, hint=f"{problem.hint} {origin}" if problem.hint else origin)
-    return document.located(problem)
+def _problems_of_grammar(document: Document) -> list[Problem]:
+    try:
+        Spec.model_validate(document.data)
+    except ValidationError as error:
+        # What is missing in a spec may be in the base that could not be read.
+        found = [details for details in error.errors() if details["type"] != "missing" or not document.is_partial]
+        return [translate(details) for details in found]
+    return []
 
 
-def _place(problem: Problem) -> tuple[int, int]:
-    return (problem.position.line, problem.position.column) if problem.position else (0, 0)
+def _is_consequence(problem: Problem, document: Document) -> bool:
+    """Whether the mistake only follows from one that was met while reading."""
+    return any(met.path and problem.path[: len(met.path)] == met.path for met in document.problems)
 
 
-def translate(details: ErrorDetails) -> Problem:
-    """One of pydantic's errors in our words."""
-    path = tuple(details["loc"])
-    where, kind = ".".join(str(key) for key in path), details["type"]
-    context: dict[str, Any] = details.get("ctx") or {}
-    if kind == "extra_forbidden":
-        hint = suggestion(str(path[-1]), _allowed_keys(path[:-1]))
-        return Problem(f"`{path[-1]}` is not a key of {_inside(path)}.", path, hint, at_key=True)
-    if kind == "invalid_key":
-        # pydantic's own path has some keys as texts; its input is the key itself
-        key = details["input"]
-        hint = suggestion("", _allowed_keys(path[:-1]))
-        message = f"The keys of {_inside(path)} are texts; received the key {json.dumps(key)}."
-        return Problem(message, (*path[:-1], key), hint, at_key=True)
-    if kind == "missing":
-        return Problem(f"`{where}` is missing.", path)
-    received = details["input"]
-    shown = f"; received {_shown(received)}" if kind != "refused" else ""
-    return Problem(f"`{where}` {_expectation(kind, context, details['msg'])}{shown}.", path, context.get("hint"))
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(dict.fromkeys(problems), key=_place))
 
 
-def _inside(path: Path) -> str:
-    return f"`{'.'.join(str(key) for key in path[:-1])}`" if len(path) > 1 else "a spec"
+def _place(problem: Problem) -> tuple[str, int, int]:
+    position = problem.position
+    return (position.file, position.line, position.column) if position else ("", 0, 0)
 
 
-_PATTERNS = {
-    RUN_NAME: "must start with a letter or a digit, and go on with letters, digits, `_`, `-` and `.`",
-    LAYER_NAME: "must be made of letters, digits, `_`, `-` and `.`",
-}
-
-
-def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
-    fixed = {
-        "refused": message,
-        "expected": message,
-        "int_type": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "float_type": "must be a number",
-        "finite_number": "must be a finite number",
-        "string_type": "must be a text",
-        "bool_type": "must be `true` or `false`",
-        "tuple_type": "must be a list",
-        "model_type": "must be a mapping",
-        "greater_than_equal": f"must be at least {context.get('ge')}",
-        "greater_than": f"must be greater than {context.get('gt')}",
-        "less_than_equal": f"must be at most {context.get('le')}",
-        "less_than": f"must be less than {context.get('lt')}",
-        "multiple_of": f"must be a multiple of {context.get('multiple_of')}",
-        "literal_error": f"must be {str(context.get('expected', '')).replace(chr(39), '`')}",
-        "string_pattern_mismatch": _PATTERNS.get(str(context.get("pattern"))),
-        "string_too_long": f"must have at most {context.get('max_length')} characters",
-    }
-    return fixed.get(kind) or f"is wrong: {message}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    text = "nothing" if value is None else f'the text "{value}"' if isinstance(value, str) else str(value).lower()
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _allowed_keys(path: Path) -> Iterable[str]:
-    """The keys that the grammar has at `path`, found by walking the models."""
-    if path[:2] == ("model", "layers"):
-        return LAYER_WORDS
-    model: type[BaseModel] = Spec
-    for key in path:
-        found = model.model_fields.get(str(key))
-        annotation: Any = found.annotation if found else SOURCES.get(str(key))
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return tuple(model.model_fields)
+def _warnings(findings: Findings, document: Document) -> list[Problem]:
+    return [*document.warnings, *(document.located(problem) for problem in lint(findings.parts))]

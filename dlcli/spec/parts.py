@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
+from pydantic import ValidationError
+
+from dlcli.errors import Path
 from dlcli.spec.grammar import DatasetSpec, ModelSpec, Spec, TrainSpec
 from dlcli.spec.keras_objects import KerasObject
 
@@ -23,8 +27,51 @@ class Parts:
     silence: Mapping[str, str] | None = None
 
     @classmethod
-    def of(cls, spec: Spec) -> Parts:
-        """All sections of a spec without mistakes."""
-        return cls(
-            spec.name, spec.dataset, spec.model, spec.loss, spec.optimizer, spec.metrics, spec.train, spec.silence
-        )
+    def of(cls, spec: Spec, sound: Collection[str] | None = None) -> Parts:
+        """The sections of a spec; only those named in `sound`, if it is given."""
+        names = [part.name for part in fields(cls) if sound is None or part.name in sound]
+        return cls(**{name: getattr(spec, name) for name in names})
+
+
+SHAPE = "the shape of an example"
+LAYERS = "the first layers"
+EVERYTHING = frozenset({*Spec.model_fields, SHAPE, LAYERS})
+_HARMLESS: Mapping[str, Any] = {"name": "spec", "loss": "mse", "model": {"layers": ["Flatten"]}}
+
+
+def sound_part(data: Mapping[Any, Any], wrong: Collection[Path]) -> tuple[Spec | None, frozenset[str]]:
+    """The spec with something harmless in place of what is wrong in it, at the paths `wrong`; and what is as written.
+
+    That is told by the names of whole sections; by SHAPE, if the data's source and preparation are right; and by
+    LAYERS, if at least the first layer is: the model then has the layers down to the first wrong one. The spec is None
+    where not even the source can be told.
+    """
+    bad = {path[0] for path in wrong if path}
+    repaired = {key: value for key, value in data.items() if key in Spec.model_fields and key not in bad}
+    repaired.update({key: value for key, value in _HARMLESS.items() if key in bad or key not in data})
+    sound = {key for key in Spec.model_fields if key not in bad}
+    bad_data = {path[1] if len(path) > 1 else "source" for path in wrong if path[:1] == ("dataset",)}
+    if bad_data:
+        repaired["dataset"] = {key: value for key, value in _items(data.get("dataset")) if key not in bad_data}
+    if not bad_data & {"source", "preparation"}:
+        sound.add(SHAPE)
+    layers = _first_layers(data.get("model"), [path for path in wrong if path[:1] == ("model",)])
+    if layers:
+        repaired["model"] = {"layers": layers}
+        sound.add(LAYERS)
+    try:
+        return Spec.model_validate(repaired), frozenset(sound)
+    except ValidationError:
+        return None, frozenset()
+
+
+def _items(value: Any) -> Iterable[tuple[Any, Any]]:
+    return value.items() if isinstance(value, Mapping) else ()
+
+
+def _first_layers(model: Any, wrong: Collection[Path]) -> list[Any]:
+    layers = model.get("layers") if isinstance(model, Mapping) else None
+    if not isinstance(layers, list) or any(path[1:2] == ("layers",) and len(path) == 2 for path in wrong):
+        return []
+    numbers = [path[2] for path in wrong if len(path) > 2 and path[1] == "layers" and isinstance(path[2], int)]
+    return layers[: min(numbers, default=len(layers))]

@@ -7,54 +7,28 @@ PyYAML's own constructors are not used: version 6 follows YAML 1.1 and lets a du
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
 
-from dlcli.errors import Path, Position, Problem, SpecError
+from dlcli.errors import Path, Problem, SpecError
+from dlcli.spec.marks import Document, Mark, Text
 from dlcli.spec.scalars import plain_value
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 100
 MAX_VALUES = 20_000  # after aliases are followed
 
+# YAML ends a plain scalar at a brace inside `{…}` and `[…]`, so that `{units: ${width}}` would be no YAML. While it is
+# parsed, a use of a variable stands there with other characters in place of its braces, as many, so that no column
+# moves. Unicode keeps these free for such use, and YAML allows them.
+_OPENED, _CLOSED = "\ufdd0\ufdd1", "\ufdd2"
+_VARIABLE = re.compile(r"\$\{([^{}\n\r]*)\}")
 _TAG = "tag:yaml.org,2002:"
-
-
-@dataclass(frozen=True)
-class Document:
-    """The plain data of one YAML file, and where each value and key stood (line and column, from 1)."""
-
-    file: str
-    data: dict[str, Any]
-    values: dict[Path, tuple[int, int]] = field(repr=False)
-    keys: dict[Path, tuple[int, int]] = field(repr=False)
-    lines: tuple[str, ...] = field(repr=False)
-
-    def located(self, problem: Problem) -> Problem:
-        """`problem` with the position of its path, or of the nearest enclosing value that the file has."""
-        if problem.position is not None:
-            return problem
-        path = problem.path
-        while path and path not in self.keys and path not in self.values:
-            path = path[:-1]
-        is_container = isinstance(self._value_at(path), (dict, list))
-        at_key = path in self.keys and (is_container or (problem.at_key and path == problem.path))
-        line, column = self.keys[path] if at_key else self.values.get(path, (1, 1))
-        source = self.lines[line - 1] if line <= len(self.lines) else None
-        return replace(problem, position=Position(self.file, line, column), source_line=source)
-
-    def _value_at(self, path: Path) -> Any:
-        value: Any = self.data
-        for key in path:
-            try:
-                value = value[key]
-            except (LookupError, TypeError):
-                return None
-        return value
 
 
 def read_document(path: FilePath) -> Document:
@@ -96,18 +70,27 @@ def parse_document(content: bytes, name: str) -> Document:
     except UnicodeDecodeError as error:
         message = f"{name} is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}."
         raise SpecError([Problem(message, hint="Save the file as UTF-8.")]) from error
-    builder = _Builder(name, tuple(text.splitlines()))
-    builder.check_characters(text)
-    try:
-        data = builder.build(text)
-    except yaml.MarkedYAMLError as error:
-        raise builder.not_yaml(error) from error
+    builder = _Builder(Text(name, tuple(text.splitlines())))
+    data = builder.build(text)
     if data is None:
         raise SpecError([Problem(f"{name} is empty.", hint="A spec has at least `dataset`, `model` and `loss`.")])
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "a single value"
-        raise builder.error(f"A spec is a mapping of `key: value` lines; received {kind}.", builder.values[()], None)
-    return Document(name, data, builder.values, builder.keys, builder.lines)
+        message = f"A spec is a mapping of `key: value` lines; received {kind}."
+        raise SpecError([builder.values[()].put(Problem(message))])
+    return builder.document(data)
+
+
+def parse_value(text: Text, start: int) -> Document:
+    """Parse the YAML value that starts at column `start`, from 0, of the one line of an option.
+
+    The document's data is `{"value": …}`, and so are the paths of its places. Raises SpecError.
+    """
+    builder = _Builder(text, column=start)
+    value = builder.build(text.lines[0][start:])
+    inside = {("value", *path): mark for path, mark in builder.values.items()}
+    keys = {("value", *path): mark for path, mark in builder.keys.items()}
+    return Document(text, {"value": value}, inside, keys, problems=tuple(builder.problems))
 
 
 def _yaml_hint(problem: str, line: str) -> str:
@@ -140,45 +123,65 @@ class _Open:
     depth: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class _Repeated:
+    """A key that its mapping has already: what stands under it is read, and forgotten."""
+
+    key: Any
+
+
 class _Builder:
     """Turns parse events into data without recursion; the depth and the number of values are bounded."""
 
-    def __init__(self, file: str, lines: tuple[str, ...]) -> None:
-        self.file = file
-        self.lines = lines
-        self.values: dict[Path, tuple[int, int]] = {}
-        self.keys: dict[Path, tuple[int, int]] = {}
+    def __init__(self, text: Text, column: int = 0) -> None:
+        self.text = text
+        self.column = column
+        self.values: dict[Path, Mark] = {}
+        self.keys: dict[Path, Mark] = {}
+        self.problems: list[Problem] = []
         self.stack: list[_Open] = []
         self.anchors: dict[str, _Finished] = {}
         self.root: Any = None
         self.documents = 0
 
-    def error(self, message: str, where: tuple[int, int], hint: str | None) -> SpecError:
-        source = self.lines[where[0] - 1] if where[0] <= len(self.lines) else None
-        position = Position(self.file, *where)
-        return SpecError([Problem(message, hint=hint, position=position, source_line=source)])
+    def document(self, data: dict[str, Any]) -> Document:
+        return Document(self.text, data, self.values, self.keys, problems=tuple(self.problems))
 
-    def check_characters(self, text: str) -> None:
+    def error(self, message: str, where: Mark, hint: str | None) -> SpecError:
+        """A mistake after which nothing more can be read; those before it are told as well."""
+        return SpecError([*self.problems, where.put(Problem(message, hint=hint))])
+
+    def note(self, message: str, path: Path, where: Mark, hint: str | None) -> None:
+        """A mistake after which the rest can be read."""
+        self.problems.append(where.put(Problem(message, path, hint)))
+
+    def _mark(self, line: int, column: int) -> Mark:
+        return Mark(self.text, line, column + (self.column if line == 1 else 0))
+
+    def _check_characters(self, text: str) -> None:
         """Refuses what YAML forbids before the parser does, which gives no line and column for it."""
         found = yaml.reader.Reader.NON_PRINTABLE.search(text)
         if found:
             lines = text[: found.end()].splitlines()
             shown = "NUL (U+0000)" if found[0] == "\0" else f"U+{ord(found[0]):04X}"
             message = f"The character {shown} is not allowed in YAML."
-            raise self.error(message, (len(lines), len(lines[-1]) or 1), "Remove it.")
+            raise self.error(message, self._mark(len(lines), len(lines[-1]) or 1), "Remove it.")
 
-    def not_yaml(self, error: yaml.MarkedYAMLError) -> SpecError:
+    def _not_yaml(self, error: yaml.MarkedYAMLError) -> SpecError:
         """What the parser says, at its place; or, where it met the end of the file, at what is still open there."""
         marks = (error.problem_mark, error.context_mark)
-        opened = self.values[self.stack[-1].path] if self.stack else (1, 1)
-        inside = ((mark.line + 1, mark.column + 1) for mark in marks if mark and mark.line < len(self.lines))
+        opened = self.values[self.stack[-1].path] if self.stack else self._mark(1, 1)
+        lines = self.text.lines
+        inside = (self._mark(mark.line + 1, mark.column + 1) for mark in marks if mark and mark.line < len(lines))
         where = next(inside, opened)
         context = f" {error.context}" if error.context else ""
-        hint = _yaml_hint(str(error.problem), self.lines[where[0] - 1])
+        hint = _yaml_hint(str(error.problem), where.source_line or "")
         return self.error(f"This is not valid YAML: {error.problem}{context}.", where, hint)
 
     def build(self, text: str) -> Any:
-        handlers: dict[type, Callable[[Any, tuple[int, int]], None]] = {
+        """The data of `text`. Raises SpecError where it cannot be read to its end."""
+        self._check_characters(text)
+        handlers: dict[type, Callable[[Any, Mark], None]] = {
             yaml.ScalarEvent: self._scalar,
             yaml.AliasEvent: self._alias,
             yaml.MappingStartEvent: lambda event, where: self._open({}, event, where),
@@ -187,48 +190,58 @@ class _Builder:
             yaml.SequenceEndEvent: lambda event, where: self._close(where),
             yaml.DocumentStartEvent: self._document,
         }
-        for event in _events(text):
-            handler = handlers.get(type(event))
-            if handler is not None:
-                handler(event, (event.start_mark.line + 1, event.start_mark.column + 1))
+        try:
+            for event in _events(_VARIABLE.sub(_with_braces_hidden, text)):
+                handler = handlers.get(type(event))
+                if handler is not None:
+                    handler(event, self._mark(event.start_mark.line + 1, event.start_mark.column + 1))
+        except yaml.MarkedYAMLError as error:
+            raise self._not_yaml(error) from error
         return self.root
 
-    def _document(self, event: Any, where: tuple[int, int]) -> None:
+    def _document(self, event: Any, where: Mark) -> None:
         self.documents += 1
         if self.documents > 1:
             raise self.error("A second YAML document starts here; a spec is one document.", where, "Remove the `---`.")
 
-    def _open(self, value: Any, event: Any, where: tuple[int, int]) -> None:
+    def _open(self, value: Any, event: Any, where: Mark) -> None:
         allowed = _TAG + ("map" if isinstance(value, dict) else "seq")
+        path = self._next_path(where)
         if event.tag not in (None, "!", allowed):
-            raise self._bad_tag(event.tag, where)
+            self._bad_tag(event.tag, path, where)
         if len(self.stack) >= MAX_DEPTH:
             raise self._too_deep(where)
-        self.stack.append(_Open(value, self._next_path(where), event.anchor))
+        self.stack.append(_Open(value, path, event.anchor))
         self.values[self.stack[-1].path] = where
 
-    def _close(self, where: tuple[int, int]) -> None:
+    def _close(self, where: Mark) -> None:
         opened = self.stack.pop()
+        if isinstance(opened.value, dict):
+            for key in [key for key in opened.value if isinstance(key, _Repeated)]:
+                del opened.value[key]
         done = _Finished(opened.value, opened.size, opened.depth)
         if opened.anchor:
             self.anchors[opened.anchor] = done
         self._add(done, where)
 
-    def _scalar(self, event: Any, where: tuple[int, int]) -> None:
+    def _scalar(self, event: Any, where: Mark) -> None:
         done = _Finished(self._resolve(event, where))
         if event.anchor:
             self.anchors[event.anchor] = done
         self._leaf(done, where)
 
-    def _alias(self, event: Any, where: tuple[int, int]) -> None:
+    def _alias(self, event: Any, where: Mark) -> None:
         done = self.anchors.get(event.anchor)
         if done is None:
-            raise self.error(f"`*{event.anchor}` names no finished anchor `&{event.anchor}`.", where, None)
+            message = f"`*{event.anchor}` names no finished anchor `&{event.anchor}`."
+            path = () if self._expects_key() else self._next_path(where)
+            self.note(message, path, where, "An anchor stands before its aliases, and outside what it names.")
+            done = _Finished(None)
         if len(self.stack) + done.depth > MAX_DEPTH:
             raise self._too_deep(where)
         self._leaf(done, where)
 
-    def _leaf(self, done: _Finished, where: tuple[int, int]) -> None:
+    def _leaf(self, done: _Finished, where: Mark) -> None:
         if self._expects_key():
             self._set_key(done.value, where)
             return
@@ -238,18 +251,19 @@ class _Builder:
     def _expects_key(self) -> bool:
         return bool(self.stack) and isinstance(self.stack[-1].value, dict) and not self.stack[-1].has_key
 
-    def _set_key(self, key: Any, where: tuple[int, int]) -> None:
+    def _set_key(self, key: Any, where: Mark) -> None:
         top = self.stack[-1]
         if isinstance(key, (dict, list)):
             raise self.error("A key must be a word, not a mapping or a list.", where, None)
         if key in top.value:
             first = self.keys[(*top.path, key)]
-            message = f"The key `{key}` stands here a second time; the first is at line {first[0]}."
-            raise self.error(message, where, "Keep one of them.")
+            message = f"The key `{key}` stands here a second time; the first is at line {first.line}."
+            self.note(message, (), where, "Keep one of them.")
+            key = _Repeated(key)
         self.keys[(*top.path, key)] = where
         top.key, top.has_key = key, True
 
-    def _next_path(self, where: tuple[int, int]) -> Path:
+    def _next_path(self, where: Mark) -> Path:
         if not self.stack:
             return ()
         top = self.stack[-1]
@@ -259,7 +273,7 @@ class _Builder:
             raise self.error("A key must be a word, not a mapping or a list.", where, None)
         return (*top.path, top.key)
 
-    def _add(self, done: _Finished, where: tuple[int, int]) -> None:
+    def _add(self, done: _Finished, where: Mark) -> None:
         if not self.stack:
             self.root = done.value
             return
@@ -274,16 +288,18 @@ class _Builder:
             top.value[top.key] = done.value
             top.has_key = False
 
-    def _too_deep(self, where: tuple[int, int]) -> SpecError:
+    def _too_deep(self, where: Mark) -> SpecError:
         return self.error(f"The file is nested deeper than {MAX_DEPTH} levels here.", where, None)
 
-    def _bad_tag(self, tag: str, where: tuple[int, int]) -> SpecError:
+    def _bad_tag(self, tag: str, path: Path, where: Mark) -> None:
         shown = tag.replace(_TAG, "!!")
-        return self.error(f"The tag `{shown}` is not allowed; a spec is plain data.", where, "Remove the tag.")
+        self.note(f"The tag `{shown}` is not allowed; a spec is plain data.", path, where, "Remove the tag.")
 
-    def _resolve(self, event: Any, where: tuple[int, int]) -> Any:
+    def _resolve(self, event: Any, where: Mark) -> Any:
+        event.value = _with_braces_shown(event.value)
         if event.tag not in (None, "!", *(_TAG + word for word in ("str", "int", "float", "bool", "null"))):
-            raise self._bad_tag(event.tag, where)
+            self._bad_tag(event.tag, () if self._expects_key() else self._next_path(where), where)
+            return event.value
         if event.tag is None and event.implicit[0]:
             return plain_value(event.value)
         if event.tag in (None, "!", _TAG + "str"):
@@ -293,8 +309,18 @@ class _Builder:
             event.tag.removeprefix(_TAG)
         ]
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise self.error(f"`{event.value}` is not a value of `{event.tag.replace(_TAG, '!!')}`.", where, None)
+            message = f"`{event.value}` is not a value of `{event.tag.replace(_TAG, '!!')}`."
+            self.note(message, () if self._expects_key() else self._next_path(where), where, "Remove the tag.")
+            return value
         return float(value) if event.tag == _TAG + "float" else value
+
+
+def _with_braces_hidden(found: re.Match[str]) -> str:
+    return f"{_OPENED}{found[1]}{_CLOSED}"
+
+
+def _with_braces_shown(text: str) -> str:
+    return text.replace(_OPENED, "${").replace(_CLOSED, "}") if _OPENED in text else text
 
 
 def _events(text: str) -> Iterator[Any]:

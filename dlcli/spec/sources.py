@@ -18,7 +18,8 @@ class Source(BaseModel):
     """The arguments of one source of examples, as written under `dataset.source`.
 
     Class variables say what is known before anything is loaded: `shape` of one raw example, `classes` (None for a
-    regression target), and whether the source brings a test set of its own.
+    regression target, and where the arguments tell), whether the source brings a test set of its own, `sizes` of its
+    training set and test set, the range of its raw values, and the range of a regression's targets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -28,6 +29,19 @@ class Source(BaseModel):
     shape: ClassVar[tuple[int, ...] | None] = None
     classes: ClassVar[int | None] = None
     has_test_set: ClassVar[bool] = False
+    sizes: ClassVar[tuple[int, int] | None] = None
+    values: ClassVar[tuple[float, float] | None] = None
+    targets: ClassVar[tuple[float, float] | None] = None
+
+    @property
+    def examples(self) -> tuple[int, int] | None:
+        """How many examples there are to train on and in the test set, which may be none; None if not known yet."""
+        return self.sizes
+
+    @property
+    def number_of_classes(self) -> int | None:
+        """How many classes there are; None for a regression target, or if not known yet."""
+        return self.classes
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -48,6 +62,8 @@ class Mnist(Source):
     shape = (28, 28)
     classes = 10
     has_test_set = True
+    sizes = (60_000, 10_000)
+    values = (0, 255)
 
 
 class FashionMnist(Source):
@@ -58,6 +74,8 @@ class FashionMnist(Source):
     shape = (28, 28)
     classes = 10
     has_test_set = True
+    sizes = (60_000, 10_000)
+    values = (0, 255)
 
 
 class Cifar10(Source):
@@ -68,6 +86,8 @@ class Cifar10(Source):
     shape = (32, 32, 3)
     classes = 10
     has_test_set = True
+    sizes = (50_000, 10_000)
+    values = (0, 255)
 
 
 class Cifar100(Source):
@@ -78,6 +98,8 @@ class Cifar100(Source):
     shape = (32, 32, 3)
     classes = 100
     has_test_set = True
+    sizes = (50_000, 10_000)
+    values = (0, 255)
 
 
 class Digits(Source):
@@ -87,6 +109,8 @@ class Digits(Source):
     kind = "images"
     shape = (8, 8)
     classes = 10
+    sizes = (1_797, 0)
+    values = (0, 255)
 
 
 class Iris(Source):
@@ -96,6 +120,8 @@ class Iris(Source):
     kind = "table"
     shape = (4,)
     classes = 3
+    sizes = (150, 0)
+    values = (0.1, 7.9)
 
 
 class Wine(Source):
@@ -105,6 +131,8 @@ class Wine(Source):
     kind = "table"
     shape = (13,)
     classes = 3
+    sizes = (178, 0)
+    values = (0.13, 1_680)
 
 
 class BreastCancer(Source):
@@ -114,6 +142,8 @@ class BreastCancer(Source):
     kind = "table"
     shape = (30,)
     classes = 2
+    sizes = (569, 0)
+    values = (0, 4_254)
 
 
 class Diabetes(Source):
@@ -122,6 +152,9 @@ class Diabetes(Source):
     name = "diabetes"
     kind = "table"
     shape = (10,)
+    sizes = (442, 0)
+    values = (1, 301)
+    targets = (25, 346)
 
 
 class Xor(Source):
@@ -135,6 +168,11 @@ class Xor(Source):
     samples: Annotated[int, Field(ge=4, multiple_of=4)] = 4
     noise: NonNegative = 0.0
     seed: Seed | None = None
+
+    @property
+    def examples(self) -> tuple[int, int]:
+        """As many as are asked for; four points are their own test set."""
+        return self.samples, 4 if self.samples == 4 else 0
 
 
 class Circles(Source):
@@ -150,6 +188,11 @@ class Circles(Source):
     factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     seed: Seed | None = None
 
+    @property
+    def examples(self) -> tuple[int, int]:
+        """As many as are asked for."""
+        return self.samples, 0
+
 
 class Moons(Source):
     """Two interleaving half circles."""
@@ -162,6 +205,11 @@ class Moons(Source):
     samples: Annotated[int, Field(ge=10)] = 1000
     noise: NonNegative = 0.1
     seed: Seed | None = None
+
+    @property
+    def examples(self) -> tuple[int, int]:
+        """As many as are asked for."""
+        return self.samples, 0
 
 
 class Spirals(Source):
@@ -177,6 +225,11 @@ class Spirals(Source):
     turns: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.5
     seed: Seed | None = None
 
+    @property
+    def examples(self) -> tuple[int, int]:
+        """As many as are asked for."""
+        return self.samples, 0
+
 
 class Blobs(Source):
     """Gaussian clouds, one a class, with their centres spread over the square from -1 to 1."""
@@ -189,6 +242,16 @@ class Blobs(Source):
     features: Count = 2
     spread: NonNegative = 0.2
     seed: Seed | None = None
+
+    @property
+    def examples(self) -> tuple[int, int]:
+        """As many as are asked for."""
+        return self.samples, 0
+
+    @property
+    def number_of_classes(self) -> int:
+        """One class a center."""
+        return self.centers
 
     @property
     def example_shape(self) -> tuple[int, ...]:

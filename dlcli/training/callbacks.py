@@ -1,7 +1,8 @@
-"""The spec's callbacks: checked, made, and asked what they listen to."""
+"""The spec's callbacks: made, checked, and asked what they listen to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,29 @@ import keras
 
 from dlcli.errors import Problem
 from dlcli.model.objects import ObjectError, make_object
+from dlcli.spec.loading import LoadedSpec
 from dlcli.training.engine import steps_of
 from dlcli.training.job import Job
-from dlcli.training.monitoring import figures_of, listed
+from dlcli.training.monitoring import Figures
 
 _FILE_ARGUMENTS = ("filepath", "filename", "log_dir", "backup_dir")
 _STEP_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
-def check_callbacks(job: Job) -> None:
-    """See that the spec's callbacks can be made and get the figures that they monitor. Raises SpecError."""
-    names = figures_of(job)
-    for number, callback in enumerate(_made_callbacks(job, Path(), None)):
+def check_monitored(loaded: LoadedSpec, callbacks: Sequence[Any], figures: Figures) -> None:
+    """See that the spec's callbacks, in its order, get the figures that they monitor. Raises SpecError."""
+    problems = []
+    for number, callback in enumerate(callbacks):
         monitored = getattr(callback, "monitor", None)
-        if isinstance(monitored, str) and monitored not in (*names, "learning_rate"):
+        if isinstance(monitored, str) and monitored not in (*figures.larger_is_better, "learning_rate"):
             message = f"Training gives no figure `{monitored}` for `{type(callback).__name__}` to monitor."
             path = ("train", "callbacks", number, type(callback).__name__, "monitor")
-            raise job.loaded.error(Problem(message, path, listed(names)))
+            problems.append(Problem(message, path, f"It gives {figures}."))
+    if problems:
+        raise loaded.error(*problems)
 
 
-def make_callbacks(job: Job, run: Path, files: Path | None) -> Any:
+def callback_list(job: Job, run: Path, files: Path | None) -> Any:
     """The spec's callbacks, as Keras's CallbackList.
 
     Files that they are told to write are relative to the folder `files`, the spec's own; None for the run's folder.
@@ -39,28 +43,32 @@ def make_callbacks(job: Job, run: Path, files: Path | None) -> Any:
     """
     spec = job.loaded.spec
     steps = steps_of(len(job.rows["train"]), spec.dataset.batch_size)
-    made = _made_callbacks(job, run, files)
+    made = make_callbacks(job.loaded, run, files)
     return keras.callbacks.CallbackList(made, model=job.model, epochs=spec.train.epochs, steps=steps, verbose=0)
 
 
-def _made_callbacks(job: Job, run: Path, files: Path | None) -> list[Any]:
-    made = []
-    for number, written in enumerate(job.loaded.spec.train.callbacks):
-        path = ("train", "callbacks", number)
-        if written.name == "TensorBoard" and find_spec("tensorboard") is None:
-            message = "`TensorBoard` needs the package tensorboard, which TensorFlow 2.21 no longer brings."
-            raise job.loaded.error(Problem(message, path, "Install it: pip install tensorboard."))
-        arguments = {
-            name: str((files or run) / value) if name in _FILE_ARGUMENTS and isinstance(value, str) else value
-            for name, value in written.arguments.items()
-        }
-        if written.name == "TensorBoard":
-            arguments.setdefault("log_dir", str(run / "tensorboard"))
-        try:
-            made.append(make_object("callback", {written.name: arguments}, path))
-        except ObjectError as error:
-            raise job.loaded.error(error.problem) from error
-    return made
+def make_callbacks(loaded: LoadedSpec, run: Path = Path(), files: Path | None = None) -> list[Any]:
+    """The spec's callbacks, which know no model yet; see `callback_list`. Raises SpecError."""
+    return [make_callback(loaded, number, run, files) for number in range(len(loaded.spec.train.callbacks))]
+
+
+def make_callback(loaded: LoadedSpec, number: int, run: Path, files: Path | None) -> Any:
+    """One of the spec's callbacks. Raises SpecError."""
+    written = loaded.spec.train.callbacks[number]
+    path = ("train", "callbacks", number)
+    if written.name == "TensorBoard" and find_spec("tensorboard") is None:
+        message = "`TensorBoard` needs the package tensorboard, which TensorFlow 2.21 no longer brings."
+        raise loaded.error(Problem(message, path, "Install it: pip install tensorboard."))
+    arguments = {
+        name: str((files or run) / value) if name in _FILE_ARGUMENTS and isinstance(value, str) else value
+        for name, value in written.arguments.items()
+    }
+    if written.name == "TensorBoard":
+        arguments.setdefault("log_dir", str(run / "tensorboard"))
+    try:
+        return make_object("callback", {written.name: arguments}, path)
+    except ObjectError as error:
+        raise loaded.error(error.problem) from error
 
 
 def hears_steps(callbacks: Any) -> bool:

@@ -22,6 +22,7 @@ from dlcli.spec.sources import SOURCES
 from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Contents
 from dlcli.training.engine import Engine, Rows, make_resident
+from dlcli.training.monitoring import Figures
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Job:
     model: keras.Model
     engine: Engine
     metric_names: tuple[str, ...]
+
+    @property
+    def figures(self) -> Figures:
+        """The figures that each epoch gives."""
+        return Figures.of(self.model, self.metric_names, held_out="validation" in self.rows)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -127,7 +133,7 @@ def assemble(loaded: LoadedSpec, where: Where) -> Job:
     encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
-    engine = Engine(model, preparation, encoding, _make_augment(loaded, shape))
+    engine = Engine(model, preparation, encoding, make_augment(loaded, shape))
     return _job(loaded, dataset, splits, engine)
 
 
@@ -152,7 +158,7 @@ def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int |
         raise loaded.error(Problem(message, ("dataset", "preparation"))) from error
 
 
-def _make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]:
+def make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]:
     """The augmenting layers, tried out on examples of `shape`. Raises SpecError."""
     # Keras's colour layers take pixels for 0..255 unless they are told; prepared images are 0..1.
     spec = loaded.spec.dataset
@@ -174,6 +180,13 @@ def _make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any
 
 def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -> Job:
     """A job whose model, loss and metrics have been seen to work together. Raises SpecError."""
+    names = metric_names(loaded, engine)
+    rows, facts = _rows(splits), facts_of(dataset)
+    return Job(loaded, facts, rows, engine.preparation, engine.encoding, engine.model, engine, names)
+
+
+def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:
+    """The loss and the metrics by name; the engine's model, loss and metrics are tried out. Raises SpecError."""
     try:
         shapes = engine.make_state()
     except Exception as error:
@@ -183,18 +196,22 @@ def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -
         if shape:
             message = f"The metric `{name}` gives {shape[0]} figures; only metrics of one figure can be shown."
             raise loaded.error(Problem(message, ("metrics",), "Give it an `average`, such as `average: macro`."))
-    rows, facts = _rows(splits), facts_of(dataset)
-    return Job(loaded, facts, rows, engine.preparation, engine.encoding, engine.model, engine, tuple(shapes))
+    return tuple(shapes)
 
 
 def model_without_data(loaded: LoadedSpec) -> keras.Model:
     """The model of a spec, built from what is known of the source's shape; nothing is loaded. Raises SpecError."""
     set_seeds(loaded.spec.seed)
+    return build_model(loaded, shape_without_data(loaded))
+
+
+def shape_without_data(loaded: LoadedSpec) -> tuple[int | None, ...]:
+    """The shape of a prepared example, from what is known of the source; nothing is loaded. Raises SpecError."""
     source = loaded.spec.dataset.source
     layers = usual_layers(source.kind, source.example_shape)
     if loaded.spec.dataset.preparation is not None:
         layers = make_layers(loaded, ("dataset", "preparation"))
-    return build_model(loaded, _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers))))
+    return _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers)))
 
 
 def reassemble(loaded: LoadedSpec, contents: Contents, model: keras.Model, where: Where) -> Job:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dlcli.errors import Problem
-from dlcli.training.job import Job
+from dlcli.spec.loading import LoadedSpec
 
 
 @dataclass
@@ -25,36 +27,37 @@ class Best:
         return value > self.value if self.larger_is_better else value < self.value
 
 
-def choose_best(job: Job) -> Best:
+@dataclass(frozen=True)
+class Figures:
+    """The figures that each epoch gives, by name, each with whether a larger one is better; None if none can tell."""
+
+    larger_is_better: Mapping[str, bool | None]
+
+    @classmethod
+    def of(cls, model: Any, metric_names: Iterable[str], *, held_out: bool) -> Figures:
+        """The figures of a compiled model; `held_out` says whether there are validation examples.
+
+        Keras 3.15.1's own callbacks tell the direction as here: by the metric's `_direction`.
+        """
+        metrics = [inner for outer in model.metrics for inner in getattr(outer, "metrics", [])]
+        directions = {metric.name: getattr(metric, "_direction", None) for metric in metrics}
+        directions["loss"] = "down"
+        larger = {name: None if directions.get(name) is None else directions[name] == "up" for name in metric_names}
+        return cls({**larger, **({f"val_{name}": value for name, value in larger.items()} if held_out else {})})
+
+    def __str__(self) -> str:
+        return ", ".join(f"`{name}`" for name in self.larger_is_better)
+
+
+def choose_best(loaded: LoadedSpec, figures: Figures) -> Best:
     """By which figure the best epoch is chosen. Raises SpecError if training gives no such figure."""
-    spec = job.loaded.spec.train
-    names = figures_of(job)
-    monitor = spec.monitor or ("val_loss" if "validation" in job.rows else "loss")
-    if monitor not in names:
+    spec = loaded.spec.train
+    monitor = spec.monitor or ("val_loss" if "val_loss" in figures.larger_is_better else "loss")
+    if monitor not in figures.larger_is_better:
         message = f"Training gives no figure `{monitor}` to monitor."
-        raise job.loaded.error(Problem(message, ("train", "monitor"), listed(names)))
-    larger = _larger_is_better(job, monitor) if spec.mode == "auto" else spec.mode == "max"
+        raise loaded.error(Problem(message, ("train", "monitor"), f"It gives {figures}."))
+    larger = figures.larger_is_better[monitor] if spec.mode == "auto" else spec.mode == "max"
     if larger is None:
         message = f"Keras does not say whether a larger `{monitor}` is better."
-        raise job.loaded.error(Problem(message, ("train", "monitor"), "Say so: `mode: max` or `mode: min`."))
+        raise loaded.error(Problem(message, ("train", "monitor"), "Say so: `mode: max` or `mode: min`."))
     return Best(monitor, larger)
-
-
-def figures_of(job: Job) -> list[str]:
-    """The names of the figures that each epoch gives."""
-    held_out = job.metric_names if "validation" in job.rows else ()
-    return [*job.metric_names, *(f"val_{name}" for name in held_out)]
-
-
-def listed(names: list[str]) -> str:
-    """What training gives, as a sentence of a message."""
-    return f"It gives {', '.join(f'`{name}`' for name in names)}."
-
-
-def _larger_is_better(job: Job, monitor: str) -> bool | None:
-    """As Keras 3.15.1's own callbacks tell it: by the metric's `_direction`; None where it has none."""
-    name = monitor.removeprefix("val_")
-    metrics = [inner for outer in job.model.metrics for inner in getattr(outer, "metrics", [])]
-    directions = {metric.name: getattr(metric, "_direction", None) for metric in metrics}
-    direction = "down" if name == "loss" else directions.get(name)
-    return None if direction is None else direction == "up"

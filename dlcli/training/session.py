@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.errors import RunError
+from dlcli.errors import RunError, SpecError
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
+from dlcli.spec.parts import EVERYTHING
 from dlcli.training.backend import DeviceChoice, start_backend
 from dlcli.training.listening import End, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
@@ -82,21 +83,26 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
 
     # Only now: what these import imports TensorFlow, which reads its environment then.
     from dlcli.model.summary import summarize
-    from dlcli.training.callbacks import check_callbacks, make_callbacks
+    from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
     from dlcli.training.job import assemble
     from dlcli.training.monitoring import choose_best
+    from dlcli.training.rehearsal import rehearse
     from dlcli.training.trainer import Training, for_smoke, train
 
     started = time.perf_counter()
+    listener.phase("checking the model")
+    rehearsal = rehearse(request.loaded, EVERYTHING)
+    if rehearsal.problems:
+        raise SpecError(rehearsal.problems)
     listener.phase("loading the data and building the model")
     job = assemble(request.loaded, request.where)
     assembled = time.perf_counter()
     if job.facts.requested:
         _tell_of_fallback(job.facts, listener)
     job = for_smoke(job) if request.is_smoke else job
-    best = choose_best(job)
+    best = choose_best(job.loaded, job.figures)
     files = None if request.is_smoke else request.spec_folder
-    check_callbacks(job)
+    check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
     summary = summarize(job.model)
     run = create_run(request.runs_dir, spec.name, request.run_name)
     record = RunRecord(
@@ -110,7 +116,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         hooks.on_run(run)
         run.write_spec(request.written, spec.resolved())
         run.write_summary(hooks.summary_text(summary), summary.to_json())
-        callbacks = make_callbacks(job, run.path, files)
+        callbacks = callback_list(job, run.path, files)
         training = Training(job, run, record, listener, stop, best, callbacks, summary)
         return train(training, device=backend.device_name, is_smoke=request.is_smoke)
 

@@ -1,0 +1,153 @@
+"""`dlcli check`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlcli.cli import options
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+    from dlcli.errors import Problem
+    from dlcli.model.summary import ModelSummary
+    from dlcli.spec.loading import Findings
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What came of one file; the summary is None where the model was not, or could not be, built."""
+
+    path: Path
+    findings: Findings
+    problems: Sequence[Problem]
+    summary: ModelSummary | None
+
+    @property
+    def is_wrong(self) -> bool:
+        return any(problem.code is None for problem in self.problems)
+
+
+def check(
+    context: typer.Context,
+    configs: Annotated[list[Path], typer.Argument(help="YAML files.", show_default=False)],
+    static: Annotated[
+        bool, typer.Option("--static", help="Only what shows without building the model: fast, without TensorFlow.")
+    ] = False,
+    strict: options.Strict = False,
+    set_: options.Set = None,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the whole spec with `extends`, variables and defaults filled in.")
+    ] = False,
+    origins: Annotated[
+        bool, typer.Option("--origins", help="With --resolved: say where each value comes from.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Check YAML files and show every mistake by line: `dlcli check configs/*.yaml`."""
+    screen: Screen = context.obj
+    checked = _check_all(screen, configs, set_ or [], static=static or resolved)
+    if json:
+        _print_json(screen, checked)
+    elif resolved:
+        _print_resolved(screen, checked, origins=origins)
+    else:
+        _print_problems(screen, checked)
+    if any(one.is_wrong or (strict and one.problems) for one in checked):
+        raise typer.Exit(2)
+
+
+def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, static: bool) -> list[_Checked]:
+    from dlcli.spec.loading import examine
+    from dlcli.spec.overrides import parse_override
+
+    overrides = [parse_override(text) for text in sets]
+    catalogue = options.catalogue(screen)
+    found = [(path, examine(path, catalogue, overrides)) for path in configs]
+    if static or all(findings.loaded is None for _, findings in found):
+        return [_Checked(path, findings, findings.shown(), None) for path, findings in found]
+    screen.message("building the model …" if len(found) == 1 else "building the models …")
+    screen.divert()
+
+    from dlcli.training.backend import start_backend
+
+    start_backend("cpu")
+    return [_built(path, findings) for path, findings in found]
+
+
+def _built(path: Path, findings: Findings) -> _Checked:
+    from dlcli.model.lints import lint_model, machine_memory
+    from dlcli.training.rehearsal import rehearse
+
+    if findings.loaded is None:
+        return _Checked(path, findings, findings.shown(), None)
+    rehearsal = rehearse(findings.loaded, findings.sound)
+    odd = []
+    if rehearsal.summary is not None:
+        odd = [
+            findings.loaded.located(problem)
+            for problem in lint_model(rehearsal.summary, findings.parts, machine_memory())
+        ]
+    return _Checked(path, findings, findings.shown_with(rehearsal.problems, odd), rehearsal.summary)
+
+
+def _print_problems(screen: Screen, checked: Sequence[_Checked]) -> None:
+    from dlcli.problem_text import counted, problem_text
+
+    for one in checked:
+        for problem in one.problems:
+            screen.out.print(problem_text(problem, screen.wrap_width))
+        if not one.problems:
+            parameters = f", {one.summary.parameters:,} parameters" if one.summary is not None else ""
+            screen.out.print(f"{one.path}: no mistakes{parameters}", markup=False, soft_wrap=True)
+    problems = [problem for one in checked for problem in one.problems]
+    if len(problems) > 1 or (problems and len(checked) > 1):
+        files = sum(bool(one.problems) for one in checked)
+        where = f" in {files} of {len(checked)} files" if len(checked) > 1 else ""
+        screen.out.print(f"[bold]{counted(problems)}{where}.[/]")
+
+
+def _print_json(screen: Screen, checked: Sequence[_Checked]) -> None:
+    from dlcli.files import to_json
+
+    files = [
+        {
+            "file": str(one.path),
+            "parameters": one.summary.parameters if one.summary is not None else None,
+            "problems": [_as_json(problem) for problem in one.problems],
+        }
+        for one in checked
+    ]
+    screen.out.print(to_json({"files": files}), soft_wrap=True, markup=False)
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    position = problem.position
+    return {
+        "severity": "error" if problem.code is None else "warning",
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+        "file": position.file if position else None,
+        "line": position.line if position else None,
+        "column": position.column if position else None,
+        "path": list(problem.path),
+        "trail": list(problem.trail),
+    }
+
+
+def _print_resolved(screen: Screen, checked: Sequence[_Checked], *, origins: bool) -> None:
+    from dlcli.spec.resolved import resolved_text
+
+    for number, one in enumerate(checked):
+        if one.problems:
+            screen.problems(one.problems)
+        if one.findings.loaded is None or one.is_wrong:
+            continue
+        separator = "---\n" if number else ""
+        text = resolved_text(one.findings.loaded, origins=origins)
+        screen.out.print(separator + text, end="", markup=False, soft_wrap=True)

@@ -1,0 +1,188 @@
+"""The lints that take the built model to tell: its memory, its weights. What the spec alone tells is in `spec.lints`.
+
+Nothing here imports Keras or TensorFlow: a model's summary, which is plain data, says all that is asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from dlcli.errors import Path, Problem
+from dlcli.model.summary import LayerSummary, ModelSummary
+from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.parts import Parts
+
+_GIB = 2**30
+_ACTIVATION_BYTES = 4  # float32
+_MANY = 10_000_000
+_NEARLY_ALL = 0.9
+# These hand their input on without a copy of it.
+_WITHOUT_COPY = frozenset({"Flatten", "Reshape", "Identity", "ActivityRegularization"})
+_BETWEEN = frozenset({"Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "BatchNormalization"})
+
+
+def _given(argument: str) -> Callable[[KerasObject], int]:
+    return lambda optimizer: 1 if optimizer.arguments.get(argument) not in (None, False, 0, 0.0) else 0
+
+
+# How many numbers an optimizer keeps for each weight that is trained, as its `build` in Keras 3.15.1 makes them. Of one
+# that is not here nothing is counted: better too little than a false alarm.
+_SLOTS: Mapping[str, Callable[[KerasObject], int]] = {
+    "sgd": _given("momentum"),
+    "rmsprop": lambda optimizer: 1 + _given("momentum")(optimizer) + _given("centered")(optimizer),
+    "adam": lambda optimizer: 2 + _given("amsgrad")(optimizer),
+    "adamw": lambda optimizer: 2 + _given("amsgrad")(optimizer),
+    **dict.fromkeys(("adamax", "nadam", "adadelta", "ftrl", "lamb", "schedulefreeadamw"), lambda _: 2),
+    **dict.fromkeys(("adagrad", "lion", "muon", "adafactor"), lambda _: 1),
+}
+
+
+def machine_memory() -> int | None:
+    """The machine's memory in bytes; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def lint_model(summary: ModelSummary, parts: Parts, memory_bytes: int | None) -> Iterator[Problem]:
+    """The warnings about a model that has been built for a spec with these sections.
+
+    Args:
+        summary: of the model.
+        parts: the sections of the spec that have no mistake.
+        memory_bytes: what the machine has; None if that is not known, and nothing is said of memory then.
+    """
+    places = _places(summary, parts)
+    found: tuple[tuple[str, Iterator[Problem]], ...] = (
+        ("out-of-memory", _out_of_memory(summary, parts, memory_bytes, places)),
+        ("nothing-to-train", _nothing_to_train(summary)),
+        ("dense-after-flatten", _dense_after_flatten(summary, places)),
+    )
+    for code, problems in found:
+        yield from (replace(problem, code=code) for problem in problems)
+
+
+def _places(summary: ModelSummary, parts: Parts) -> Mapping[str, Path]:
+    """Where the layers are written, by name; nothing if they do not stand in the model as in the spec."""
+    if parts.model is None:
+        return {}
+    written = [
+        ("model", "layers", number)
+        for number, entry in enumerate(parts.model.layers)
+        for _ in range(entry.repeat)
+        if entry.layer.name not in ("Input", "InputLayer")
+    ]
+    layers = summary.layers
+    if len(written) != len(layers) or not summary.is_stack:
+        named = {entry.name: number for number, entry in enumerate(parts.model.layers) if entry.name is not None}
+        return {layer.name: ("model", "layers", named[layer.name]) for layer in layers if layer.name in named}
+    return {layer.name: path for layer, path in zip(layers, written, strict=True)}
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What training takes at once, in bytes: a lower bound, without what TensorFlow itself needs."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+def _need(summary: ModelSummary, parts: Parts) -> _Need:
+    weights = [weight for layer in summary.layers for weight in layer.weights if not weight.shared]
+    trained = sum(weight.bytes for weight in weights if weight.trainable)
+    batch_size = parts.dataset.batch_size if parts.dataset is not None else 1
+    values = replace(
+        summary, layers=tuple(layer for layer in summary.layers if layer.class_name not in _WITHOUT_COPY)
+    ).activation_values
+    return _Need(
+        weights=summary.weight_bytes,
+        gradients=trained,
+        optimizer=trained * (_slots(parts.optimizer) if parts.optimizer is not None else 0),
+        activations=(values or 0) * batch_size * _ACTIVATION_BYTES,
+    )
+
+
+def _slots(optimizer: KerasObject) -> int:
+    """How many numbers the optimizer keeps for each trained weight."""
+    slots = _SLOTS.get(optimizer.name.lower())
+    count = slots(optimizer) if slots is not None else 0
+    return count + _given("use_ema")(optimizer) + _given("gradient_accumulation_steps")(optimizer)
+
+
+def _out_of_memory(
+    summary: ModelSummary, parts: Parts, memory_bytes: int | None, places: Mapping[str, Path]
+) -> Iterator[Problem]:
+    need = _need(summary, parts)
+    if memory_bytes is None or need.total <= memory_bytes:
+        return
+    batch_size = parts.dataset.batch_size if parts.dataset is not None else 1
+    fixed = need.total - need.activations
+    name = parts.optimizer.name if parts.optimizer is not None else "the optimizer"
+    trail = (
+        f"weights: {_gib(need.weights)}",
+        f"their gradients: {_gib(need.gradients)}",
+        f"what {name} keeps: {_gib(need.optimizer)}",
+        f"what the layers put out, for a batch of {batch_size:,}: {_gib(need.activations)}",
+    )
+    message = (
+        f"Training needs at least {_gib(need.total)} of memory, but this machine has {_gib(memory_bytes)}: it will "
+        "be stopped by the system, or crawl."
+    )
+    fitting = (memory_bytes - fixed) * batch_size // need.activations if need.activations else 0
+    if fitting >= 1:
+        hint = f"Use a smaller batch: at most `batch_size: {_power_of_two(fitting)}`."
+        yield Problem(message, ("dataset", "batch_size"), hint, trail=trail)
+        return
+    largest = max(summary.layers, key=lambda layer: layer.unshared_parameters)
+    hint = f"Make `{largest.name}` smaller: it has {largest.parameters:,} of {summary.parameters:,} parameters."
+    yield Problem(message, places.get(largest.name, ("model", "layers")), hint, trail=trail)
+
+
+def _gib(count: int) -> str:
+    return f"{count / _GIB:,.1f} GiB"
+
+
+def _power_of_two(at_most: int) -> int:
+    return 1 << (at_most.bit_length() - 1)
+
+
+def _nothing_to_train(summary: ModelSummary) -> Iterator[Problem]:
+    if summary.trainable_parameters == 0:
+        frozen = f"all its {summary.parameters:,} weights are frozen" if summary.parameters else "it has no weights"
+        yield Problem(
+            f"The model has nothing to train: {frozen}, so that no epoch changes it.",
+            ("model", "layers"),
+            "Remove `trainable: false` somewhere." if summary.parameters else "Add a layer with weights, as `Dense`.",
+        )
+
+
+def _dense_after_flatten(summary: ModelSummary, places: Mapping[str, Path]) -> Iterator[Problem]:
+    by_name = {layer.name: layer for layer in summary.layers}
+    for layer in summary.layers:
+        count = layer.unshared_parameters
+        is_nearly_all = summary.parameters > _MANY and count > _NEARLY_ALL * summary.parameters
+        if layer.class_name == "Dense" and is_nearly_all and _is_behind_flatten(layer, by_name):
+            yield Problem(
+                f"{count:,} of the model's {summary.parameters:,} parameters are in this one `Dense` layer, since "
+                "`Flatten` hands it every value of every channel: slow to train, large to keep, and quick to learn "
+                "the training examples by heart.",
+                places.get(layer.name, ("model", "layers")),
+                "Put `GlobalAveragePooling2D` in place of `Flatten`, or more pooling before it.",
+            )
+
+
+def _is_behind_flatten(layer: LayerSummary, by_name: Mapping[str, LayerSummary]) -> bool:
+    """Whether it reads a Flatten of what layers have put out, not of the input itself, perhaps through a dropout."""
+    above = by_name.get(layer.reads[0]) if len(layer.reads) == 1 else None
+    while above is not None and above.class_name in _BETWEEN and len(above.reads) == 1:
+        above = by_name.get(above.reads[0])
+    return above is not None and above.class_name == "Flatten" and above.reads[0] in by_name

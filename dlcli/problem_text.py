@@ -1,0 +1,79 @@
+"""How a mistake in a spec is shown: its place, what is wrong, the line with a caret, how it came about, what to do."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from dlcli.errors import Problem
+
+_MARGIN = 6
+_LONGEST_LINE = 100
+# What a caret underlines: a word in quotes, or all up to the next sign of YAML's.
+_WORD = re.compile(r"""\"[^\"]*\"|'[^']*'|[^\s:,\[\]{}#]+""")
+
+
+def problem_text(problem: Problem, width: int | None = None) -> Text:
+    """One mistake or warning, with a blank line after it. Lines are broken at `width`, or not at all."""
+    text = Text()
+    place = f"{problem.position}: " if problem.position else ""
+    kind, style = ("error", "bold red") if problem.code is None else (f"warning[{problem.code}]", "bold yellow")
+    message = _broken(f"{place}{kind}: {problem.message}", width, "")
+    text.append(message[: len(place)], "bold")
+    text.append(message[len(place) : len(place) + len(kind) + 1], style)
+    text.append(message[len(place) + len(kind) + 1 :] + "\n")
+    if problem.position and problem.source_line is not None:
+        _append_source(text, problem, min(width or _LONGEST_LINE, _LONGEST_LINE), style)
+    for line in problem.trail:
+        text.append(f"{' ' * _MARGIN} {_broken(line, width, ' ' * (_MARGIN + 3))}\n", "dim" if width else "")
+    if problem.hint:
+        text.append(_broken(f"{' ' * _MARGIN} {problem.hint}", width, " " * (_MARGIN + 1)) + "\n")
+    return text
+
+
+def counted(problems: Sequence[Problem]) -> str:
+    """How many mistakes and warnings there are, in words."""
+    warnings = sum(problem.code is not None for problem in problems)
+    mistakes = len(problems) - warnings
+    parts = [_number(mistakes, "mistake")] if mistakes or not warnings else []
+    return ", ".join([*parts, *([_number(warnings, "warning")] if warnings else [])])
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
+
+
+def _append_source(text: Text, problem: Problem, width: int, style: str) -> None:
+    """The line of the file, the part of it around the place if it is long, and a caret under the place."""
+    if problem.position is None or problem.source_line is None:
+        return
+    line, column = problem.source_line.replace("\t", " "), problem.position.column - 1
+    word = _WORD.match(line, column)
+    carets = len(word[0]) if word else 1
+    room = max(20, width - _MARGIN - 3)
+    start = 0
+    if len(line) > room:
+        start = max(0, min(column - room // 3, len(line) - room + 1))
+        line = ("…" if start else "") + line[start + bool(start) : start + room - 1].rstrip() + "…"
+    number = str(problem.position.line) if problem.position.line else ""
+    text.append(f"{number:>{_MARGIN - 1}} │ ", "dim")
+    text.append(f"{line}\n")
+    before = cell_len(line[: column - start])
+    text.append(f"{' ' * (_MARGIN - 1)} │ ", "dim")
+    text.append(f"{' ' * before}{'^' * min(carets, max(1, room - before))}\n", style)
+
+
+def _broken(text: str, width: int | None, indent: str) -> str:
+    """`text` in lines of at most `width`, all but the first indented; paths and names are never torn."""
+    if width is None:
+        return text
+    return "\n".join(
+        textwrap.wrap(
+            text, max(20, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+            drop_whitespace=True, replace_whitespace=False,
+        )
+    )  # fmt: skip

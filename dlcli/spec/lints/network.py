@@ -1,0 +1,163 @@
+"""The layers of a model as the rules see them: what each applies, what it reads, and how the model ends.
+
+Nothing is known here of shapes. Where a layer reads several others, or is of a class that the rules do not know, no
+rule looks beyond it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dlcli.errors import Path
+from dlcli.spec.grammar import ModelSpec
+from dlcli.spec.graph import nodes_in_order
+from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.lints.written import canonical, nested, number, place_of
+
+LINEAR = "linear"
+_WEIGHTED = re.compile(r"Dense|EinsumDense|(Separable|Depthwise)?Conv(olution)?[123]D(Transpose)?")
+# What changes neither the kind of the numbers nor, taken with the weighted layers around it, what can be learned.
+_PASSING = re.compile(
+    r"((Alpha|Gaussian)?Dropout|SpatialDropout[123]D|GaussianNoise|ActivityRegularization|Identity|BatchNormalization"
+    r"|Flatten|Reshape|Permute|(ZeroPadding|Cropping|UpSampling)[123]D|(Global|Adaptive)?(AveragePooling|AvgPool)[123]D"
+    r"|Rescaling|Normalization)"
+)
+_ACTIVATIONS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "PReLU": "prelu", "ELU": "elu", "Softmax": "softmax"}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One entry of `model.layers`.
+
+    Attributes:
+        number: its place in the list.
+        layer: the Keras layer.
+        repeat: how often it comes, each reading the one before.
+        reads: the numbers of the entries it reads; None is the model's input.
+    """
+
+    number: int
+    layer: KerasObject
+    repeat: int
+    reads: tuple[int | None, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the layer's name is written."""
+        return place_of(self.layer, ("model", "layers", self.number))
+
+    def argument(self, name: str) -> Path:
+        """Where an argument is written; where the layer is, if the argument is left out."""
+        return (*self.path, name) if name in self.layer.arguments else self.path
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether it multiplies with weights and adds up: `Dense` and convolutions."""
+        return _WEIGHTED.fullmatch(self.layer.name) is not None
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether it is a layer that only applies an activation."""
+        return self.layer.name == "Activation" or self.layer.name in _ACTIVATIONS
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it hands on what it reads: reshaped, averaged, dropped out, scaled."""
+        return _PASSING.fullmatch(self.layer.name) is not None
+
+    @property
+    def activation(self) -> str | None:
+        """The activation that it applies, `linear` if none; None where that is not known."""
+        if self.layer.name in _ACTIVATIONS:
+            return _ACTIVATIONS[self.layer.name]
+        if not (self.is_weighted or self.layer.name == "Activation"):
+            return None
+        written = self.layer.arguments.get("activation")
+        if written is None:
+            return LINEAR if self.is_weighted else None
+        found = nested(written)
+        return canonical(found.name) if found else None
+
+    @property
+    def units(self) -> int | None:
+        """How many outputs, or channels, a weighted layer has."""
+        found = number(self.layer.arguments.get("units", self.layer.arguments.get("filters")))
+        return None if found is None else int(found)
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers of a model by their numbers, each after those that it reads."""
+
+    layers: Mapping[int, Placed]
+
+    @classmethod
+    def of(cls, model: ModelSpec) -> Network:
+        """The network of a spec; an `Input` is left out."""
+        entries = model.layers
+        nodes = nodes_in_order(entries)
+        return cls(
+            {
+                node.number: Placed(node.number, entries[node.number].layer, entries[node.number].repeat, node.reads)
+                for node in nodes
+            }
+        )
+
+    @property
+    def output(self) -> Placed | None:
+        """The layer whose output is the model's: the last one of the list."""
+        return self.layers[max(self.layers)] if self.layers else None
+
+    @property
+    def weighted(self) -> list[Placed]:
+        """The `Dense` layers and convolutions."""
+        return [placed for placed in self.layers.values() if placed.is_weighted]
+
+    def upstream(self, placed: Placed) -> Iterator[Placed]:
+        """The layers that lead to this one, nearest first, as long as each reads only one."""
+        while len(placed.reads) == 1 and placed.reads[0] is not None and placed.reads[0] in self.layers:
+            placed = self.layers[placed.reads[0]]
+            yield placed
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a model ends.
+
+    Attributes:
+        last: the last weighted layer.
+        after: the layers behind it, the last one first.
+        activation: what is applied last, `linear` if nothing.
+        path: where that is written; where the last weighted layer is, if nothing is.
+        units: how many outputs there are; None where it takes shapes to tell.
+    """
+
+    last: Placed
+    after: tuple[Placed, ...]
+    activation: str
+    path: Path
+    units: int | None
+
+
+def find_head(network: Network) -> Head | None:
+    """The model's head; None if it ends with layers that the rules do not know."""
+    after: list[Placed] = []
+    for placed in [network.output, *network.upstream(network.output)] if network.output else []:
+        if placed.is_weighted:
+            return _head(placed, tuple(after))
+        if not (placed.is_passing or placed.is_activation):
+            return None
+        after.append(placed)
+    return None
+
+
+def _head(last: Placed, after: tuple[Placed, ...]) -> Head | None:
+    applied = [placed for placed in (*after, last) if placed.is_activation or placed.is_weighted]
+    if any(placed.activation is None for placed in applied):
+        return None
+    final = next((placed for placed in applied if placed.activation != LINEAR), last)
+    keeps_units = not any(placed.layer.name in ("Flatten", "Reshape", "Permute") for placed in after)
+    path = final.argument("activation")
+    return Head(last, after, final.activation or LINEAR, path, last.units if keeps_units else None)

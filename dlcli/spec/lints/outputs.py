@@ -1,0 +1,235 @@
+"""Rules about the model's end: its activation against the loss, and against what is to be predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dlcli.errors import Problem
+from dlcli.spec.grammar import DatasetSpec, ModelSpec
+from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.lints.network import LINEAR, Head, Network, find_head
+from dlcli.spec.lints.rules import Rule
+from dlcli.spec.lints.written import canonical
+
+FOR_CLASSES = frozenset(
+    {
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "categorical_focal_crossentropy",
+        "categorical_generalized_cross_entropy",
+        "kl_divergence",
+    }
+)
+FOR_YES_OR_NO = frozenset({"binary_crossentropy", "binary_focal_crossentropy"})
+FOR_NUMBERS = frozenset(
+    {
+        "mean_squared_error",
+        "mean_absolute_error",
+        "mean_absolute_percentage_error",
+        "mean_squared_logarithmic_error",
+        "huber",
+        "log_cosh",
+    }
+)
+_PROBABILITIES = frozenset({"softmax", "sparsemax", "sigmoid", "hard_sigmoid", "sparse_sigmoid"})
+_BOUNDS = {
+    "softmax": (0, 1),
+    "sparsemax": (0, 1),
+    "sigmoid": (0, 1),
+    "hard_sigmoid": (0, 1),
+    "sparse_sigmoid": (0, 1),
+    "tanh": (-1, 1),
+    "hard_tanh": (-1, 1),
+    "softsign": (-1, 1),
+}
+_DISTURBING = frozenset(
+    {
+        "Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+        "GaussianNoise", "BatchNormalization",
+    }
+)  # fmt: skip
+
+
+def wants_logits(loss: KerasObject) -> bool:
+    """Whether the loss is told that the outputs are logits, with no activation behind them."""
+    return loss.arguments.get("from_logits") is True
+
+
+def compares_classes(loss: KerasObject) -> bool:
+    """Whether the loss compares probabilities of classes."""
+    return canonical(loss.name) in FOR_CLASSES | FOR_YES_OR_NO
+
+
+def _fitting(loss: KerasObject, head: Head) -> str:
+    yes_or_no = head.units == 1 or canonical(loss.name) in FOR_YES_OR_NO
+    return "sigmoid" if yes_or_no else "softmax"
+
+
+def _activation_before_logits(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head and compares_classes(loss) and wants_logits(loss) and head.activation in _PROBABILITIES:
+        yield Problem(
+            f"The loss has `from_logits: true`, so it applies `{_fitting(loss, head)}` itself, but the model ends with "
+            f"`{head.activation}` already. Where Keras does not notice, it is applied twice, and learning is slow.",
+            head.path,
+            "Remove the activation here, or `from_logits` from the loss.",
+        )
+
+
+def _missing_output_activation(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head and compares_classes(loss) and not wants_logits(loss) and head.activation == LINEAR:
+        activation = _fitting(loss, head)
+        logits = "" if canonical(loss.name) == "kl_divergence" else ", or give the loss `from_logits: true`"
+        yield Problem(
+            f"`{loss.name}` takes the outputs for probabilities, but the model ends without an activation: outputs "
+            "below 0 or above 1 are cut off, and hardly anything is learned from them.",
+            head.path,
+            f"Add `activation: {activation}`{logits}.",
+        )
+
+
+def _unfit_output_activation(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head is None or not compares_classes(loss) or head.activation in _PROBABILITIES | {LINEAR}:
+        return
+    if wants_logits(loss) and head.activation == "log_softmax":
+        return
+    yield Problem(
+        f"`{loss.name}` compares probabilities, but the model ends with `{head.activation}`, which gives none: wrong "
+        "answers that it cuts off or bends get no useful gradient.",
+        head.path,
+        "Remove the activation: with `from_logits: true`, the loss applies its own."
+        if wants_logits(loss)
+        else f"End with `activation: {_fitting(loss, head)}`.",
+    )
+
+
+def _two_output_activations(model: ModelSpec) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head is None:
+        return
+    applied = [placed for placed in (*head.after, head.last) if placed.activation not in (None, LINEAR)]
+    if len(applied) > 1:
+        final, earlier = applied[0], applied[1]
+        yield Problem(
+            f"The output goes through `{earlier.activation}` and then through `{final.activation}`: what the first one "
+            "flattens or cuts off, the second cannot bring back.",
+            earlier.argument("activation"),
+            f"Keep only `{final.activation}`.",
+        )
+
+
+def _sigmoid_for_classes(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head is None or canonical(loss.name) not in FOR_CLASSES or wants_logits(loss):
+        return
+    if head.activation in ("sigmoid", "hard_sigmoid", "sparse_sigmoid") and head.units is not None and head.units > 1:
+        yield Problem(
+            f"`{loss.name}` is for classes of which exactly one is right, but `{head.activation}` looks at each of the "
+            f"{head.units} outputs alone: they do not add up to 1, and are not the probabilities that are trained.",
+            head.path,
+            "Use `activation: softmax`.",
+        )
+
+
+def _softmax_of_one(model: ModelSpec) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head and head.activation in ("softmax", "sparsemax") and head.units == 1:
+        yield Problem(
+            f"`{head.activation}` over a single unit is always 1.0: the model predicts the same for every example.",
+            head.path,
+            "For two classes use `activation: sigmoid`; for a number, no activation.",
+        )
+
+
+def _yes_or_no_for_classes(dataset: DatasetSpec, model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    classes = dataset.source.number_of_classes
+    if head is None or classes is None or canonical(loss.name) not in FOR_YES_OR_NO:
+        return
+    if head.units is not None and head.units > 1:
+        yield Problem(
+            f"`{loss.name}` asks {head.units} separate yes-or-no questions, but each example of "
+            f"`{dataset.source.name}` belongs to exactly one of {classes} classes.",
+            ("loss",),
+            "Use `categorical_crossentropy`, and `activation: softmax` in the last layer.",
+        )
+
+
+def _number_loss_for_classes(dataset: DatasetSpec, model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head is None or dataset.source.number_of_classes is None or canonical(loss.name) not in FOR_NUMBERS:
+        return
+    effect = (
+        f"where `{head.activation}` is surely wrong, its gradient is nearly 0, and learning is slow"
+        if head.activation in _PROBABILITIES
+        else "an output that is right by far costs as much as one that is wrong"
+    )
+    one = head.units == 1
+    fitting = "binary_crossentropy" if one else "categorical_crossentropy"
+    yield Problem(
+        f"`{loss.name}` is for numbers, but `{dataset.source.name}` has classes: {effect}.",
+        ("loss",),
+        f"Use `{fitting}`, with `activation: {'sigmoid' if one else 'softmax'}` in the last layer.",
+    )
+
+
+def _bounded_output(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    targets = dataset.source.targets
+    if head is None or targets is None or head.activation not in _BOUNDS:
+        return
+    low, high = _BOUNDS[head.activation]
+    if targets[0] < low or targets[1] > high:
+        yield Problem(
+            f"`{head.activation}` gives numbers between {low} and {high}, but the targets of `{dataset.source.name}` "
+            f"go from {targets[0]:g} to {targets[1]:g}: the model can never reach them.",
+            head.path,
+            "End with `Dense: {units: 1}`, without an activation.",
+        )
+
+
+def _disturbed_output(model: ModelSpec) -> Iterator[Problem]:
+    head = find_head(Network.of(model))
+    if head is None or head.last.layer.name != "Dense":
+        return
+    for placed in head.after:
+        if placed.layer.name in _DISTURBING:
+            does = "rescales" if placed.layer.name == "BatchNormalization" else "spoils at random"
+            yield Problem(
+                f"`{placed.layer.name}` stands behind the last `Dense` layer: in training it {does} the model's "
+                "answers themselves.",
+                placed.path,
+                "Move it before the last `Dense` layer, or remove it.",
+            )
+
+
+RULES = (
+    Rule(
+        "activation-before-logits",
+        "a softmax or sigmoid at the end, and a loss with `from_logits: true`",
+        _activation_before_logits,
+    ),
+    Rule(
+        "missing-output-activation",
+        "no activation at the end, and a crossentropy that wants probabilities",
+        _missing_output_activation,
+    ),
+    Rule(
+        "unfit-output-activation",
+        "an activation at the end that gives no probabilities, such as relu, and a crossentropy",
+        _unfit_output_activation,
+    ),
+    Rule("two-output-activations", "two activations one after the other at the end", _two_output_activations),
+    Rule("sigmoid-for-classes", "a sigmoid over several units, and a categorical loss", _sigmoid_for_classes),
+    Rule("softmax-of-one", "a softmax over a single unit, which is always 1", _softmax_of_one),
+    Rule(
+        "yes-or-no-loss-for-classes",
+        "binary_crossentropy for several outputs of which one is right",
+        _yes_or_no_for_classes,
+    ),
+    Rule("number-loss-for-classes", "a loss for numbers, such as mse, for classes", _number_loss_for_classes),
+    Rule("bounded-output", "an activation at the end that cannot reach the numbers to predict", _bounded_output),
+    Rule("disturbed-output", "dropout, noise or batch normalization behind the last Dense layer", _disturbed_output),
+)

@@ -1,0 +1,99 @@
+"""Where things are written: in a file, or in an option of the command line; and documents whose values know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dlcli.errors import Path, Position, Problem
+
+
+@dataclass(frozen=True)
+class Text:
+    """What was written: the lines of a file, or the one argument of an option, such as `--set`."""
+
+    name: str
+    lines: tuple[str, ...] = field(repr=False)
+    is_option: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a text; line and column count from 1."""
+
+    text: Text
+    line: int
+    column: int
+
+    @property
+    def position(self) -> Position:
+        """The place for a message. An option has no lines, which is written as line 0."""
+        return Position(self.text.name, 0 if self.text.is_option else self.line, self.column)
+
+    @property
+    def source_line(self) -> str | None:
+        """The line of the text."""
+        return self.text.lines[self.line - 1] if 0 < self.line <= len(self.text.lines) else None
+
+    def put(self, problem: Problem) -> Problem:
+        """`problem` at this place."""
+        return replace(problem, position=self.position, source_line=self.source_line)
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain data, and where each value and key of it is written.
+
+    Attributes:
+        text: the file that was asked for; the values may come from others as well.
+        data: mappings, lists and scalars.
+        values: the place of each value, by path. What a `${variable}` stands for is where the variable is set.
+        keys: the place of each key of a mapping, by path.
+        uses: where a variable is written, and how, by the path of the value that it stands for.
+        notes: by path, what a person must know of a value to understand a message about it.
+        problems: mistakes that did not keep the rest from being read, without or with their places.
+        warnings: what is odd, but no mistake.
+        is_partial: whether something of the document could not be read at all, so that nothing in it can be missing.
+    """
+
+    text: Text
+    data: dict[str, Any]
+    values: Mapping[Path, Mark] = field(repr=False)
+    keys: Mapping[Path, Mark] = field(repr=False)
+    uses: Mapping[Path, tuple[Mark, str]] = field(default_factory=dict, repr=False)
+    notes: Mapping[Path, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    is_partial: bool = False
+
+    def mark(self, path: Path, *, at_key: bool = False) -> Mark:
+        """The place of the value at `path`, or of its key; of the nearest value around it if it is nowhere written."""
+        asked = path
+        while path and path not in self.keys and path not in self.values:
+            path = path[:-1]
+        is_container = isinstance(self.value(path), (dict, list))
+        if path in self.keys and (is_container or (at_key and path == asked)):
+            return self.keys[path]
+        return self.values.get(path) or Mark(self.text, 1, 1)
+
+    def located(self, problem: Problem) -> Problem:
+        """`problem` with its place, and with what else helps to find what is wrong there."""
+        if problem.position is not None:
+            return problem
+        path, trail = problem.path, problem.trail
+        used = next((self.uses[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.uses), None)
+        if used is not None and not (problem.at_key and path in self.uses):
+            trail = (*trail, f"`{used[1]}` is used at {used[0].position}.")
+        trail = (*trail, *(note for noted, note in self.notes.items() if path[: len(noted)] == noted))
+        return self.mark(path, at_key=problem.at_key).put(replace(problem, trail=trail))
+
+    def value(self, path: Path) -> Any:
+        """The value at `path`, or None."""
+        value: Any = self.data
+        for key in path:
+            try:
+                value = value[key]
+            except (LookupError, TypeError):
+                return None
+        return value

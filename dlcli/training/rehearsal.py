@@ -1,0 +1,118 @@
+"""Tries out a spec without data, weights or training: the model by its shapes, then all that must fit to it.
+
+Keras builds the model with weights that have shapes and no values, so that a network of any size takes no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from dlcli.data.encoding import choose_encoding
+from dlcli.data.preparation import Preparation
+from dlcli.errors import Problem, SpecError
+from dlcli.model.building import Network, compile_model, makers
+from dlcli.model.summary import ModelSummary, summarize
+from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.parts import LAYERS, SHAPE
+from dlcli.training.callbacks import check_monitored, make_callback
+from dlcli.training.engine import Engine
+from dlcli.training.job import make_augment, metric_names, shape_without_data
+from dlcli.training.monitoring import Figures, choose_best
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass
+class Rehearsal:
+    """What came of trying a spec out.
+
+    Attributes:
+        problems: the mistakes that only showed now, with their places.
+        summary: the model's layers; None if it cannot be built.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    summary: ModelSummary | None = None
+
+    def attempt(self, step: Callable[[], Any]) -> Any:
+        """What the step gives; None if it finds mistakes, which are kept."""
+        try:
+            return step()
+        except SpecError as error:
+            self.problems += error.problems
+            return None
+
+
+def rehearse(loaded: LoadedSpec, sound: frozenset[str]) -> Rehearsal:
+    """Try out what is `sound` of a spec, in the words of `dlcli.spec.parts.sound_part`."""
+    rehearsal = Rehearsal()
+    try:
+        shape = _shape(loaded, sound, rehearsal)
+        output_shape = _output_shape(loaded, shape, sound, rehearsal) if shape is not None else None
+        before = len(rehearsal.problems)
+        callbacks = _try_objects(loaded, sound, rehearsal)
+        whole = {"dataset", "loss", "metrics", "train"} <= sound and len(rehearsal.problems) == before
+        if output_shape is not None and whole:
+            rehearsal.attempt(lambda: _try_together(loaded, output_shape, callbacks))
+    finally:
+        keras.utils.clear_session(free_memory=False)
+    return rehearsal
+
+
+def _shape(loaded: LoadedSpec, sound: frozenset[str], rehearsal: Rehearsal) -> Shape | None:
+    """The shape of a prepared example; None if it cannot be told."""
+    if SHAPE not in sound:
+        return None
+    shape: Shape | None = rehearsal.attempt(lambda: shape_without_data(loaded))
+    if shape is not None and "dataset" in sound:
+        rehearsal.attempt(lambda: make_augment(loaded, shape))
+    return shape
+
+
+def _output_shape(loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehearsal: Rehearsal) -> Shape | None:
+    """The shape that the whole model puts out; None if it, or what it is built on, has a mistake."""
+    if LAYERS not in sound:
+        return None
+    # Left to itself the scope gives all weights their values at its end (Keras 3.15.1: 11 GB for a layer of 900 million
+    # weights), and so does any later one, unless the session is cleared.
+    with keras.StatelessScope(initialize_variables=False):
+        network = Network(loaded, shape)
+        rehearsal.attempt(network.call_layers)
+        if "model" not in sound or rehearsal.problems:
+            return None
+        model = network.model()
+        rehearsal.summary = summarize(model)
+    return tuple(model.output_shape)
+
+
+def _try_objects(loaded: LoadedSpec, sound: frozenset[str], rehearsal: Rehearsal) -> list[Any]:
+    """Loss, optimizer, metrics and callbacks, each made by itself; the callbacks."""
+    for section, kind in (("loss", "loss"), ("optimizer", "optimizer"), ("metrics", "metric")):
+        if section in sound:
+            for make in makers(loaded, section, kind):
+                rehearsal.attempt(make)
+    if "train" not in sound:
+        return []
+    numbers = range(len(loaded.spec.train.callbacks))
+    made = [rehearsal.attempt(partial(make_callback, loaded, number, Path(), None)) for number in numbers]
+    return [callback for callback in made if callback is not None]
+
+
+def _try_together(loaded: LoadedSpec, output_shape: Shape, callbacks: list[Any]) -> None:
+    """See that labels, loss, metrics and what is monitored fit to the model's output. Raises SpecError."""
+    spec = loaded.spec
+    encoding = choose_encoding(loaded, output_shape, spec.dataset.source.number_of_classes)
+    # A model that only passes on what it gets: loss and metrics see no difference.
+    stand_in = keras.Sequential([keras.Input(output_shape[1:]), keras.layers.Activation("linear")])
+    compile_model(loaded, stand_in)
+    nothing = Preparation(tuple(size or 1 for size in output_shape[1:]), "float32", ())
+    names = metric_names(loaded, Engine(stand_in, nothing, encoding))
+    figures = Figures.of(stand_in, names, held_out=spec.dataset.validation is not None)
+    choose_best(loaded, figures)
+    check_monitored(loaded, callbacks, figures)
