@@ -72,7 +72,7 @@ def test_a_spec_with_a_mistake_is_refused_at_its_line(
         (GOOD.replace("units: 10", "units: 7"), 5, "10 classes"),
         (GOOD.replace("    - Flatten\n", ""), 4, "one label for each example"),
         (GOOD.replace("- Flatten", "- Conv2D: {filters: 2, kernel_size: 9}"), 4, "8×8×1"),
-        (GOOD.replace("- Flatten", "- LSTM: {units: 3}"), 4, "does not fit"),
+        (GOOD.replace("- Flatten", "- LSTM: {units: 3}"), 4, "8×8×1 here, 3 axes"),
         (GOOD.replace("categorical_cross", "sparse_categorical_cross").replace("digits", "diabetes"), 6, "is a number"),
         (GOOD.replace("digits}", "digits, labels: integer}"), 1, "needs one-hot labels"),
         (GOOD + "train: {monitor: val_loss}\n", 9, "no figure `val_loss`"),

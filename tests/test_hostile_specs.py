@@ -1,8 +1,8 @@
 """Files that are made to break a reader: each is refused with a clear message, in 2 s and 500 MB.
 
 The exit code, the message and the memory are those of `dlcli check --static FILE` in a process of its own, as a user
-runs it. The time is taken inside, around `load_spec`: what Python needs to start is not the file's doing, and varies on
-a busy machine by more than all else.
+runs it. The time is taken in the process of the tests, around `load_spec`: what Python needs to start is not the file's
+doing, and varies on a busy machine by more than all else.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import SpecError
+from dlcli.problem_text import problem_text
 from dlcli.spec.catalogue import Catalogue, load_catalogue
 from dlcli.spec.loading import load_spec
 from tests.test_spec_loading import make_catalogue
@@ -190,6 +191,17 @@ FILES: dict[str, Callable[[Path], Path]] = {
 }
 
 
+# What a process of its own is worth starting for; the rest is tried in that of the tests.
+IN_A_NEW_PROCESS = (
+    "random bytes 0", "random bytes 1", "random bytes 2", "random text 0", "lists in lists, closed",
+    "mappings in mappings, closed", "lists in lists, with dashes", "one key a line", "alias bomb", "50 MB of text",
+    "50 MB of lines", "NUL bytes", "UTF-16 with a mark", "UTF-16 without a mark", "tabs", "nothing", "a huge integer",
+    "a huge hexadecimal integer", "a very long line", "many unknown layers", "texts of variables that double",
+    "lists of variables that double", "a chain of variables", "extends itself", "a ring of three", "bases that double",
+    "extends a device",
+)  # fmt: skip
+
+
 # Starts the command and waits for it. It is a process of its own because Linux counts what a process had before `exec`
 # towards its peak, and that of the tests, with TensorFlow in it, is large.
 RUNNER = """
@@ -228,31 +240,36 @@ def catalogue() -> Catalogue:
     return load_catalogue(make_catalogue)
 
 
-@pytest.mark.parametrize("content", CONTENTS)
-def test_content_is_refused(content: str, tmp_path: Path, catalogue: Catalogue) -> None:
-    assert_refused(write_content(tmp_path, CONTENTS[content]()), catalogue)
+def hostile(case: str, folder: Path) -> Path:
+    return write_content(folder, CONTENTS[case]()) if case in CONTENTS else FILES[case](folder)
 
 
-@pytest.mark.parametrize("files", FILES)
-def test_files_are_refused(files: str, tmp_path: Path, catalogue: Catalogue) -> None:
-    assert_refused(FILES[files](tmp_path), catalogue)
-
-
-def assert_refused(path: Path, catalogue: Catalogue) -> None:
-    """First in a process of its own, which may take too long or too much without harm; then here, for the time."""
-    ended = check_in_new_process(path)
+@pytest.mark.parametrize("case", IN_A_NEW_PROCESS)
+def test_the_command_refuses_it(case: str, tmp_path: Path) -> None:
+    ended = check_in_new_process(hostile(case, tmp_path))
     assert ended.code == 2, ended.said[-5_000:]
-    assert "error:" in ended.said
-    for word in ("Traceback", "fault of dlcli", "RecursionError", "MemoryError"):
-        assert word not in ended.said, ended.said[-5_000:]
-    assert len(ended.said) < MOST_OUTPUT
-    # What a file says must not reach the terminal as a command to it.
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", ended.said), repr(ended.said[:5_000])
+    assert_clear(ended.said)
     assert ended.megabytes < MOST_MEGABYTES
+
+
+@pytest.mark.parametrize("case", [*CONTENTS, *FILES])
+def test_it_is_refused_in_time(case: str, tmp_path: Path, catalogue: Catalogue) -> None:
+    path = hostile(case, tmp_path)
     start = time.perf_counter()
-    with pytest.raises(SpecError):
+    with pytest.raises(SpecError) as caught:
         load_spec(path, catalogue)
-    assert time.perf_counter() - start < MOST_SECONDS
+    seconds = time.perf_counter() - start
+    assert_clear("".join(problem_text(problem).plain for problem in caught.value.problems))
+    assert seconds < MOST_SECONDS
+
+
+def assert_clear(said: str) -> None:
+    """A message for a person, and nothing of the file that a terminal takes for a command."""
+    assert "error:" in said
+    for word in ("Traceback", "fault of dlcli", "RecursionError", "MemoryError"):
+        assert word not in said, said[-5_000:]
+    assert len(said) < MOST_OUTPUT, said[:1_000]
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", said), repr(said[:1_000])
 
 
 def test_the_limit_of_memory_is_measured(tmp_path: Path) -> None:

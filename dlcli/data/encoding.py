@@ -116,4 +116,6 @@ def _mismatch(loss: str, units: int, classes: int, labels: str) -> tuple[str, st
 
 def snake_case(name: str) -> str:
     """`SparseCategoricalCrossentropy` as `sparse_categorical_crossentropy`; lower-case names stay as they are."""
-    return name if name.islower() else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    if name.islower():
+        return name
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z])", r"\1_\2", name)).lower()

@@ -7,17 +7,19 @@ Where these leave a doubt, a value is allowed: a check must never refuse what Ke
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dlcli.model.docstrings import items_in, listed, quoted, types_in
 from dlcli.model.probing import ODD, SAMPLES, Probe
 
+Judge = Callable[[str, Any], str | None]
+"""says what is wrong with a value of an argument"""
+
 _ENUMERATES = re.compile(r"one of|either|expected|must be|should be|allowed values|valid values", re.IGNORECASE)
 _INCOMPLETE = re.compile(r"\b(include|including|such as|e\.g\.)", re.IGNORECASE)
 _NO_DEFAULT = object()
-_SIZES = range(1, 5)
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,19 @@ def signature_only(argument: Argument) -> dict[str, Any]:
 def describe(argument: Argument, probe: Probe | None, namesakes: Namesakes) -> dict[str, Any]:
     """What a catalogue has of an argument; see `dlcli.spec.catalogue.Parameter`."""
     types = documented(argument, namesakes)
-    found = signature_only(argument)
+    found: dict[str, Any] = {}
     if probe is not None:
-        found |= _choices(argument, probe, namesakes.texts | set(quoted(argument.text)))
-        types = _types_with_choices(argument, probe, types) if "choices" in found else _probed(argument, probe, types)
+        found = _choices(argument, probe, types, namesakes.texts)
+        types = set(found.get("types", ())) or _probed(argument, probe, types)
         found |= _bounds(argument.name, probe, types)
         found |= _items(argument, probe) if "list" in types else {}
-    if "list" in types and "items" not in found and items_in(argument.text):
-        found["items"] = sorted(items_in(argument.text))
+    if not types - {"null"}:
+        types = set() if argument.text else namesakes.types
+    if "list" in types and items_in(argument.text):
+        found["items"] = sorted(items_in(argument.text) | ({"list", "null"} & set(found.get("items", ()))))
     if types and argument.default is None:
         types = types | {"null"}
-    return found | ({"types": sorted(types)} if types else {})
+    return signature_only(argument) | found | ({"types": sorted(types)} if types else {})
 
 
 def documented(argument: Argument, namesakes: Namesakes) -> set[str]:
@@ -78,65 +82,81 @@ def documented(argument: Argument, namesakes: Namesakes) -> set[str]:
     if isinstance(default, str):
         return {"string"} | types_in(argument.text.split(". ")[0])
     types = types_in(argument.text)
-    if not types - {"null"}:
-        types |= namesakes.types
     if isinstance(default, int):
+        types = types if types - {"null"} else types | namesakes.types
         types = types | {"integer"} if types - {"null"} else {"number"}
     elif isinstance(default, float):
         types.add("number")
     elif isinstance(default, (list, tuple)):
         types.add("list")
-    elif not types - {"null"}:
-        return set()
     return types - {"integer"} if "number" in types else types
 
 
-def _choices(argument: Argument, probe: Probe, texts: set[str]) -> dict[str, Any]:
-    """The texts that an argument takes, if Keras refuses others and says which ones it takes."""
-    message = probe.refusal(argument.name, ODD)
-    if message is None:
-        return {}
-    said = quoted(message) if _ENUMERATES.search(message) and not _INCOMPLETE.search(message) else []
-    named = [text for text in said or listed(argument.text) if probe.takes(argument.name, text)]
-    if not named or (isinstance(argument.default, str) and not probe.takes(argument.name, argument.default)):
-        return {}
-    choices = sorted(set(named) | {text for text in texts if probe.takes(argument.name, text)})
-    any_case = all(probe.takes(argument.name, choice.upper()) for choice in choices)
-    return {"choices": choices} | ({"any_case": True} if any_case else {})
+def _choices(argument: Argument, probe: Probe, types: set[str], others: set[str]) -> dict[str, Any]:
+    """The texts that an argument takes, and its types, if Keras refuses others and says which ones it takes.
 
-
-def _types_with_choices(argument: Argument, probe: Probe, types: set[str]) -> set[str]:
+    `others` are texts that it may take besides those that Keras speaks of.
+    """
+    name, default, own = argument.name, argument.default, quoted(argument.text)
+    if not ("string" in types or not types - {"null"} or len(own) > 1):
+        return {}
+    judge = _judge(argument, probe)
+    message = judge(name, ODD) or ""
+    said = quoted(message) if _ENUMERATES.search(message) and not _INCOMPLETE.search(message) else listed(argument.text)
+    named = _taken_texts(name, said, judge) if message else []
+    first = [default] if isinstance(default, str) else []
+    if not named or not {text.lower() for text in first} <= {text.lower() for text in named}:
+        return {}
+    choices = sorted(_taken_texts(name, [*first, *own, *named, *sorted(others)], judge))
+    any_case = all(judge(name, choice.upper()) is None for choice in choices)
     asked = types - {"string"} | {"list", "null"}
-    return {"string"} | {name for name in asked if probe.takes(argument.name, *SAMPLES[name])}
+    taken = {kind for kind in asked if any(judge(name, sample) is None for sample in SAMPLES[kind])}
+    return {"choices": choices, "types": sorted(taken | {"string"})} | ({"any_case": True} if any_case else {})
+
+
+def _judge(argument: Argument, probe: Probe) -> Judge:
+    """What tells right texts from wrong ones: making an object, or, where that takes any text, using it."""
+    documented_ones = isinstance(argument.default, str) and len(quoted(argument.text)) > 1
+    return probe.refusal_in_use if documented_ones and probe.takes(argument.name, ODD) else probe.refusal
+
+
+def _taken_texts(name: str, texts: Iterable[str], judge: Judge) -> list[str]:
+    """Those that Keras takes; the first of several that differ in case only."""
+    found: dict[str, str] = {}
+    for text in texts:
+        if text.lower() not in found and judge(name, text) is None:
+            found[text.lower()] = text
+    return list(found.values())
 
 
 def _probed(argument: Argument, probe: Probe, types: set[str]) -> set[str]:
     """`types`, with what Keras takes besides; or, if nothing is documented, what it takes, if it refuses anything."""
     name = argument.name
-    judged = [other for other in ("string", "mapping") if other not in types]
-    if isinstance(argument.default, bool) or not judged:
+    if isinstance(argument.default, bool):
         return types
+    if not types - {"null"}:
+        return _taken(name, probe)
     if "number" in types and "list" not in types and _takes_numbers_only(name, probe):
-        types = types | {"list"}
-    if all(probe.takes(name, *SAMPLES[other]) for other in judged):
-        return types  # it takes nonsense, so what it takes tells nothing
-    if types - {"null"}:
-        more = [other for other in ("integer", "list") if other not in types and not {"number", other} <= types | {other}]
-        return types | {other for other in more if probe.takes(name, *SAMPLES[other])}
+        return types | {"list"}
+    if "string" in types or probe.takes(name, ODD):
+        return types  # a text, or it takes nonsense, so what it takes tells nothing
+    more = {"list"} if "number" in types else {"integer", "list"}
+    return types | {other for other in more - types if probe.takes(name, *SAMPLES[other])}
+
+
+def _taken(name: str, probe: Probe) -> set[str]:
+    if probe.takes(name, *SAMPLES["string"]) and probe.takes(name, *SAMPLES["mapping"]):
+        return set()
     taken = {other for other in SAMPLES if probe.takes(name, *SAMPLES[other])}
-    taken |= {"string"} if probe.takes(name, *quoted(argument.text)) else set()
-    plain = taken - {"integer"} if "number" in taken else taken
-    return plain - {"boolean"} if {"integer", "number"} & plain else plain if plain - {"null"} else set()
+    if {"integer", "number"} & taken:
+        return taken - ({"integer", "boolean"} if "number" in taken else {"boolean"})
+    return taken | {"string"} if taken - {"null"} else set()  # a text was refused that it does not know, perhaps
 
 
 def _takes_numbers_only(name: str, probe: Probe) -> bool:
     """Whether a layer works with a list of numbers, one a channel, but not with a list of texts."""
-    return (
-        probe.works_with(name, 0.5)
-        and probe.takes(name, [0.5, 0.5, 0.5])
-        and probe.works_with(name, [0.5, 0.5, 0.5])
-        and not (probe.takes(name, [ODD] * 3) and probe.works_with(name, [ODD] * 3))
-    )
+    works, does_not = [0.5, 0.5, 0.5], [ODD, ODD, ODD]
+    return probe.refusal_in_use(name, works) is None and probe.refusal_in_use(name, does_not) is not None
 
 
 def _bounds(name: str, probe: Probe, types: set[str]) -> dict[str, Any]:
@@ -155,7 +175,7 @@ def _bounds(name: str, probe: Probe, types: set[str]) -> dict[str, Any]:
 
 def _edge(name: str, probe: Probe, edges: Sequence[float], beyond: int, words: tuple[str, str]) -> dict[str, Any]:
     for edge in edges:
-        if probe.takes(name, edge + beyond * 0.5) or probe.takes(name, edge + beyond * 0.001):
+        if probe.takes(name, edge + beyond * 0.5, edge + beyond * 0.001):
             continue
         if probe.takes(name, edge):
             return {words[0]: int(edge)}
@@ -166,29 +186,24 @@ def _edge(name: str, probe: Probe, edges: Sequence[float], beyond: int, words: t
 
 def _items(argument: Argument, probe: Probe) -> dict[str, Any]:
     """The types of a list's items, and its length, where Keras refuses other ones."""
-    taken = {
-        "string": _sizes(argument.name, probe, [ODD] * 4),
-        "integer": _sizes(argument.name, probe, [1, 2, 3, 4]),
-        "number": _sizes(argument.name, probe, [0.1, 0.2, 0.3, 0.4]),
-        "list": _sizes(argument.name, probe, [[1, 1]] * 4),
-    }
-    types = {name for name, sizes in taken.items() if sizes}
-    if not types or "string" in types:
+    name = argument.name
+    if _sizes(name, probe, [ODD] * 3):
         return {}
-    [*sizes] = {size for name in types for size in taken[name]}
-    if "integer" in taken and probe.takes(argument.name, *([*range(1, size), None] for size in sizes)):
+    lists: dict[str, list[Any]] = {"integer": [1, 2, 3], "number": [0.1, 0.2, 0.3], "list": [[1, 1]] * 3}
+    taken = {kind: sizes for kind, items in lists.items() if (sizes := _sizes(name, probe, items))}
+    if not taken:
+        return {}
+    types, sizes = set(taken), sorted(set().union(*taken.values()))
+    if "integer" in taken and probe.takes(name, *([*range(1, size), None] for size in sizes)):
         types.add("null")
-    fixed = len(sizes) == 1 and (probe.takes(argument.name, 1, 0.5) or _length(argument.default) == sizes[0])
+    of_this_length = isinstance(argument.default, (list, tuple)) and [len(argument.default)] == sizes
+    fixed = len(sizes) == 1 and (of_this_length or probe.takes(name, 1, 0.5))
     plain = types - {"integer"} if "number" in types else types
     return {"items": sorted(plain)} | ({"length": sizes[0]} if fixed else {})
 
 
 def _sizes(name: str, probe: Probe, items: list[Any]) -> list[int]:
-    return [size for size in _SIZES if probe.takes(name, items[:size])]
-
-
-def _length(value: Any) -> int | None:
-    return len(value) if isinstance(value, (list, tuple)) else None
+    return [size for size in range(1, len(items) + 1) if probe.takes(name, items[:size])]
 
 
 def _plain(value: Any) -> Any:

@@ -50,6 +50,7 @@ class Network:
         self._loaded = loaded
         self._shape = input_shape
         self._layers: list[Any] = []
+        self._copies: list[_Step] = []
         self._steps: dict[int | None, _Step] = {}
 
     def call_layers(self) -> None:
@@ -76,12 +77,14 @@ class Network:
             tensors = [self._steps[read].output for read in node.reads]
             output = tensors[0] if len(tensors) == 1 else tensors
             entry, path = entries[node.number], ("model", "layers", node.number)
-            for layer in _make_layers(entry, path):
+            place = self._loaded.place(path)
+            label = f"{entry.layer.name}, {place}" if place else entry.layer.name
+            self._copies = []
+            for copy, layer in enumerate(_make_layers(entry, path), start=1):
                 self._check_name(layer.name, path)
                 output = self._call(layer, output, node, entry.layer.name)
                 self._layers.append(layer)
-            place = self._loaded.place(path)
-            label = f"{entry.layer.name}, {place}" if place else entry.layer.name
+                self._copies.append(_Step(f"{label}, copy {copy} of {entry.repeat}", (), output))
             self._steps[node.number] = _Step(label, node.reads, output)
         if not self._layers:
             raise ObjectError(Problem("The model has no layer besides its input.", ("model", "layers")))
@@ -94,7 +97,6 @@ class Network:
     def _call(self, layer: Any, tensors: Any, node: Node, name: str) -> Any:
         path = ("model", "layers", node.number)
         shapes = [tensor.shape for tensor in (tensors if isinstance(tensors, list) else [tensors])]
-        incoming = " and ".join(shape_text(shape) for shape in shapes)
         try:
             output = layer(tensors)
         except Exception as error:
@@ -102,38 +104,42 @@ class Network:
         if not hasattr(output, "shape"):
             raise ObjectError(Problem(f"`{name}` gives several outputs, which the next layer cannot read.", path))
         if any(size is not None and size <= 0 for size in output.shape[1:]):
-            message = f"`{name}` leaves nothing of its input, which is {incoming} here."
+            message = f"`{name}` gets {_received(shapes)} here, and leaves nothing of it."
             hint = "Use fewer or smaller windows before it, or `padding: same`."
             raise ObjectError(Problem(message, path, hint, trail=self._way(node)))
         return output
 
     def _misfit(self, error: Exception, layer: Any, shapes: list[Shape], node: Node, name: str) -> Problem:
-        incoming = " and ".join(shape_text(shape) for shape in shapes)
-        too_small = _too_small(layer, shapes[0]) if len(shapes) == 1 else None
-        message = f"`{name}` gets {incoming} here, {too_small}" if too_small else None
-        hint: str | None = "Use fewer or smaller windows before it, or `padding: same`."
-        if message is None:
-            axes, hint = _axes(layer, error, shapes[0])
-            message = f"`{name}` gets {incoming} here, {axes}" if axes else None
-        if message is None:
-            message, hint = f"`{name}` does not fit its input, which is {incoming} here: {reason(error)}", None
-        return Problem(message, ("model", "layers", node.number), hint, trail=self._way(node))
+        what = f"`{name}` gets {_received(shapes)} here"
+        path, trail = ("model", "layers", node.number), self._way(node)
+        small = _too_small(layer, shapes[0]) if len(shapes) == 1 else None
+        if small is not None:
+            remedy = "Use fewer or smaller windows before it, or `padding: same`."
+            return Problem(f"{what}, {small}", path, remedy, trail=trail)
+        axes, hint = _axes(error)
+        if axes is not None:
+            return Problem(f"{what}, {axes}", path, hint, trail=trail)
+        return Problem(f"{what}, which does not fit: {reason(error)}", path, trail=trail)
 
     def _way(self, node: Node) -> tuple[str, ...]:
         """The shapes that led to an entry: of what it reads, and of what comes before that, the data first."""
         if len(node.reads) > 1:
-            return self._listed([self._steps[read] for read in node.reads])
+            return _as_lines([*(self._steps[read] for read in node.reads), *self._copies])
         way, read = [self._steps[node.reads[0]]], node.reads[0]
         while read is not None and len(way) < _MOST_STEPS:
             read = way[0].reads[0]
             way.insert(0, self._steps[read])
-        return self._listed(way)
+        return _as_lines([*way, *self._copies])
 
-    @staticmethod
-    def _listed(steps: list[_Step]) -> tuple[str, ...]:
-        shapes = [shape_text(step.output.shape) for step in steps]
-        width = max(len(shape) for shape in shapes)
-        return tuple(f"{shape:<{width}}  from {step.label}" for shape, step in zip(shapes, steps, strict=True))
+
+def _as_lines(steps: list[_Step]) -> tuple[str, ...]:
+    shapes = [shape_text(step.output.shape) for step in steps]
+    width = max(len(shape) for shape in shapes)
+    return tuple(f"{shape:<{width}}  from {step.label}" for shape, step in zip(shapes, steps, strict=True))
+
+
+def _received(shapes: list[Shape]) -> str:
+    return " and ".join(shape_text(shape) if len(shape) != 2 else f"{shape_text(shape)} numbers" for shape in shapes)
 
 
 def _identifier(name: str) -> str:
@@ -183,14 +189,14 @@ def _too_small(layer: Any, shape: Shape) -> str | None:
     return None
 
 
-def _axes(layer: Any, error: Exception, shape: Shape) -> tuple[str | None, str | None]:
+def _axes(error: Exception) -> tuple[str | None, str | None]:
     """What Keras says of the number of axes, which it counts with the batch, in words without it; and what to do."""
     found = re.search(r"expected (min_|max_)?ndim=(\d+), found (?:ndim=)?(\d+)", str(error))
     if not found:
         return None, None
     wanted, received = int(found[2]) - 1, int(found[3]) - 1
     least = {"min_": "at least ", "max_": "at most ", None: ""}[found[1]]
-    message = f"which has {received} {'axis' if received == 1 else 'axes'}; it takes {least}{wanted}."
+    message = f"{received} {'axis' if received == 1 else 'axes'}; it takes {least}{wanted}."
     if wanted < received:
         return message, "`Flatten`, a global pooling layer or `Reshape` before it takes axes away."
     meaning = {2: " (steps, features)", 3: " (height, width, channels)"}.get(wanted, "")

@@ -14,7 +14,7 @@ from typing import Any
 _SECTION = re.compile(r"( *)(Args|Arguments):\s*$")
 _ARGUMENT = re.compile(r" *[`*]*(\w+)[`*]*(?: ?\([^)]*\))?: ?(.*)$")
 _SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!etc)(?<!vs)\.(?=\s+[A-Z`(\[]|$)")
-_LONGEST = 200
+_SHORTEST, _LONGEST = 25, 200  # `Float.` alone says little
 
 _CODE = re.compile(r"`+([^`]*)`+")
 _QUOTED = re.compile(r"""["']([^"'`\s]+)[`]?["']""")
@@ -24,11 +24,12 @@ _TYPES = {
     "number": r"\b(floats?|floating[ -]points?|scalars?|python numbers?)\b",
     "boolean": r"\b(bool|booleans?)\b|^whether\b|\bor (true|false)\b",
     "string": rf"\b(str|strings?|path)\b|^[^.]*{_LITERAL}",
-    "list": r"\b(lists?|tuples?|arrays?|array_like|sequence of|matrix|1d)\b",
+    "list": r"\b(lists?|tuples?|arrays?|array_like|sequence of|matrix of size|1d)\b",
     "mapping": r"\b(dict|dictionary|mapping)\b",
     "null": r"\bnone\b",
 }
 _ITEMS = re.compile(r"\b(?:list|tuple|array|sequence)s? of (?:(?:\d|one|two|three|python|optional|`rank`) ?)*(\w+)")
+_FUNCTION = re.compile(r"(an? |the )?(function|callable)\b", re.IGNORECASE)
 _ONE_OF = re.compile(r"\b[Oo]ne of\b[^.]*")
 
 
@@ -64,18 +65,22 @@ def _arguments(lines: list[str], names: set[str]) -> dict[str, str]:
 def first_sentence(text: str) -> str:
     """The first sentence of the first paragraph, shortened if it is very long; a line for a person to read."""
     paragraph = " ".join(text.strip().split("\n\n")[0].split())
-    end = _SENTENCE_END.search(paragraph)
+    end = _SENTENCE_END.search(paragraph, _SHORTEST)
     sentence = paragraph[: end.end()] if end else paragraph
     return sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST].rsplit(" ", 1)[0] + " …"
 
 
 def class_doc(cls: Any) -> str:
     """The first sentence of the docstring of a class or function; empty if it has none of its own."""
-    return first_sentence(inspect.cleandoc(vars(cls).get("__doc__") or "" if inspect.isclass(cls) else cls.__doc__ or ""))
+    return first_sentence(
+        inspect.cleandoc(vars(cls).get("__doc__") or "" if inspect.isclass(cls) else cls.__doc__ or "")
+    )
 
 
 def types_in(text: str) -> set[str]:
-    """The types that an argument's text speaks of; empty if of none."""
+    """The types that an argument's text speaks of; empty if of none, or if it is a function, which YAML has not."""
+    if _FUNCTION.match(text):
+        return set()
     plain = _CODE.sub(_readable, text).lower()
     found = {name for name, pattern in _TYPES.items() if re.search(pattern, plain)}
     if not found - {"null"} and re.search(r"\bnumber of\b", plain):
@@ -84,7 +89,7 @@ def types_in(text: str) -> set[str]:
 
 
 def _readable(code: re.Match[str]) -> str:
-    if _QUOTED.search(code[1]):
+    if code[1].startswith(('"', "'", "{")) and _QUOTED.search(code[1]):
         return _LITERAL
     return code[1] if re.fullmatch(r"None|True|False|str|int|float|bool|dict|list|tuple", code[1]) else "code"
 

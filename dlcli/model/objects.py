@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -10,6 +11,11 @@ from dlcli.errors import Path, Problem
 from dlcli.model.catalogue import find
 from dlcli.spec.catalogue import KINDS, kind_of_parameter
 from dlcli.spec.keras_objects import KerasObject, split_object
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_CALLING = re.compile(r"^Exception encountered when calling [\w.]+\(\)\. ?")
+
+_TENSORS = re.compile(r" (Inputs )?[Rr]eceived: \[?<KerasTensor.*")
 
 
 class ObjectError(Exception):
@@ -69,8 +75,9 @@ def _kind_of_class(name: Any) -> str | None:
 
 
 def reason(error: Exception) -> str:
-    """Keras's message on one line, ending in a full stop, without the parts that speak of Python."""
-    text = " ".join(str(error).split("\n\nArguments received by")[0].split()).strip()
+    """Keras's message on one line, ending in a full stop, without colours and the parts that speak of Python."""
+    text = " ".join(_COLOURS.sub("", str(error)).split("\n\nArguments received by")[0].split()).strip()
+    text = _TENSORS.sub("", _CALLING.sub("", text))
     text = text.replace("() got an unexpected keyword argument", " has no argument")
     return (text or type(error).__name__).rstrip(".") + "."
 
@@ -78,5 +85,6 @@ def reason(error: Exception) -> str:
 def _blamed(error: Exception, path: Path, values: dict[str, Any]) -> Path:
     """The path of the one argument that Keras's message names, or the object's own."""
     message = str(error)
-    named = [key for key in values if f"`{key}`" in message or f"'{key}'" in message]
+    quoted = [key for key in values if f"`{key}`" in message or f"'{key}'" in message]
+    named = quoted or [key for key in values if re.search(rf"\b{re.escape(key)}=", message)]
     return (*path, named[0]) if len(named) == 1 else path

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,16 +16,16 @@ import keras
 
 ODD = "no such text"
 SAMPLES: Mapping[str, Sequence[Any]] = {
-    "integer": (2, 1, 3),
-    "number": (0.5,),
-    "list": ([1], [1, 2], [1, 2, 3], [0.1], [0.1, 0.2], [0.1, 0.2, 0.3], [[1, 1], [1, 1]]),
     "string": (ODD,),
-    "boolean": (True, False),
     "mapping": ({ODD: 1},),
+    "number": (0.5,),
+    "integer": (2, 1, 3),
+    "boolean": (True,),
+    "list": ([1], [1, 2], [1, 2, 3], [0.1], [0.1, 0.2], [0.1, 0.2, 0.3], [[1, 1], [1, 1]]),
     "null": (None,),
 }
 _MOST_TRIES = 300
-_SHAPES = ((3,), (4, 3), (4, 4, 3), (4, 4, 4, 3))  # of one example, as layers may want it
+_SHAPES = ((2, 3), (2, 4, 3), (2, 4, 4, 3), (2, 4, 4, 4, 3))  # of a batch, as layers may want it
 
 
 @dataclass(frozen=True)
@@ -34,32 +34,40 @@ class Probe:
 
     thing: type
     arguments: Mapping[str, Any]
+    _answers: dict[str, str | None] = field(default_factory=dict)
 
     def refusal(self, argument: str, value: Any) -> str | None:
         """What Keras says against this value of this argument; None if it takes it."""
-        return _refusal(self.thing, {**self.arguments, argument: value})
+        question = f"{argument}: {value!r}"
+        if question not in self._answers:
+            self._answers[question] = _refusal(self.thing, {**self.arguments, argument: value})
+        return self._answers[question]
 
     def takes(self, argument: str, *values: Any) -> bool:
         """Whether Keras takes one of these values."""
         return any(self.refusal(argument, value) is None for value in values)
 
-    def works_with(self, argument: str, value: Any) -> bool:
-        """Whether a layer made with this value can be called; True for what is no layer."""
-        if not issubclass(self.thing, keras.layers.Layer):
-            return True
-        return self._input is not None and self._call({**self.arguments, argument: value}, self._input)
+    def refusal_in_use(self, argument: str, value: Any) -> str | None:
+        """What Keras says against this value when the layer is made or called; for what is no layer, when it is made."""
+        refusal = self.refusal(argument, value)
+        if refusal is not None or not issubclass(self.thing, keras.layers.Layer):
+            return refusal
+        return self._call({**self.arguments, argument: value}, self._input)
 
     @cached_property
     def _input(self) -> Any:
-        tensors = [keras.Input(shape, batch_size=2) for shape in _SHAPES]
-        pairs = [[tensor, tensor] for tensor in tensors]
-        return next((given for given in (*tensors, *pairs) if self._call(self.arguments, given)), None)
+        """Some input that the layer takes; None if it takes none of those tried."""
+        tensors = [keras.ops.ones(shape) for shape in _SHAPES]
+        given = (*tensors, *([tensor, tensor] for tensor in tensors))
+        return next((each for each in given if self._call(self.arguments, each) is None), None)
 
-    def _call(self, arguments: Mapping[str, Any], given: Any) -> bool:
-        return _refusal(lambda: self.thing(**arguments)(given), {}) is None
+    def _call(self, arguments: Mapping[str, Any], given: Any) -> str | None:
+        return _refusal(lambda: self.thing(**arguments)(given), {})
 
 
-def make_probe(thing: type, required: Mapping[str, Sequence[Any]], optional: Mapping[str, Sequence[Any]]) -> Probe | None:
+def make_probe(
+    thing: type, required: Mapping[str, Sequence[Any]], optional: Mapping[str, Sequence[Any]]
+) -> Probe | None:
     """A probe of `thing`, given values to try for each argument; None if nothing was found that it can be made with.
 
     Some classes need one of their optional arguments, too.

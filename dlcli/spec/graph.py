@@ -5,6 +5,7 @@ Left out, a layer reads the one above it, and the first layer the model's input,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,12 +34,20 @@ def is_stack(entries: Sequence[Any]) -> bool:
 
 def nodes_in_order(entries: Sequence[Any]) -> list[Node]:
     """The entries in an order in which each comes after those that it reads; without those for which there is none."""
-    nodes = _nodes(entries)
+    nodes = {node.number: node for node in _nodes(entries)}
+    readers: dict[int | None, list[int]] = {}
+    for node in nodes.values():
+        for read in set(node.reads):
+            readers.setdefault(read, []).append(node.number)
+    waits_for = {number: len(set(node.reads)) for number, node in nodes.items()}
     ordered: list[Node] = []
-    done: set[int | None] = {None}
-    while ready := [node for node in nodes if node.number not in done and set(node.reads) <= done]:
-        ordered += ready
-        done.update(node.number for node in ready)
+    done: deque[int | None] = deque([None])
+    while done:
+        for number in readers.get(done.popleft(), ()):
+            waits_for[number] -= 1
+            if waits_for[number] == 0:
+                ordered.append(nodes[number])
+                done.append(number)
     return ordered
 
 
@@ -53,8 +62,10 @@ def check_graph(data: Mapping[Any, Any]) -> Iterator[Problem]:
         return
     unknown = list(_unknown_names(entries))
     yield from unknown
-    if not unknown:
-        yield from _circles(entries)
+    circles = [] if unknown else list(_circles(entries))
+    yield from circles
+    # What a circle or an unknown name keeps from being read is no mistake of its own.
+    if not unknown and not circles:
         yield from _unread(entries)
 
 

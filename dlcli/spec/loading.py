@@ -74,12 +74,18 @@ class Findings:
 
     def shown(self) -> tuple[Problem, ...]:
         """What a person is to see: all mistakes, and the warnings that are not silenced."""
-        return _in_order([*self.errors, *self._heeded(self.warnings, codes_asked(self.parts))])
+        return self._in_order(self.errors, self._heeded(self.warnings, codes_asked(self.parts)))
 
     def shown_with(self, errors: Iterable[Problem], warnings: Iterable[Problem]) -> tuple[Problem, ...]:
         """As `shown`, with what came of building the model."""
         asked = {*codes_asked(self.parts), *MODEL_CODES}
-        return _in_order([*self.errors, *errors, *self._heeded([*self.warnings, *warnings], asked)])
+        return self._in_order([*self.errors, *errors], self._heeded([*self.warnings, *warnings], asked))
+
+    @staticmethod
+    def _in_order(errors: Collection[Problem], warnings: Iterable[Problem]) -> tuple[Problem, ...]:
+        # What is wrong needs no warning besides.
+        wrong = {problem.path for problem in errors if problem.path}
+        return _in_order([*errors, *(problem for problem in warnings if problem.path not in wrong)])
 
     def _heeded(self, warnings: Iterable[Problem], asked: Collection[str]) -> Iterable[Problem]:
         if self.loaded is None or self.parts.silence is None:

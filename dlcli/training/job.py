@@ -151,11 +151,16 @@ def fitted_preparation(
 
 def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int | None, ...]:
     """The shape that the model gets. Raises SpecError if the preparation does not fit the data."""
-    try:
-        return preparation.output_shape
-    except Exception as error:
-        message = f"The preparation does not fit the data: {reason(error)}"
-        raise loaded.error(Problem(message, ("dataset", "preparation"))) from error
+    tensor = keras.ops.zeros((2, *preparation.raw_shape))
+    for number, layer in enumerate(preparation.layers):
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            continue  # it has learned nothing yet, and cannot be called before; it changes no shape
+        try:
+            tensor = layer(tensor)
+        except Exception as error:
+            message = f"This does not fit the data: {reason(error)}"
+            raise loaded.error(Problem(message, ("dataset", "preparation", number))) from error
+    return tuple(tensor.shape[1:])
 
 
 def make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]:
@@ -192,11 +197,17 @@ def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:
     except Exception as error:
         message = f"Model, loss and metrics do not work together: {reason(error)}"
         raise loaded.error(Problem(message, ("loss",))) from error
-    for name, shape in shapes.items():
-        if shape:
-            message = f"The metric `{name}` gives {shape[0]} figures; only metrics of one figure can be shown."
-            raise loaded.error(Problem(message, ("metrics",), "Give it an `average`, such as `average: macro`."))
+    several = [(number, name) for number, name in enumerate(shapes) if shapes[name]]
+    if several:
+        raise loaded.error(*(_several_figures(loaded, number, name, shapes[name]) for number, name in several))
     return tuple(shapes)
+
+
+def _several_figures(loaded: LoadedSpec, number: int, name: str, shape: tuple[int, ...]) -> Problem:
+    message = f"The metric `{name}` gives {shape[0]} figures; only metrics of one figure can be shown."
+    # The loss comes first, and then the metrics in the order of the spec.
+    path = ("metrics", number - 1) if 0 < number <= len(loaded.spec.metrics) else ("metrics",)
+    return Problem(message, path, "Give it an `average`, such as `average: macro`.")
 
 
 def model_without_data(loaded: LoadedSpec) -> keras.Model:

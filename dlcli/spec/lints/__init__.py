@@ -10,8 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from dlcli.errors import Problem
 from dlcli.spec.lints import callbacks, hidden, inputs, metrics, optimizing, outputs, schedules, splits
+from dlcli.spec.lints.rules import facts_of
 from dlcli.spec.lints.silencing import UNUSED, check_codes, without_silenced
 from dlcli.spec.parts import Parts
+from dlcli.spec.variables import UNUSED as UNUSED_VARIABLE
 
 _RULES = (
     *splits.RULES, *inputs.RULES, *hidden.RULES, *outputs.RULES, *optimizing.RULES, *schedules.RULES, *metrics.RULES,
@@ -26,6 +28,7 @@ MODEL_CODES: Mapping[str, str] = {
 CODES: Mapping[str, str] = {
     **{rule.code: rule.description for rule in _RULES},
     **MODEL_CODES,
+    UNUSED_VARIABLE: "a variable that is set and never used",
     UNUSED: "a silenced warning that does not occur",
 }
 """every warning: by code, what it is about"""
@@ -35,13 +38,15 @@ _OF_THE_MACHINE = "out-of-memory"
 
 def lint(parts: Parts) -> Iterator[Problem]:
     """Every warning that the sections without mistakes give rise to, silenced or not."""
+    facts = facts_of(parts)
     for rule in _RULES:
-        yield from rule.problems(parts)
+        yield from rule.problems(facts)
 
 
 def codes_asked(parts: Parts) -> frozenset[str]:
-    """The codes of the warnings that `lint` can give for these sections: of the rules that have all they read."""
-    return frozenset(rule.code for rule in _RULES if rule.sections(parts) is not None)
+    """The codes of the warnings that `lint` can give for these sections: of the rules that have all they need."""
+    facts = facts_of(parts)
+    return frozenset({UNUSED_VARIABLE, *(rule.code for rule in _RULES if rule.can_tell(facts))})
 
 
 def check_silence(silence: Mapping[str, str]) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from dlcli.spec.lints.written import counted, number, place_of
 
 # As in Keras 3.15.1: what they monitor, and for how many epochs they wait, where the spec does not say.
 _MONITOR = {"EarlyStopping": "val_loss", "ReduceLROnPlateau": "val_loss", "ModelCheckpoint": "val_loss"}
-_PATIENCE = {"EarlyStopping": 0.0, "ReduceLROnPlateau": 10.0}
+_PATIENCE = {"EarlyStopping": 0, "ReduceLROnPlateau": 10}
 _FALLING = re.compile(r"loss|error|entropy|divergence|hinge")
 _RISING = re.compile(r"accuracy|acc|auc|precision|recall|f1|r2|iou|io_u")
 
@@ -24,13 +24,16 @@ def monitor_of(callback: KerasObject) -> str | None:
     return written if isinstance(written, str) else None
 
 
-def _patience(callback: KerasObject) -> float | None:
-    """After how many epochs, from the first, it can act at the earliest; None if it does not wait."""
+def _earliest(callback: KerasObject) -> int | None:
+    """In which epoch, from 0, a callback that waits can act at the earliest; None if it does not wait.
+
+    The first epoch that it looks at is the best so far, so that it takes at least one more.
+    """
     if callback.name not in _PATIENCE:
         return None
     patience = number(callback.arguments.get("patience", _PATIENCE[callback.name]))
     start = number(callback.arguments.get("start_from_epoch", 0))
-    return None if patience is None or start is None else patience + start
+    return None if patience is None or start is None else int(start + max(1.0, patience))
 
 
 def _placed(train: TrainSpec, *names: str) -> Iterator[tuple[KerasObject, Path]]:
@@ -45,16 +48,15 @@ def _at(callback: KerasObject, path: Path, argument: str) -> Path:
 
 def _beyond_run(train: TrainSpec) -> Iterator[Problem]:
     for callback, path in _placed(train, *_PATIENCE):
-        waits = _patience(callback)
-        # The first epoch is the best so far; what is done after the last one changes nothing.
-        if waits is not None and waits >= train.epochs - 1 and not _is_impatient(callback):
-            does = "stop" if callback.name == "EarlyStopping" else "lower the learning rate"
-            usual = max(1, train.epochs // 5)
+        earliest = _earliest(callback)
+        if earliest is not None and earliest >= train.epochs - 1:
+            does = "stop the training" if callback.name == "EarlyStopping" else "lower the learning rate"
+            shorter = f", or use `patience: {train.epochs // 5}`" if train.epochs >= 10 else ""
             yield Problem(
-                f"`{callback.name}` waits for {counted(int(waits), 'epoch')} without improvement, but the run has "
-                f"{train.epochs:,}: it can never {does}.",
+                f"`{callback.name}` can {does} after {counted(earliest + 1, 'epoch')} at the earliest, but the run has "
+                f"{train.epochs:,}: it never comes to that.",
                 _at(callback, path, "patience"),
-                f"Train for longer, or use `patience: {usual}`." if train.epochs > 2 else "Train for longer.",
+                f"Train for longer{shorter}.",
             )
 
 
@@ -77,15 +79,15 @@ def _no_patience(train: TrainSpec) -> Iterator[Problem]:
 def _stops_first(train: TrainSpec) -> Iterator[Problem]:
     for reducing, path in _placed(train, "ReduceLROnPlateau"):
         for stopping, _ in _placed(train, "EarlyStopping"):
-            until_reduced, until_stopped = _patience(reducing), _patience(stopping)
-            if until_reduced is None or until_stopped is None or monitor_of(reducing) != monitor_of(stopping):
+            reduced, stopped = _earliest(reducing), _earliest(stopping)
+            if reduced is None or stopped is None or monitor_of(reducing) != monitor_of(stopping):
                 continue
-            if 0 < until_stopped <= until_reduced < train.epochs - 1:
+            if stopped <= reduced < train.epochs - 1 and not _is_impatient(stopping):
                 yield Problem(
-                    f"`EarlyStopping` stops after {counted(int(until_stopped), 'epoch')} without improvement, before "
-                    f"`ReduceLROnPlateau`, which waits for {int(until_reduced)}, has lowered the learning rate.",
+                    f"`EarlyStopping` stops after {counted(stopped, 'epoch')} without improvement, before "
+                    f"`ReduceLROnPlateau`, which waits for {reduced}, can make use of a lower learning rate.",
                     _at(reducing, path, "patience"),
-                    f"Give it about half the patience: `patience: {max(1, int(until_stopped) // 2)}`.",
+                    f"Let it wait for about half as long: `patience: {max(1, stopped // 2)}`.",
                 )
 
 
@@ -94,12 +96,11 @@ def _wrong_mode(train: TrainSpec) -> Iterator[Problem]:
     for callback, path in _placed(train, *_MONITOR):
         asked.append((monitor_of(callback), callback.arguments.get("mode"), (*path, "mode")))
     for monitor, mode, path in asked:
-        better = _better(monitor or "val_loss")
+        better = _better(monitor or "loss")
         if better and mode in ("min", "max") and mode != better:
             is_better = "a smaller" if better == "min" else "a larger"
             yield Problem(
-                f"With `mode: {mode}`, the worst `{monitor or 'val_loss'}` counts as the best: {is_better} one is "
-                "better.",
+                f"With `mode: {mode}`, the worst `{monitor or 'loss'}` counts as the best: {is_better} one is better.",
                 path,
                 f"Remove `mode`, or write `mode: {better}`.",
             )

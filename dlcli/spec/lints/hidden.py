@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.grammar import DatasetSpec, ModelSpec
-from dlcli.spec.lints.network import LINEAR, Network, Placed, find_head
+from dlcli.spec.grammar import DatasetSpec
+from dlcli.spec.lints.network import LINEAR, Head, Network, Placed
 from dlcli.spec.lints.rules import Rule
 from dlcli.spec.lints.written import canonical, nested, number
 
@@ -16,8 +16,7 @@ _HIGH_RATE = 0.9
 _EQUAL = frozenset({"zeros", "zero", "ones", "one", "constant"})
 
 
-def _missing_activation(model: ModelSpec) -> Iterator[Problem]:
-    network = Network.of(model)
+def _missing_activation(network: Network) -> Iterator[Problem]:
     followed: dict[int, Placed] = {}
     for placed in network.weighted:
         if placed.repeat > 1 and placed.activation == LINEAR:
@@ -38,8 +37,7 @@ def _missing_activation(model: ModelSpec) -> Iterator[Problem]:
         )
 
 
-def _hidden_softmax(model: ModelSpec) -> Iterator[Problem]:
-    network = Network.of(model)
+def _hidden_softmax(network: Network) -> Iterator[Problem]:
     found: dict[int, Placed] = {}
     for placed in network.weighted:
         for above in network.upstream(placed):
@@ -56,15 +54,13 @@ def _hidden_softmax(model: ModelSpec) -> Iterator[Problem]:
         )
 
 
-def _many_sigmoids(model: ModelSpec) -> Iterator[Problem]:
-    network = Network.of(model)
-    head = find_head(network)
+def _many_sigmoids(network: Network, head: Head) -> Iterator[Problem]:
     if any(placed.layer.name == "BatchNormalization" for placed in network.layers.values()):
         return
     found = [
         placed
         for placed in network.layers.values()
-        if placed.activation == "sigmoid" and not (head and placed in (head.last, *head.after))
+        if placed.activation == "sigmoid" and placed not in (head.last, *head.after)
     ]
     count = sum(placed.repeat for placed in found)
     if count >= _MANY_SIGMOIDS:
@@ -76,14 +72,12 @@ def _many_sigmoids(model: ModelSpec) -> Iterator[Problem]:
         )
 
 
-def _equal_initial_weights(model: ModelSpec) -> Iterator[Problem]:
-    network = Network.of(model)
-    head = find_head(network)
+def _equal_initial_weights(network: Network, head: Head) -> Iterator[Problem]:
     for placed in network.weighted:
         written = nested(placed.layer.arguments.get("kernel_initializer"))
         if written is None or canonical(written.name) not in _EQUAL or (placed.units or 0) < 2:
             continue
-        if head is None or placed.number != head.last.number:
+        if placed.number != head.last.number:
             yield Problem(
                 f"`{written.name}` starts all {placed.units} units of this layer alike, and they learn alike: it is as "
                 "good as a single unit.",
@@ -92,8 +86,8 @@ def _equal_initial_weights(model: ModelSpec) -> Iterator[Problem]:
             )
 
 
-def _odd_dropout(model: ModelSpec) -> Iterator[Problem]:
-    for placed in Network.of(model).layers.values():
+def _odd_dropout(network: Network) -> Iterator[Problem]:
+    for placed in network.layers.values():
         rate = number(placed.layer.arguments.get("rate")) if "Dropout" in placed.layer.name else None
         if rate is None or 0 < rate < _HIGH_RATE:
             continue
@@ -105,8 +99,8 @@ def _odd_dropout(model: ModelSpec) -> Iterator[Problem]:
         )
 
 
-def _strong_penalty(model: ModelSpec) -> Iterator[Problem]:
-    for placed in Network.of(model).layers.values():
+def _strong_penalty(network: Network) -> Iterator[Problem]:
+    for placed in network.layers.values():
         for argument, value in placed.layer.arguments.items():
             written = nested(value) if argument.endswith("_regularizer") else None
             for name, factor in written.arguments.items() if written else ():
@@ -121,8 +115,8 @@ def _strong_penalty(model: ModelSpec) -> Iterator[Problem]:
                     )
 
 
-def _unfitted_normalization(model: ModelSpec) -> Iterator[Problem]:
-    for placed in Network.of(model).layers.values():
+def _unfitted_normalization(network: Network) -> Iterator[Problem]:
+    for placed in network.layers.values():
         if placed.layer.name == "Normalization" and placed.layer.arguments.get("mean") is None:
             yield Problem(
                 "`Normalization` inside the model is never fitted to the data: with the mean 0 and the variance 1 that "
@@ -133,8 +127,8 @@ def _unfitted_normalization(model: ModelSpec) -> Iterator[Problem]:
             )
 
 
-def _normalization_of_few(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
-    found = [p for p in Network.of(model).layers.values() if p.layer.name == "BatchNormalization"]
+def _normalization_of_few(dataset: DatasetSpec, network: Network) -> Iterator[Problem]:
+    found = [p for p in network.layers.values() if p.layer.name == "BatchNormalization"]
     if found and dataset.batch_size < _FEW_EXAMPLES:
         yield Problem(
             f"`BatchNormalization` takes mean and variance from each batch, but a batch has only {dataset.batch_size}: "

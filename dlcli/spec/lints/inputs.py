@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.grammar import DatasetSpec, ModelSpec
+from dlcli.spec.grammar import DatasetSpec
 from dlcli.spec.keras_objects import KerasObject
 from dlcli.spec.lints.network import Network, Placed
 from dlcli.spec.lints.rules import Rule
@@ -24,7 +24,7 @@ _KEEPING = re.compile(
 _STANDARDIZING = re.compile(r"(Batch|Layer|Group|Unit|RMS)Normalization")
 _RECURRENT = frozenset({"SimpleRNN", "LSTM", "GRU", "Bidirectional"})
 # Those whose outcome depends on their `value_range`, which is 0..255 in Keras 3.15.1 if nothing is said.
-_OF_A_RANGE = frozenset(
+OF_A_RANGE = frozenset(
     {
         "AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "RandAugment",
         "RandomBrightness", "RandomColorJitter", "RandomErasing", "RandomInvert", "RandomPosterization", "Solarization",
@@ -54,7 +54,7 @@ class _Values:
             return _Values(*_STANDARDIZED) if is_fitted or layer.arguments.get("mean") is not None else self
         if _STANDARDIZING.fullmatch(layer.name):
             return _Values(*_STANDARDIZED)
-        return self if _KEEPING.fullmatch(layer.name) or layer.name in _OF_A_RANGE else None
+        return self if _KEEPING.fullmatch(layer.name) or layer.name in OF_A_RANGE else None
 
 
 def _prepared(dataset: DatasetSpec) -> _Values | None:
@@ -76,14 +76,18 @@ def _consumers(network: Network) -> Iterator[tuple[Placed, list[Placed]]]:
     for placed in network.layers.values():
         if not (placed.is_weighted or placed.layer.name in _RECURRENT):
             continue
-        between = list(network.upstream(placed))[::-1]
-        if (between or [placed])[0].reads == (None,) and not any(above.is_weighted for above in between):
+        between: list[Placed] = []
+        for above in network.upstream(placed):
+            if above.is_weighted:
+                break
+            between.insert(0, above)
+        if (between or [placed])[0].reads == (None,):
             yield placed, between
 
 
-def _consumed(dataset: DatasetSpec, model: ModelSpec) -> _Values | None:
+def _consumed(dataset: DatasetSpec, network: Network) -> _Values | None:
     """What the first layer with weights gets; None where that is not known."""
-    for _, between in _consumers(Network.of(model)):
+    for _, between in _consumers(network):
         values = _prepared(dataset)
         for placed in between:
             values = values.after(placed.layer, placed.path, is_fitted=False) if values is not None else None
@@ -92,8 +96,8 @@ def _consumed(dataset: DatasetSpec, model: ModelSpec) -> _Values | None:
     return None
 
 
-def _unscaled_inputs(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
-    values = _consumed(dataset, model)
+def _unscaled_inputs(dataset: DatasetSpec, network: Network) -> Iterator[Problem]:
+    values = _consumed(dataset, network)
     if values is None or max(abs(values.low), abs(values.high)) <= _LARGE:
         return
     is_image = dataset.source.kind == "images"
@@ -107,8 +111,8 @@ def _unscaled_inputs(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem
     )
 
 
-def _scaled_twice(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
-    values = _consumed(dataset, model)
+def _scaled_twice(dataset: DatasetSpec, network: Network) -> Iterator[Problem]:
+    values = _consumed(dataset, network)
     if values is None or values.rescaled_at is None or values.high - values.low >= _NARROW:
         return
     already = (
@@ -125,14 +129,14 @@ def _scaled_twice(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
     )
 
 
-def _wrong_value_range(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
+def _wrong_value_range(dataset: DatasetSpec, network: Network) -> Iterator[Problem]:
     values = _prepared(dataset)
     if values is None or dataset.source.kind != "images":
         return
     if dataset.preparation is not None:  # otherwise dlcli fills the right range in
         for layer, path in _augmenting(dataset):
             yield from _range_of(layer, path, values)
-    for _, between in _consumers(Network.of(model)):
+    for _, between in _consumers(network):
         at_layer: _Values | None = values
         for placed in between:
             if at_layer is not None:
@@ -141,7 +145,7 @@ def _wrong_value_range(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Probl
 
 
 def _range_of(layer: KerasObject, path: Path, values: _Values) -> Iterator[Problem]:
-    if layer.name in _OF_A_RANGE and "value_range" not in layer.arguments and values.high <= _UNIT:
+    if layer.name in OF_A_RANGE and "value_range" not in layer.arguments and values.high <= _UNIT:
         yield Problem(
             f"`{layer.name}` takes the pixels for 0 to 255, but here they are {values.low:g} to {values.high:g}: it "
             "turns whole images black, white or grey.",
@@ -155,8 +159,8 @@ def _augmenting(dataset: DatasetSpec) -> Iterator[tuple[KerasObject, Path]]:
         yield layer, place_of(layer, ("dataset", "augment", position))
 
 
-def _changed_meaning(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
-    in_model = [(placed.layer, placed.path) for placed in Network.of(model).layers.values()]
+def _changed_meaning(dataset: DatasetSpec, network: Network) -> Iterator[Problem]:
+    in_model = [(placed.layer, placed.path) for placed in network.layers.values()]
     augmenting: Iterable[tuple[KerasObject, Path]] = [*_augmenting(dataset), *in_model]
     for layer, path in augmenting:
         if layer.name == "RandomFlip":

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.grammar import DatasetSpec, ModelSpec
+from dlcli.spec.grammar import DatasetSpec
 from dlcli.spec.keras_objects import KerasObject
-from dlcli.spec.lints.network import LINEAR, Network, find_head
+from dlcli.spec.lints.network import LINEAR, Head
 from dlcli.spec.lints.outputs import compares_classes, wants_logits
 from dlcli.spec.lints.rules import Rule
 from dlcli.spec.lints.written import canonical, number
@@ -57,9 +57,8 @@ def _exact_accuracy(dataset: DatasetSpec, metrics: tuple[KerasObject, ...]) -> I
             )
 
 
-def _metric_for_yes_or_no(model: ModelSpec, loss: KerasObject, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head is None or head.units is None or head.units < 2:
+def _metric_for_yes_or_no(head: Head, loss: KerasObject, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
+    if head.units is None or head.units < 2:
         return
     for metric, name, path in _placed(metrics):
         given = {argument for argument, value in metric.arguments.items() if value is not None and value is not False}
@@ -80,8 +79,8 @@ def _metric_for_yes_or_no(model: ModelSpec, loss: KerasObject, metrics: tuple[Ke
             )
 
 
-def _always_right(dataset: DatasetSpec, model: ModelSpec, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
-    head, classes = find_head(Network.of(model)), dataset.source.number_of_classes
+def _always_right(dataset: DatasetSpec, head: Head, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
+    classes = dataset.source.number_of_classes
     for metric, name, path in _placed(metrics):
         if name in ("top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy"):
             k = number(metric.arguments.get("k", _DEFAULT_K))
@@ -92,7 +91,7 @@ def _always_right(dataset: DatasetSpec, model: ModelSpec, metrics: tuple[KerasOb
                     (*path, metric.name, "k") if "k" in metric.arguments else path,
                     f"Use `{metric.name}: {{k: 2}}`." if classes > 2 else "Use `accuracy`.",
                 )
-        elif name == "categorical_accuracy" and head is not None and head.units == 1:
+        elif name == "categorical_accuracy" and head.units == 1:
             yield Problem(
                 f"`{metric.name}` takes the largest output for the answer, and there is only one output: it is 1.0 "
                 "from the start.",
@@ -101,16 +100,15 @@ def _always_right(dataset: DatasetSpec, model: ModelSpec, metrics: tuple[KerasOb
             )
 
 
-def _metric_of_logits(model: ModelSpec, loss: KerasObject, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head is None or head.activation != LINEAR or not (compares_classes(loss) and wants_logits(loss)):
+def _metric_of_logits(head: Head, loss: KerasObject, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
+    if head.activation != LINEAR or not (compares_classes(loss) and wants_logits(loss)):
         return
     for metric, name, path in _placed(metrics):
         remedy = _remedy(metric, name, loss, head.units)
         if remedy is not None:
             yield Problem(
-                f"`{metric.name}` expects probabilities, but the model's outputs are logits (the loss has "
-                "`from_logits: true`), for which its threshold of 0.5, or its logarithm, is wrong.",
+                f"`{metric.name}` takes the model's outputs for probabilities, but they are logits, since the loss has "
+                "`from_logits: true`: the figure is wrong.",
                 path,
                 f"Use `{remedy}`.",
             )

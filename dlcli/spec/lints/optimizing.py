@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dlcli.errors import Path, Problem
+from dlcli.errors import Problem
 from dlcli.spec.grammar import TrainSpec
 from dlcli.spec.keras_objects import KerasObject
 from dlcli.spec.lints.rules import Rule

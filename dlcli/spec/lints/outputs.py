@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dlcli.errors import Problem
-from dlcli.spec.grammar import DatasetSpec, ModelSpec
+from dlcli.spec.grammar import DatasetSpec
 from dlcli.spec.keras_objects import KerasObject
-from dlcli.spec.lints.network import LINEAR, Head, Network, find_head
+from dlcli.spec.lints.network import LINEAR, Head
 from dlcli.spec.lints.rules import Rule
 from dlcli.spec.lints.written import canonical
 
@@ -65,9 +65,8 @@ def _fitting(loss: KerasObject, head: Head) -> str:
     return "sigmoid" if yes_or_no else "softmax"
 
 
-def _activation_before_logits(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head and compares_classes(loss) and wants_logits(loss) and head.activation in _PROBABILITIES:
+def _activation_before_logits(head: Head, loss: KerasObject) -> Iterator[Problem]:
+    if compares_classes(loss) and wants_logits(loss) and head.activation in _PROBABILITIES:
         yield Problem(
             f"The loss has `from_logits: true`, so it applies `{_fitting(loss, head)}` itself, but the model ends with "
             f"`{head.activation}` already. Where Keras does not notice, it is applied twice, and learning is slow.",
@@ -76,9 +75,10 @@ def _activation_before_logits(model: ModelSpec, loss: KerasObject) -> Iterator[P
         )
 
 
-def _missing_output_activation(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head and compares_classes(loss) and not wants_logits(loss) and head.activation == LINEAR:
+def _missing_output_activation(dataset: DatasetSpec, head: Head, loss: KerasObject) -> Iterator[Problem]:
+    if dataset.source.number_of_classes is None:
+        return  # the loss itself is the mistake, and an error
+    if compares_classes(loss) and not wants_logits(loss) and head.activation == LINEAR:
         activation = _fitting(loss, head)
         logits = "" if canonical(loss.name) == "kl_divergence" else ", or give the loss `from_logits: true`"
         yield Problem(
@@ -89,9 +89,10 @@ def _missing_output_activation(model: ModelSpec, loss: KerasObject) -> Iterator[
         )
 
 
-def _unfit_output_activation(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head is None or not compares_classes(loss) or head.activation in _PROBABILITIES | {LINEAR}:
+def _unfit_output_activation(dataset: DatasetSpec, head: Head, loss: KerasObject) -> Iterator[Problem]:
+    if dataset.source.number_of_classes is None:
+        return  # the loss itself is the mistake, and an error
+    if not compares_classes(loss) or head.activation in _PROBABILITIES | {LINEAR}:
         return
     if wants_logits(loss) and head.activation == "log_softmax":
         return
@@ -105,10 +106,7 @@ def _unfit_output_activation(model: ModelSpec, loss: KerasObject) -> Iterator[Pr
     )
 
 
-def _two_output_activations(model: ModelSpec) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head is None:
-        return
+def _two_output_activations(head: Head) -> Iterator[Problem]:
     applied = [placed for placed in (*head.after, head.last) if placed.activation not in (None, LINEAR)]
     if len(applied) > 1:
         final, earlier = applied[0], applied[1]
@@ -120,9 +118,8 @@ def _two_output_activations(model: ModelSpec) -> Iterator[Problem]:
         )
 
 
-def _sigmoid_for_classes(model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head is None or canonical(loss.name) not in FOR_CLASSES or wants_logits(loss):
+def _sigmoid_for_classes(head: Head, loss: KerasObject) -> Iterator[Problem]:
+    if canonical(loss.name) not in FOR_CLASSES or wants_logits(loss):
         return
     if head.activation in ("sigmoid", "hard_sigmoid", "sparse_sigmoid") and head.units is not None and head.units > 1:
         yield Problem(
@@ -133,9 +130,8 @@ def _sigmoid_for_classes(model: ModelSpec, loss: KerasObject) -> Iterator[Proble
         )
 
 
-def _softmax_of_one(model: ModelSpec) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head and head.activation in ("softmax", "sparsemax") and head.units == 1:
+def _softmax_of_one(head: Head) -> Iterator[Problem]:
+    if head.activation in ("softmax", "sparsemax") and head.units == 1:
         yield Problem(
             f"`{head.activation}` over a single unit is always 1.0: the model predicts the same for every example.",
             head.path,
@@ -143,10 +139,9 @@ def _softmax_of_one(model: ModelSpec) -> Iterator[Problem]:
         )
 
 
-def _yes_or_no_for_classes(dataset: DatasetSpec, model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
+def _yes_or_no_for_classes(dataset: DatasetSpec, head: Head, loss: KerasObject) -> Iterator[Problem]:
     classes = dataset.source.number_of_classes
-    if head is None or classes is None or canonical(loss.name) not in FOR_YES_OR_NO:
+    if classes is None or canonical(loss.name) not in FOR_YES_OR_NO:
         return
     if head.units is not None and head.units > 1:
         yield Problem(
@@ -157,9 +152,8 @@ def _yes_or_no_for_classes(dataset: DatasetSpec, model: ModelSpec, loss: KerasOb
         )
 
 
-def _number_loss_for_classes(dataset: DatasetSpec, model: ModelSpec, loss: KerasObject) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head is None or dataset.source.number_of_classes is None or canonical(loss.name) not in FOR_NUMBERS:
+def _number_loss_for_classes(dataset: DatasetSpec, head: Head, loss: KerasObject) -> Iterator[Problem]:
+    if dataset.source.number_of_classes is None or canonical(loss.name) not in FOR_NUMBERS:
         return
     effect = (
         f"where `{head.activation}` is surely wrong, its gradient is nearly 0, and learning is slow"
@@ -175,10 +169,9 @@ def _number_loss_for_classes(dataset: DatasetSpec, model: ModelSpec, loss: Keras
     )
 
 
-def _bounded_output(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
+def _bounded_output(dataset: DatasetSpec, head: Head) -> Iterator[Problem]:
     targets = dataset.source.targets
-    if head is None or targets is None or head.activation not in _BOUNDS:
+    if targets is None or head.activation not in _BOUNDS:
         return
     low, high = _BOUNDS[head.activation]
     if targets[0] < low or targets[1] > high:
@@ -190,9 +183,8 @@ def _bounded_output(dataset: DatasetSpec, model: ModelSpec) -> Iterator[Problem]
         )
 
 
-def _disturbed_output(model: ModelSpec) -> Iterator[Problem]:
-    head = find_head(Network.of(model))
-    if head is None or head.last.layer.name != "Dense":
+def _disturbed_output(head: Head) -> Iterator[Problem]:
+    if head.last.layer.name != "Dense":
         return
     for placed in head.after:
         if placed.layer.name in _DISTURBING:

@@ -143,7 +143,7 @@ def _too_long(dataset: DatasetSpec, optimizer: KerasObject, train: TrainSpec) ->
     if steps is not None and left is not None and left > _STILL_HIGH[schedule.name] and left <= 1:
         yield Problem(
             f"`{schedule.name}` has `{argument}: {steps:g}`, but {run.told()}: at its end, the learning rate is still "
-            f"at {left:.0%} of where it starts.",
+            f"at {100 * left:.3g}% of where it starts.",
             (*schedule.path, argument),
             _fitting(schedule, run),
         )

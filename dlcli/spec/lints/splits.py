@@ -19,9 +19,10 @@ def _no_shuffle(dataset: DatasetSpec) -> Iterator[Problem]:
     examples = training_examples(dataset)
     if not dataset.shuffle and (examples is None or dataset.batch_size < examples):
         yield Problem(
-            "Without shuffling, each epoch has the same batches in the same order: the model also learns the order.",
+            "Without shuffling, each epoch has the same batches in the same order, and the last ones leave the deepest "
+            "traces: learning is slower, and less even.",
             ("dataset", "shuffle"),
-            "Remove `shuffle: false`; runs with the same `seed` are the same all the same.",
+            "Remove `shuffle: false`; runs with the same `seed` stay the same.",
         )
 
 

@@ -63,6 +63,5 @@ def place_of(written: KerasObject, path: Path) -> Path:
 
 
 def counted(count: int, word: str) -> str:
-    """A number with its noun: "1 step", "1,440 steps", "2 batches"."""
-    plural = f"{word}es" if word.endswith(("s", "ch", "x")) else f"{word}s"
-    return f"{count:,} {word if count == 1 else plural}"
+    """A number with its noun: "1 step", "1,440 steps"."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
