@@ -122,10 +122,12 @@ class Screen:
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """Shows mistakes and warnings on standard error, and how many they are."""
-        from dlcli.problem_text import counted, problem_text
+        from dlcli.problem_text import MOST_SHOWN, counted, left_out, problem_text
 
-        for problem in problems:
+        for problem in problems[:MOST_SHOWN]:
             self.err.print(problem_text(problem, self.wrap_width))
+        if len(problems) > MOST_SHOWN:
+            self._line(_escaped(left_out(problems, "")))
         if len(problems) > 1:
             self._line(f"[bold]{_escaped(counted(problems))}.[/]")
 

@@ -11,8 +11,13 @@ from rich.text import Text
 
 from dlcli.errors import Problem
 
+MOST_SHOWN = 100
+"""how many mistakes of one file are shown"""
 _MARGIN = 6
 _LONGEST_LINE = 100
+_LONGEST_TEXT = 600
+# Unicode has a picture for each control character, and U+FFFD for what has none.
+_SIGNS = {**{code: 0x2400 + code for code in range(32)}, 0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 # What a caret underlines: a word in quotes, or all up to the next sign of YAML's.
 _WORD = re.compile(r"""\"[^\"]*\"|'[^']*'|[^\s:,\[\]{}#]+""")
 
@@ -22,17 +27,21 @@ def problem_text(problem: Problem, width: int | None = None) -> Text:
     text = Text()
     place = f"{problem.position}: " if problem.position else ""
     kind, style = ("error", "bold red") if problem.code is None else (f"warning[{problem.code}]", "bold yellow")
-    message = _broken(f"{place}{kind}: {problem.message}", width, "")
+    message = _broken(_short(_harmless(f"{place}{kind}: {problem.message}")), width, "")
     text.append(message[: len(place)], "bold")
     text.append(message[len(place) : len(place) + len(kind) + 1], style)
     text.append(message[len(place) + len(kind) + 1 :] + "\n")
     if problem.position and problem.source_line is not None:
         _append_source(text, problem, min(width or _LONGEST_LINE, _LONGEST_LINE), style)
     for line in problem.trail:
-        text.append(f"{' ' * _MARGIN} {_broken(line, width, ' ' * (_MARGIN + 3))}\n", "dim" if width else "")
+        text.append(f"{' ' * _MARGIN} {_broken(_harmless(line), width, ' ' * (_MARGIN + 3))}\n", "dim" if width else "")
     if problem.hint:
-        text.append(_broken(f"{' ' * _MARGIN} {problem.hint}", width, " " * (_MARGIN + 1)) + "\n")
+        text.append(_broken(f"{' ' * _MARGIN} {_harmless(problem.hint)}", width, " " * (_MARGIN + 1)) + "\n")
     return text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
 def counted(problems: Sequence[Problem]) -> str:
@@ -43,6 +52,11 @@ def counted(problems: Sequence[Problem]) -> str:
     return ", ".join([*parts, *([_number(warnings, "warning")] if warnings else [])])
 
 
+def left_out(problems: Sequence[Problem], file: str) -> str:
+    """That there are more than are shown."""
+    return f"{file}{': ' if file else ''}and at least {len(problems) - MOST_SHOWN:,} more, which are not shown.\n"
+
+
 def _number(count: int, word: str) -> str:
     return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
 
@@ -51,7 +65,7 @@ def _append_source(text: Text, problem: Problem, width: int, style: str) -> None
     """The line of the file, the part of it around the place if it is long, and a caret under the place."""
     if problem.position is None or problem.source_line is None:
         return
-    line, column = problem.source_line.replace("\t", " "), problem.position.column - 1
+    line, column = _harmless(problem.source_line), problem.position.column - 1
     word = _WORD.match(line, column)
     carets = len(word[0]) if word else 1
     room = max(20, width - _MARGIN - 3)
@@ -65,6 +79,11 @@ def _append_source(text: Text, problem: Problem, width: int, style: str) -> None
     before = cell_len(line[: column - start])
     text.append(f"{' ' * (_MARGIN - 1)} │ ", "dim")
     text.append(f"{' ' * before}{'^' * min(carets, max(1, room - before))}\n", style)
+
+
+def _harmless(text: str) -> str:
+    """`text` without what a terminal would obey, each character in the place of one."""
+    return text.replace("\t", " ").translate(_SIGNS)
 
 
 def _broken(text: str, width: int | None, indent: str) -> str:

@@ -32,6 +32,18 @@ class _Checked:
         return any(problem.code is None for problem in self.problems)
 
 
+def _show_codes(context: typer.Context, value: bool) -> None:
+    if not value:
+        return
+    from dlcli.spec.lints import CODES
+
+    screen: Screen = context.find_root().obj
+    width = max(map(len, CODES))
+    for code, description in sorted(CODES.items()):
+        screen.out.print(f"{code:<{width}}  {description}", markup=False, soft_wrap=True)
+    raise typer.Exit
+
+
 def check(
     context: typer.Context,
     configs: Annotated[list[Path], typer.Argument(help="YAML files.", show_default=False)],
@@ -45,6 +57,9 @@ def check(
     ] = False,
     origins: Annotated[
         bool, typer.Option("--origins", help="With --resolved: say where each value comes from.")
+    ] = False,
+    codes: Annotated[
+        bool, typer.Option("--codes", callback=_show_codes, is_eager=True, help="List all warnings by code, and exit.")
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -63,11 +78,11 @@ def check(
 
 def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, static: bool) -> list[_Checked]:
     from dlcli.spec.loading import examine
-    from dlcli.spec.overrides import parse_override
+    from dlcli.spec.overrides import parse_overrides
 
-    overrides = [parse_override(text) for text in sets]
+    overrides, unread = parse_overrides(sets)
     catalogue = options.catalogue(screen)
-    found = [(path, examine(path, catalogue, overrides)) for path in configs]
+    found = [(path, examine(path, catalogue, overrides).with_errors(unread)) for path in configs]
     if static or all(findings.loaded is None for _, findings in found):
         return [_Checked(path, findings, findings.shown(), None) for path, findings in found]
     screen.message("building the model …" if len(found) == 1 else "building the models …")
@@ -96,11 +111,13 @@ def _built(path: Path, findings: Findings) -> _Checked:
 
 
 def _print_problems(screen: Screen, checked: Sequence[_Checked]) -> None:
-    from dlcli.problem_text import counted, problem_text
+    from dlcli.problem_text import MOST_SHOWN, counted, left_out, problem_text
 
     for one in checked:
-        for problem in one.problems:
+        for problem in one.problems[:MOST_SHOWN]:
             screen.out.print(problem_text(problem, screen.wrap_width))
+        if len(one.problems) > MOST_SHOWN:
+            screen.out.print(left_out(one.problems, str(one.path)), markup=False, soft_wrap=True)
         if not one.problems:
             parameters = f", {one.summary.parameters:,} parameters" if one.summary is not None else ""
             screen.out.print(f"{one.path}: no mistakes{parameters}", markup=False, soft_wrap=True)

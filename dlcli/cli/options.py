@@ -47,10 +47,10 @@ def load(
     """
     from dlcli.errors import SpecError
     from dlcli.spec.loading import load_spec
-    from dlcli.spec.overrides import parse_override
+    from dlcli.spec.overrides import parse_overrides
 
-    overrides = [*(parse_override(text) for text in sets or ()), *more]
-    loaded = load_spec(config, catalogue(screen), overrides)
+    overrides, unread = parse_overrides(sets or ())
+    loaded = load_spec(config, catalogue(screen), [*overrides, *more], unread)
     if loaded.warnings and strict:
         raise SpecError(loaded.warnings)
     if loaded.warnings and not quiet:

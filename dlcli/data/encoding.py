@@ -64,6 +64,7 @@ def choose_encoding(loaded: LoadedSpec, output_shape: tuple[int | None, ...], cl
 
 def _check_metrics(loaded: LoadedSpec, integers: bool) -> None:
     """A metric for class numbers counts nonsense on one-hot labels, and the reverse; Keras says nothing."""
+    problems = []
     for number, metric in enumerate(loaded.spec.metrics):
         name = snake_case(metric.name)
         is_for_integers = name.startswith("sparse_")
@@ -72,7 +73,9 @@ def _check_metrics(loaded: LoadedSpec, integers: bool) -> None:
                 ("class numbers", "one-hot labels") if is_for_integers else ("one-hot labels", "class numbers")
             )
             message = f"The metric `{metric.name}` needs {needs}, but the loss has {gets}."
-            raise loaded.error(Problem(message, ("metrics", number), "`accuracy` fits either."))
+            problems.append(Problem(message, ("metrics", number), "`accuracy` fits either."))
+    if problems:
+        raise loaded.error(*problems)
 
 
 def _for_numbers(loaded: LoadedSpec, loss: str, units: int) -> Encoding:

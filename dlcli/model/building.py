@@ -41,6 +41,7 @@ class _Step:
     label: str
     reads: tuple[int | None, ...]
     output: Any
+    layer: Any = None
 
 
 class Network:
@@ -84,8 +85,8 @@ class Network:
                 self._check_name(layer.name, path)
                 output = self._call(layer, output, node, entry.layer.name)
                 self._layers.append(layer)
-                self._copies.append(_Step(f"{label}, copy {copy} of {entry.repeat}", (), output))
-            self._steps[node.number] = _Step(label, node.reads, output)
+                self._copies.append(_Step(f"{label}, copy {copy} of {entry.repeat}", (), output, layer))
+            self._steps[node.number] = _Step(label, node.reads, output, self._layers[-1])
         if not self._layers:
             raise ObjectError(Problem("The model has no layer besides its input.", ("model", "layers")))
 
@@ -118,6 +119,9 @@ class Network:
             return Problem(f"{what}, {small}", path, remedy, trail=trail)
         axes, hint = _axes(error)
         if axes is not None:
+            before = self._copies[-1] if self._copies else self._steps[node.reads[0]]
+            if getattr(before.layer, "return_sequences", None) is False:
+                hint = f"Give `{before.label.replace(', ', '` at ', 1)} `return_sequences: true`."
             return Problem(f"{what}, {axes}", path, hint, trail=trail)
         return Problem(f"{what}, which does not fit: {reason(error)}", path, trail=trail)
 

@@ -65,6 +65,8 @@ def _value(value: Any, path: Path, kind: str | None) -> Any:
         return {key: _value(item, (*path, key), None) for key, item in value.items()}
     if isinstance(value, str) and kind not in (None, "schedule"):
         return make_object(str(kind), value, path)
+    if kind == "schedule" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)  # Keras 3.15.1 refuses `learning_rate=1`
     return value
 
 

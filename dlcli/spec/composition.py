@@ -12,11 +12,13 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from dlcli.errors import Path, Problem, SpecError
+from dlcli.spec.catalogue import closest
 from dlcli.spec.marks import Document
 from dlcli.spec.overrides import Override, override
 from dlcli.spec.reading import read_document
 from dlcli.spec.variables import substitute
 
+_MOST_BASES = 20
 _NOT_INHERITED = ("name", "extends")
 
 
@@ -51,14 +53,29 @@ def _extended(path: FilePath, above: tuple[FilePath, ...]) -> Document:
         return _without_base(rest, Problem(message, ("extends",), "Write `extends: base.yaml`."))
     base_path = path.parent / written
     chain = (*above, path)
+    if "\0" in written:
+        return _without_base(rest, Problem("No file has a name with the character NUL (U+0000).", ("extends",)))
+    if len(chain) > _MOST_BASES:
+        return _without_base(rest, Problem(f"More than {_MOST_BASES} specs extend each other here.", ("extends",)))
     if base_path.resolve() in [other.resolve() for other in chain]:
         names = " → ".join(str(other) for other in (*chain, base_path))
         return _without_base(rest, Problem(f"These specs extend each other in a circle: {names}.", ("extends",)))
+    if not base_path.exists():
+        return _without_base(rest, Problem(f"There is no file {base_path}.", ("extends",), _neighbours(base_path)))
     try:
         base = _extended(base_path, chain)
     except SpecError as error:
         return _without_base(rest, *(_at_extends(problem) for problem in error.problems))
     return _merged(base, rest)
+
+
+def _neighbours(path: FilePath) -> str | None:
+    """The file that may be meant, or those that there are."""
+    if not path.parent.is_dir():
+        return f"There is no folder {path.parent}."
+    names = sorted(other.name for other in path.parent.glob("*.y*ml"))
+    close = closest(path.name, names)
+    return f"Did you mean `{close}`?" if close else f"There are: {', '.join(names[:20])}." if names else None
 
 
 def _at_extends(problem: Problem) -> Problem:

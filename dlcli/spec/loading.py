@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -23,6 +24,9 @@ from dlcli.spec.marks import Document
 from dlcli.spec.overrides import Override
 from dlcli.spec.parts import Parts, sound_part
 from dlcli.spec.translation import translate
+
+_MOST_TOLD = 300
+"""how many unknown names and arguments are told: beyond, finding the closest real ones takes seconds"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ class Findings:
         """The sections without mistakes."""
         return Parts.of(self.loaded.spec, self.sound) if self.loaded is not None else Parts()
 
+    def with_errors(self, errors: Sequence[Problem]) -> Findings:
+        """With mistakes that are not the file's own."""
+        return replace(self, errors=(*errors, *self.errors))
+
     def shown(self) -> tuple[Problem, ...]:
         """What a person is to see: all mistakes, and the warnings that are not silenced."""
         return self._in_order(self.errors, self._heeded(self.warnings, codes_asked(self.parts)))
@@ -93,13 +101,15 @@ class Findings:
         return map(self.loaded.located, silenced(warnings, self.parts.silence, asked))
 
 
-def load_spec(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = ()) -> LoadedSpec:
+def load_spec(
+    path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = (), unread: Sequence[Problem] = ()
+) -> LoadedSpec:
     """Read and check one spec; what is odd in it, but no mistake, is among its `warnings`.
 
     Raises:
-        SpecError: with every mistake that was found.
+        SpecError: with every mistake that was found, and those of overrides that could not be read.
     """
-    findings = examine(path, catalogue, overrides)
+    findings = examine(path, catalogue, overrides).with_errors(unread)
     if findings.errors or findings.loaded is None:
         raise SpecError(findings.errors)
     return replace(findings.loaded, warnings=findings.shown())
@@ -115,7 +125,8 @@ def examine(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] 
     if newer is not None:
         return Findings((document.located(newer),))
     data = document.data
-    problems = [*check_objects(data, catalogue), *check_graph(data), *_problems_of_grammar(document)]
+    objects = islice(check_objects(data, catalogue), _MOST_TOLD)
+    problems = [*objects, *check_graph(data), *_problems_of_grammar(document)]
     problems = [problem for problem in problems if not _is_consequence(problem, document)]
     errors = [*document.problems, *(document.located(problem) for problem in problems)]
     spec, sound = sound_part(document.data, [problem.path for problem in (*document.problems, *problems)])

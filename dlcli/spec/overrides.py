@@ -6,7 +6,7 @@ the layer; the name of a Keras class between an object and its argument may be l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +44,18 @@ def parse_override(written: str) -> Override:
         message = f"`--set` takes a path and a value; received `{written}`."
         raise SpecError([Mark(text, 1, 1).put(Problem(message, hint="Write `--set train.epochs=3`."))])
     return Override(text, _segments(keys), parse_value(text, len(keys) + 1))
+
+
+def parse_overrides(written: Iterable[str]) -> tuple[list[Override], list[Problem]]:
+    """The overrides of several `--set`, and the mistakes in those that cannot be read."""
+    overrides: list[Override] = []
+    problems: list[Problem] = []
+    for one in written:
+        try:
+            overrides.append(parse_override(one))
+        except SpecError as error:
+            problems += error.problems
+    return overrides, problems
 
 
 def option(name: str, keys: str, value: Any) -> Override:

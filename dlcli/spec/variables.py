@@ -19,6 +19,7 @@ _USE = re.compile(r"(?<!\$)\$\{([^{}]*)\}")
 _ESCAPED = "$${"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_TEXT = 10_000
+_MOST_OPENED = 20
 UNUSED = "unused-variable"
 
 
@@ -97,15 +98,17 @@ class _Substitution:
         if whole:
             return self._value(whole[1], path)
         parts: list[str] = []
-        end = 0
+        size = end = 0
         for found in _USE.finditer(text):
             parts += [text[end : found.start()], self._written_out(found[1], path)]
             end = found.end()
-        result = "".join([*parts, text[end:]]).replace(_ESCAPED, "${")
-        if len(result) > _MAX_TEXT:
+            size += len(parts[-2]) + len(parts[-1])
+            if size > _MAX_TEXT:
+                break
+        if size + len(text) - end > _MAX_TEXT:
             self._refuse(f"With its variables this text is longer than {_MAX_TEXT:,} characters.", path, None)
             return ""
-        return result
+        return "".join([*parts, text[end:]]).replace(_ESCAPED, "${")
 
     def _value(self, name: str, path: Path) -> Any:
         """What the variable stands for, with its places brought to `path`."""
@@ -135,6 +138,10 @@ class _Substitution:
         if name in self.opened:
             circle = " → ".join(f"`{other}`" for other in (*self.opened[self.opened.index(name) :], name))
             problem = Problem(f"These variables stand for each other in a circle: {circle}.", path)
+        elif len(self.opened) >= _MOST_OPENED:
+            problem = Problem(f"More than {_MOST_OPENED} variables stand for each other here.", path)
+        elif not name:
+            problem = Problem("`${}` names no variable.", path, "Write the name: `${name}`; or `$${}` for the text.")
         elif name not in self.variables:
             hint = suggestion(name, self.variables) if self.variables else "Set it: `variables: {name: value}`."
             problem = Problem(f"There is no variable `{name}`.", path, hint)

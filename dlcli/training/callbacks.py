@@ -24,13 +24,13 @@ def check_monitored(loaded: LoadedSpec, callbacks: Sequence[Any], figures: Figur
     """See that the spec's callbacks, in its order, get the figures that they monitor. Raises SpecError."""
     problems = []
     for number, callback in enumerate(callbacks):
-        monitored = getattr(callback, "monitor", None)
-        if isinstance(monitored, str) and monitored not in (*figures.larger_is_better, "learning_rate"):
-            message = f"Training gives no figure `{monitored}` for `{type(callback).__name__}` to monitor."
-            path = ("train", "callbacks", number, type(callback).__name__, "monitor")
-            problems.append(Problem(message, path, f"It gives {figures}."))
-    if problems:
-        raise loaded.error(*problems)
+        monitor, name = getattr(callback, "monitor", None), type(callback).__name__
+        if isinstance(monitor, str) and monitor != "learning_rate":
+            path = ("train", "callbacks", number, name, "monitor")
+            problems.append(figures.missing(monitor, path, f" for `{name}`"))
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        raise loaded.error(*found)
 
 
 def callback_list(job: Job, run: Path, files: Path | None) -> Any:

@@ -14,7 +14,7 @@ from dlcli.data.preparation import Preparation, fit_preparation, restore_prepara
 from dlcli.data.sources import load_dataset
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
-from dlcli.errors import Problem
+from dlcli.errors import Path, Problem
 from dlcli.model.building import build_model, compile_model, make_layers
 from dlcli.model.objects import reason
 from dlcli.spec.loading import LoadedSpec
@@ -158,7 +158,7 @@ def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int |
         try:
             tensor = layer(tensor)
         except Exception as error:
-            message = f"This does not fit the data: {reason(error)}"
+            message = f"`{type(layer).__name__}` does not fit the data: {reason(error)}"
             raise loaded.error(Problem(message, ("dataset", "preparation", number))) from error
     return tuple(tensor.shape[1:])
 
@@ -175,9 +175,11 @@ def make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]
         try:
             tensor = layer(tensor, training=True)
         except Exception as error:
-            raise loaded.error(Problem(f"This does not fit the data: {reason(error)}", path)) from error
+            message = f"`{type(layer).__name__}` does not fit the data: {reason(error)}"
+            raise loaded.error(Problem(message, path)) from error
         if tuple(tensor.shape[1:]) != tuple(shape):
-            message = f"This changes the shape of an example from {list(shape)} to {list(tensor.shape[1:])}."
+            change = f"from {list(shape)} to {list(tensor.shape[1:])}"
+            message = f"`{type(layer).__name__}` changes the shape of an example {change}."
             hint = "A layer that changes it belongs into `dataset.preparation` or into the model."
             raise loaded.error(Problem(message, path, hint))
     return layers
@@ -204,9 +206,12 @@ def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:
 
 
 def _several_figures(loaded: LoadedSpec, number: int, name: str, shape: tuple[int, ...]) -> Problem:
-    message = f"The metric `{name}` gives {shape[0]} figures; only metrics of one figure can be shown."
     # The loss comes first, and then the metrics in the order of the spec.
-    path = ("metrics", number - 1) if 0 < number <= len(loaded.spec.metrics) else ("metrics",)
+    metrics = loaded.spec.metrics
+    path: Path = ("metrics",)
+    if 0 < number <= len(metrics):
+        name, path = metrics[number - 1].name, ("metrics", number - 1)
+    message = f"The metric `{name}` gives {shape[0]} figures; only metrics of one figure can be shown."
     return Problem(message, path, "Give it an `average`, such as `average: macro`.")
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.errors import Problem
+from dlcli.errors import Path, Problem
+from dlcli.spec.catalogue import closest
+from dlcli.spec.grammar import TrainSpec
 from dlcli.spec.loading import LoadedSpec
 
 
@@ -45,17 +47,37 @@ class Figures:
         larger = {name: None if directions.get(name) is None else directions[name] == "up" for name in metric_names}
         return cls({**larger, **({f"val_{name}": value for name, value in larger.items()} if held_out else {})})
 
+    @classmethod
+    def named(cls, names: Iterable[str], *, held_out: bool) -> Figures:
+        """The same from the names of the metrics alone."""
+        metrics = ["loss", *names]
+        return cls(dict.fromkeys([*metrics, *(f"val_{name}" for name in metrics if held_out)]))
+
     def __str__(self) -> str:
         return ", ".join(f"`{name}`" for name in self.larger_is_better)
+
+    def missing(self, monitor: str, path: Path, who: str = "") -> Problem | None:
+        """What is wrong if nothing gives the figure `monitor`, which `who` wants."""
+        if monitor in self.larger_is_better:
+            return None
+        close = closest(monitor, self.larger_is_better)
+        hint = f"Did you mean `{close}`? " if close else ""
+        message = f"Training gives no figure `{monitor}`{who} to monitor."
+        return Problem(message, path, f"{hint}It gives {self}.")
+
+
+def monitored(spec: TrainSpec, figures: Figures) -> str:
+    """The figure that the best epoch is chosen by."""
+    return spec.monitor or ("val_loss" if "val_loss" in figures.larger_is_better else "loss")
 
 
 def choose_best(loaded: LoadedSpec, figures: Figures) -> Best:
     """By which figure the best epoch is chosen. Raises SpecError if training gives no such figure."""
     spec = loaded.spec.train
-    monitor = spec.monitor or ("val_loss" if "val_loss" in figures.larger_is_better else "loss")
-    if monitor not in figures.larger_is_better:
-        message = f"Training gives no figure `{monitor}` to monitor."
-        raise loaded.error(Problem(message, ("train", "monitor"), f"It gives {figures}."))
+    monitor = monitored(spec, figures)
+    missing = figures.missing(monitor, ("train", "monitor"))
+    if missing is not None:
+        raise loaded.error(missing)
     larger = figures.larger_is_better[monitor] if spec.mode == "auto" else spec.mode == "max"
     if larger is None:
         message = f"Keras does not say whether a larger `{monitor}` is better."

@@ -23,9 +23,10 @@ from dlcli.spec.parts import LAYERS, SHAPE
 from dlcli.training.callbacks import check_monitored, make_callback
 from dlcli.training.engine import Engine
 from dlcli.training.job import make_augment, metric_names, shape_without_data
-from dlcli.training.monitoring import Figures, choose_best
+from dlcli.training.monitoring import Figures, choose_best, monitored
 
 Shape = tuple[int | None, ...]
+_KINDS = {"loss": "loss", "optimizer": "optimizer", "metrics": "metric"}
 
 
 @dataclass
@@ -55,11 +56,13 @@ def rehearse(loaded: LoadedSpec, sound: frozenset[str]) -> Rehearsal:
     try:
         shape = _shape(loaded, sound, rehearsal)
         output_shape = _output_shape(loaded, shape, sound, rehearsal) if shape is not None else None
-        before = len(rehearsal.problems)
-        callbacks = _try_objects(loaded, sound, rehearsal)
-        whole = {"dataset", "loss", "metrics", "train"} <= sound and len(rehearsal.problems) == before
-        if output_shape is not None and whole:
-            rehearsal.attempt(lambda: _try_together(loaded, output_shape, callbacks))
+        made = {section: _make_each(loaded, section, rehearsal) for section in _KINDS if section in sound}
+        callbacks = _make_callbacks(loaded, rehearsal) if "train" in sound else None
+        if {"metrics", "dataset", "train"} <= sound:
+            rehearsal.attempt(lambda: _check_monitors(loaded, made["metrics"], callbacks or []))
+        all_made = made.keys() == _KINDS.keys() and all(None not in objects for objects in made.values())
+        if output_shape is not None and "dataset" in sound and all_made:
+            rehearsal.attempt(lambda: _try_together(loaded, output_shape, is_monitored="train" in sound))
     finally:
         keras.utils.clear_session(free_memory=False)
     return rehearsal
@@ -91,21 +94,34 @@ def _output_shape(loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehea
     return tuple(model.output_shape)
 
 
-def _try_objects(loaded: LoadedSpec, sound: frozenset[str], rehearsal: Rehearsal) -> list[Any]:
-    """Loss, optimizer, metrics and callbacks, each made by itself; the callbacks."""
-    for section, kind in (("loss", "loss"), ("optimizer", "optimizer"), ("metrics", "metric")):
-        if section in sound:
-            for make in makers(loaded, section, kind):
-                rehearsal.attempt(make)
-    if "train" not in sound:
-        return []
+def _make_each(loaded: LoadedSpec, section: str, rehearsal: Rehearsal) -> list[Any]:
+    """The Keras objects of a section, each made by itself; None for each that Keras refuses."""
+    return [rehearsal.attempt(make) for make in makers(loaded, section, _KINDS[section])]
+
+
+def _make_callbacks(loaded: LoadedSpec, rehearsal: Rehearsal) -> list[Any]:
     numbers = range(len(loaded.spec.train.callbacks))
-    made = [rehearsal.attempt(partial(make_callback, loaded, number, Path(), None)) for number in numbers]
-    return [callback for callback in made if callback is not None]
+    return [rehearsal.attempt(partial(make_callback, loaded, number, Path(), None)) for number in numbers]
 
 
-def _try_together(loaded: LoadedSpec, output_shape: Shape, callbacks: list[Any]) -> None:
-    """See that labels, loss, metrics and what is monitored fit to the model's output. Raises SpecError."""
+def _check_monitors(loaded: LoadedSpec, metrics: list[Any], callbacks: list[Any]) -> None:
+    """See that what is monitored is there, by the names of the metrics, whatever the model. Raises SpecError."""
+    if None in metrics:
+        return
+    spec = loaded.spec
+    names = [metric if isinstance(metric, str) else metric.name for metric in metrics]
+    figures = Figures.named(names, held_out=spec.dataset.validation is not None)
+    missing = figures.missing(monitored(spec.train, figures), ("train", "monitor"))
+    try:
+        check_monitored(loaded, callbacks, figures)
+    except SpecError as error:
+        raise SpecError([*([loaded.located(missing)] if missing else []), *error.problems]) from error
+    if missing:
+        raise loaded.error(missing)
+
+
+def _try_together(loaded: LoadedSpec, output_shape: Shape, *, is_monitored: bool) -> None:
+    """See that labels, loss and metrics fit to the model's output. Raises SpecError."""
     spec = loaded.spec
     encoding = choose_encoding(loaded, output_shape, spec.dataset.source.number_of_classes)
     # A model that only passes on what it gets: loss and metrics see no difference.
@@ -114,5 +130,5 @@ def _try_together(loaded: LoadedSpec, output_shape: Shape, callbacks: list[Any])
     nothing = Preparation(tuple(size or 1 for size in output_shape[1:]), "float32", ())
     names = metric_names(loaded, Engine(stand_in, nothing, encoding))
     figures = Figures.of(stand_in, names, held_out=spec.dataset.validation is not None)
-    choose_best(loaded, figures)
-    check_monitored(loaded, callbacks, figures)
+    if is_monitored and monitored(spec.train, figures) in figures.larger_is_better:
+        choose_best(loaded, figures)
