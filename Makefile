@@ -5,9 +5,11 @@ INSTALLED := $(VENV)/.installed
 # What `make demo` trains; `make demo EPOCHS=10` is the lecture's own length.
 CONFIG ?= configs/mnist_cnn.yaml
 EPOCHS ?= 2
+# How many processes run the tests: each of them imports TensorFlow.
+TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit catalogue configs clean
+.PHONY: help install demo test lint types unit catalogue schema configs clean
 
 help:  ## Show these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,10 +35,13 @@ types: $(INSTALLED)  ## Check types
 	$(VENV)/bin/mypy
 
 unit: $(INSTALLED)  ## Run the tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 catalogue: $(INSTALLED)  ## Make the catalogue of Keras names anew, for the installed Keras
-	$(VENV)/bin/python -m dlcli.model.catalogue dlcli/spec/catalogue.json
+	$(VENV)/bin/python -m dlcli.model.catalogue dlcli/spec
+
+schema: $(INSTALLED)  ## Make the JSON Schema of specs anew, for editors
+	$(VENV)/bin/dlcli schema --output configs/dlcli.schema.json
 
 configs: $(INSTALLED)  ## Make configs/README.md anew from the headers of the configs
 	$(VENV)/bin/python -m tests.config_headers

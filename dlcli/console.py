@@ -122,12 +122,10 @@ class Screen:
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """Shows mistakes and warnings on standard error, and how many they are."""
-        from dlcli.problem_text import MOST_SHOWN, counted, left_out, problem_text
+        from dlcli.problem_text import counted, problems_text
 
-        for problem in problems[:MOST_SHOWN]:
-            self.err.print(problem_text(problem, self.wrap_width))
-        if len(problems) > MOST_SHOWN:
-            self._line(_escaped(left_out(problems, "")))
+        for text in problems_text(problems, self.wrap_width):
+            self.err.print(text)
         if len(problems) > 1:
             self._line(f"[bold]{_escaped(counted(problems))}.[/]")
 

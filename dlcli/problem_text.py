@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from dlcli.errors import Problem
 
-MOST_SHOWN = 100
-"""how many mistakes of one file are shown"""
+_MOST_SHOWN = 100
+_LONG_HINT = 300
 _MARGIN = 6
 _LONGEST_LINE = 100
 _LONGEST_TEXT = 600
@@ -20,10 +21,28 @@ _LONGEST_TEXT = 600
 _SIGNS = {**{code: 0x2400 + code for code in range(32)}, 0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 # What a caret underlines: a word in quotes, or all up to the next sign of YAML's.
 _WORD = re.compile(r"""\"[^\"]*\"|'[^']*'|[^\s:,\[\]{}#]+""")
+# In an option, whose line is 0, a part of the path, or the value.
+_PART = re.compile(r"(?<==).+|[^.=\s]+|.+")
+
+
+def problems_text(problems: Sequence[Problem], width: int | None = None) -> Iterator[Text]:
+    """The mistakes and warnings of one file, one after the other; of very many, the first ones.
+
+    What is long, such as the names of all layers, is told once. Lines are broken at `width`, or not at all.
+    """
+    told: set[str] = set()
+    for problem in problems[:_MOST_SHOWN]:
+        hint = problem.hint
+        if hint is not None and len(hint) > _LONG_HINT:
+            problem = replace(problem, hint="What is allowed is listed above." if hint in told else hint)
+            told.add(hint)
+        yield problem_text(problem, width)
+    if len(problems) > _MOST_SHOWN:
+        yield Text(f"And at least {len(problems) - _MOST_SHOWN:,} more, which are not shown.\n")
 
 
 def problem_text(problem: Problem, width: int | None = None) -> Text:
-    """One mistake or warning, with a blank line after it. Lines are broken at `width`, or not at all."""
+    """One mistake or warning, with a blank line after it."""
     text = Text()
     place = f"{problem.position}: " if problem.position else ""
     kind, style = ("error", "bold red") if problem.code is None else (f"warning[{problem.code}]", "bold yellow")
@@ -52,11 +71,6 @@ def counted(problems: Sequence[Problem]) -> str:
     return ", ".join([*parts, *([_number(warnings, "warning")] if warnings else [])])
 
 
-def left_out(problems: Sequence[Problem], file: str) -> str:
-    """That there are more than are shown."""
-    return f"{file}{': ' if file else ''}and at least {len(problems) - MOST_SHOWN:,} more, which are not shown.\n"
-
-
 def _number(count: int, word: str) -> str:
     return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
 
@@ -66,7 +80,7 @@ def _append_source(text: Text, problem: Problem, width: int, style: str) -> None
     if problem.position is None or problem.source_line is None:
         return
     line, column = _harmless(problem.source_line), problem.position.column - 1
-    word = _WORD.match(line, column)
+    word = (_WORD if problem.position.line else _PART).match(line, column)
     carets = len(word[0]) if word else 1
     room = max(20, width - _MARGIN - 3)
     start = 0

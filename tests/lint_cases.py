@@ -142,8 +142,8 @@ CASES = (
         text_of(["RandomFlip: {mode: horizontal}", *IMAGES], dataset=images("batch_size: 32", "fashion_mnist")),
     ),
     Case(
-        "changed-meaning", ("dataset", "augment", 0, "RandomRotation", "factor"), "15",
-        text_of(IMAGES, dataset=images("augment: [RandomRotation: {factor: 15}]", "digits")),
+        "changed-meaning", ("dataset", "augment", 0, "RandomRotation", "factor"), "0.5",
+        text_of(IMAGES, dataset=images("augment: [RandomRotation: {factor: 0.5}]", "digits")),
         text_of(IMAGES, dataset=images("augment: [RandomRotation: {factor: 0.1}]", "digits")),
     ),
     # hidden

@@ -36,7 +36,7 @@ def assert_refused(done: Done, code: int, *words: str) -> None:
     [
         ("", None, "is empty"),
         ("# only a comment\n", None, "is empty"),
-        ("model: [1, 2\nloss: x\n", 2, "not valid YAML"),
+        ("model: [1, 2\nloss: x\n", 1, "`[` is never closed"),
         ("- a\n- b\n", 1, "received a list"),
         (GOOD.replace("Dense:", "Dens:"), 5, "Did you mean `Dense`?"),
         (GOOD.replace("activation:", "activatoin:"), 5, "Did you mean `activation`?"),
@@ -67,8 +67,8 @@ def test_a_spec_with_a_mistake_is_refused_at_its_line(
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (GOOD.replace("units: 10", "units: ten"), 5, "Keras does not accept this `Dense`"),
-        (GOOD.replace("units: 10", "units: -3"), 5, "Keras does not accept this `Dense`"),
+        (GOOD.replace("units: 10", "units: ten"), 5, "`units` of `Dense` must be a whole number"),
+        (GOOD.replace("units: 10", "units: -3"), 5, "`units` of `Dense` must be at least 1"),
         (GOOD.replace("units: 10", "units: 7"), 5, "10 classes"),
         (GOOD.replace("    - Flatten\n", ""), 4, "one label for each example"),
         (GOOD.replace("- Flatten", "- Conv2D: {filters: 2, kernel_size: 9}"), 4, "8×8×1"),

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import SpecError
-from dlcli.problem_text import problem_text
+from dlcli.problem_text import problems_text
 from dlcli.spec.catalogue import Catalogue, load_catalogue
 from dlcli.spec.loading import load_spec
 from tests.test_spec_loading import make_catalogue
@@ -255,11 +255,11 @@ def test_the_command_refuses_it(case: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", [*CONTENTS, *FILES])
 def test_it_is_refused_in_time(case: str, tmp_path: Path, catalogue: Catalogue) -> None:
     path = hostile(case, tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SpecError) as caught:
         load_spec(path, catalogue)
-    seconds = time.perf_counter() - start
-    assert_clear("".join(problem_text(problem).plain for problem in caught.value.problems))
+    seconds = time.process_time() - start
+    assert_clear("".join(text.plain for text in problems_text(caught.value.problems)))
     assert seconds < MOST_SECONDS
 
 

@@ -80,7 +80,7 @@ class TestWhatIsNotAsked:
         assert {problem.code for problem in lint(without_loss)} == {"unusual-learning-rate"}
         assert "missing-output-activation" in codes_asked(Parts.of(spec)) - codes_asked(without_loss)
         assert list(lint(Parts())) == []
-        assert codes_asked(Parts()) == frozenset()
+        assert codes_asked(Parts()) == {"unused-variable"}
 
     def test_nothing_is_guessed_behind_what_is_not_known(self, tmp_path: Path) -> None:
         layers = ["Dense: {units: 16}", "LayerNormalization", "Dense: {units: 3}", "LSTM: {units: 3}"]

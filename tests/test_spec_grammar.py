@@ -16,6 +16,7 @@ from dlcli.spec.catalogue import load_catalogue
 from dlcli.spec.grammar import Spec
 from dlcli.spec.loading import load_spec, restore_spec
 from dlcli.spec.reading import read_document
+from dlcli.spec.remedies import python_name
 from dlcli.spec.sources import SOURCES
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -61,7 +62,7 @@ def problems(folder: Path, text: str) -> list[Problem]:
         assert problem.position is not None
         assert problem.source_line == text.splitlines()[problem.position.line - 1]
         assert problem.message.endswith(".")
-        assert "None" not in problem.message, problem.message
+        assert "None" not in problem.message or "None" in text, problem.message
     return list(caught.value.problems)
 
 
@@ -116,7 +117,7 @@ model:
     - Dense: {units: 2, activation: null}
 loss: {CategoricalCrossentropy: {from_logits: true}}
 optimizer: {SGD: {learning_rate: {ExponentialDecay: {initial_learning_rate: 1e-2, decay_steps: 9, decay_rate: .5}}}}
-metrics: [accuracy, {TopKCategoricalAccuracy: {k: 1, name: "1e-3"}}, {F1Score: {average: "no"}}]
+metrics: [accuracy, {TopKCategoricalAccuracy: {k: 1, name: "1e-3"}}, {F1Score: {name: "no"}}]
 train:
   epochs: 2
   callbacks: [TerminateOnNaN, {CSVLogger: {filename: "0o17"}}]
@@ -202,7 +203,12 @@ class TestUnknownKeys:
         ("old", "new", "at", "hint"),
         [
             ("loss:", "los: 1\nloss:", "los:", "Did you mean `loss`?"),
-            ("name:", "zzz: 1\nname:", "zzz", "`dataset`, `extends`, `loss`, `metrics`, `model`, `name`, `optimizer`, `seed`"),
+            (
+                "name:",
+                "zzz: 1\nname:",
+                "zzz",
+                "`dataset`, `extends`, `loss`, `metrics`, `model`, `name`, `optimizer`, `seed`",
+            ),
             (SOURCE, SOURCE + "\n  batchsize: 3", "batchsize", "Did you mean `batch_size`?"),
             ("  layers:", "  layer: []\n  layers:", "layer:", "Did you mean `layers`?"),
             ("  epochs: 3", "  epochs: 3\n  callback: []", "callback:", "Did you mean `callbacks`?"),
@@ -231,6 +237,103 @@ class TestUnknownKeys:
         ]
         [unknown] = [item for item in problems(tmp_path, changed("source:", "sorce:")) if "sorce" in item.message]
         assert unknown.hint == "Did you mean `source`?"
+
+    @pytest.mark.parametrize(
+        ("old", "new", "at"),
+        [
+            ("loss:", "los:", "los:"),
+            ("  source:", "  sorce:", "sorce"),
+            ("model:\n", "modle:\n", "modle"),
+            ("  layers:", "  layer:", "layer:"),
+        ],
+    )
+    def test_that_are_missing_since_they_are_misspelt_are_one_mistake(
+        self, old: str, new: str, at: str, tmp_path: Path
+    ) -> None:
+        problem = the_problem(tmp_path, changed(old, new), at)
+        assert problem.hint == f"Did you mean `{old.strip().rstrip(':')}`?"
+
+    def test_that_are_missing_are_told_beside_others_that_are_misspelt(self, tmp_path: Path) -> None:
+        messages = [problem.message for problem in problems(tmp_path, "los: mse\nmodel: {layers: [Flatten]}\n")]
+        assert sorted(messages) == ["`dataset` is missing.", "`los` is not a key of a spec."]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "key", "hint"),
+        [
+            ("  epochs: 3", "  batch_size: 3", "batch_size", "`batch_size` belongs to `dataset`."),
+            ("name:", "epochs: 3\nname:", "epochs", "`epochs` belongs to `train`."),
+            (
+                "  epochs: 3",
+                "  optimizer: SGD",
+                "optimizer: SGD",
+                "`optimizer` belongs at the top of the spec, beside `train`.",
+            ),
+            (SOURCE, SOURCE + "\n  noise: 1", "noise", "`noise` is an argument of a source"),
+        ],
+    )
+    def test_of_another_section(self, old: str, new: str, key: str, hint: str, tmp_path: Path) -> None:
+        assert hint in str(the_problem(tmp_path, changed(old, new), key).hint)
+
+    def test_are_shortened(self, tmp_path: Path) -> None:
+        [problem] = problems(tmp_path, BASE + f"{'x' * 1000}: 1\n")
+        assert len(problem.message) < 200
+
+
+class TestRemedies:
+    @pytest.mark.parametrize(
+        ("old", "new", "hint"),
+        [
+            ("epochs: 3", 'epochs: "3"', "Write `3`, without quotes."),
+            ("epochs: 3", "epochs: 1_000", "Write `1000`."),
+            ("epochs: 3", "epochs: $rounds", "Write `${rounds}`."),
+            ("epochs: 3", "epochs: (3, 4)", "Write `[3, 4]`."),
+            ("epochs: 3", "epochs: None", "Write `null`."),
+            ("epochs: 3", "mode: maxx", "Did you mean `max`?"),
+            (SOURCE, SOURCE + "\n  validation: None", "Write `null`."),
+            (SOURCE, SOURCE + "\n  validation: 20%", "Write `0.2`."),
+            (SOURCE, SOURCE + "\n  test: 0,25", "Write `0.25`, with a point."),
+            (SOURCE, SOURCE + "\n  shuffle: yes", "Write `true`."),
+            ("metrics: [accuracy]", "metrics: accuracy", "Write `metrics: [accuracy]`."),
+            ("metrics: [accuracy]", "metrics: {accuracy: {}}", "Start each item of the list with `- `."),
+            ("train:\n  epochs: 3", "train: epochs=3", "Write `epochs: 3`."),
+            ("train:\n  epochs: 3", "train:\n  epochs:3", "Put a space after the `:`: `epochs: 3`."),
+            ("name: base", "name: base\nsilence: [no-shuffle]", "Write `silence: {code: reason}`."),
+            ("optimizer: Adam", "optimizer:\n  Adam:\n  beta_1: 1", "Indent `beta_1` below `Adam`."),
+            ("optimizer: Adam", "optimizer: {type: Adam, beta_1: 0.9}", "Write `Adam: {beta_1: …}`."),
+            (LAYER, "- Dense: units=8, activation='tanh'", "Write `Dense: {units: 8, activation: tanh}`."),
+            (LAYER, "- Dense:\n      units: 8", "Indent `units` deeper than `Dense`."),
+        ],
+    )
+    def test_say_what_to_write(self, old: str, new: str, hint: str, tmp_path: Path) -> None:
+        [problem] = problems(tmp_path, changed(old, new))
+        assert problem.hint == hint
+
+    @pytest.mark.parametrize(
+        ("text", "hint"),
+        [
+            ("keras.layers.Flatten", "Write `Flatten`."),
+            ("tf.keras.layers.Dense(16)", "Write `Dense: {argument: value}`."),
+            ("Dense(units=16, use_bias=False)", "Write `Dense: {units: 16, use_bias: false}`."),
+            ("Conv2D(filters=8, kernel_size=(3, 3))", "Write `Conv2D: {filters: 8, kernel_size: [3, 3]}`."),
+            ("Flatten()", "Write `Flatten`."),
+            ("Dense:16", "Put a space after the `:`: `Dense: 16`."),
+            ("None", "Write `null`."),
+            ("$width", "Write `${width}`."),
+            ("Dense", None),
+            ("sparse categorical", None),
+        ],
+    )
+    def test_of_a_name_in_python(self, text: str, hint: str | None) -> None:
+        assert python_name(text) == hint
+
+    def test_of_a_reason_that_is_no_mapping(self, tmp_path: Path) -> None:
+        problem = the_problem(tmp_path, changed("name: base", "name: base\nsilence: [no-shuffle]"), "silence")
+        assert problem.message == "`silence` must be a mapping of codes to reasons; received a list."
+
+    def test_of_arguments_beside_their_layer(self, tmp_path: Path) -> None:
+        text = changed(LAYER, "- Dense:\n      units: 8\n      activation: tanh")
+        problem = the_problem(tmp_path, text, "units: 8")
+        assert "`units`, `activation` stand beside `Dense`, not below it" in problem.message
 
 
 class TestTypes:

@@ -394,6 +394,6 @@ class TestRobustness:
 
     def test_many_mistakes_take_no_time(self, tmp_path: Path) -> None:
         names = ", ".join(f"acuracy{number}" for number in range(2_000))
-        start = time.monotonic()
+        start = time.process_time()
         assert problems(tmp_path, changed("[accuracy]", f"[{names}]"))
-        assert time.monotonic() - start < 20
+        assert time.process_time() - start < 20

@@ -117,7 +117,7 @@ def test_a_mistake_that_is_overridden_is_none(tmp_path: Path) -> None:
         ("train.epochs.x=3", 14, "`train.epochs` is `3`, which has no parts", None),
         ("train.epochs", 1, "takes a path and a value", "--set train.epochs=3"),
         ("=3", 1, "takes a path and a value", "--set train.epochs=3"),
-        ("metrics=[a", 9, "not valid YAML", None),
+        ("metrics=[a", 9, "This `[` is never closed", None),
     ],
 )  # fmt: skip
 def test_mistakes_point_into_the_option(

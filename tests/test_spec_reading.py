@@ -99,8 +99,20 @@ class TestScalars:
     def test_a_key_may_be_a_word_that_yaml_1_1_takes_for_a_bool(self) -> None:
         assert parse("on: 1\nno: 2\n").data == {"on": 1, "no": 2}
 
-    def test_a_number_of_more_digits_than_python_converts(self) -> None:
-        assert parse(f"a: {'9' * 5000}\n").data["a"] == math.inf
+    @pytest.mark.parametrize("written", ["9" * 5000, "0x" + "f" * 5000, "0o" + "7" * 5000, "0x" + "f" * 1_000_000])
+    def test_a_number_of_more_digits_than_python_converts(self, written: str) -> None:
+        assert parse(f"a: {written}\n").data["a"] == math.inf
+
+    def test_a_key_that_is_too_long(self) -> None:
+        problem = refused(f"{'x' * 1025}: 1\n")
+        assert place(problem) == (1, 1)
+        assert problem.message == "A key has more than 1,024 characters."
+
+    @pytest.mark.parametrize("written", ["0x" + "f" * 253, "0o" + "7" * 335, "0" * 400 + "1", "0x" + "0" * 400 + "1"])
+    def test_a_number_that_is_long_and_no_longer_than_a_float(self, written: str) -> None:
+        value = parse(f"a: {written}\n").data["a"]
+        assert value < math.inf
+        assert len(str(value)) < 320
 
     @pytest.mark.parametrize(
         ("written", "value"),
@@ -223,9 +235,9 @@ class TestAliases:
     def test_bomb(self) -> None:
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 60)]
-        start = time.monotonic()
+        start = time.process_time()
         problem = refused("\n".join(lines))
-        assert time.monotonic() - start < 2
+        assert time.process_time() - start < 2
         assert f"{MAX_VALUES:,} values" in problem.message
         assert place(problem)[0] == 5  # 9**5 values
 
@@ -286,9 +298,9 @@ class TestRefused:
         ids=["brackets", "dashes", "braces", "indentation"],
     )
     def test_too_deep(self, text: str, expected: tuple[int, int]) -> None:
-        start = time.monotonic()
+        start = time.process_time()
         problem = refused(text)
-        assert time.monotonic() - start < 2
+        assert time.process_time() - start < 2
         assert f"{MAX_DEPTH} levels" in problem.message
         assert place(problem) == expected
 
@@ -325,8 +337,11 @@ class TestRefused:
         assert "spec.yaml is not UTF-8 text" in problem.message
         assert "UTF-8" in str(problem.hint)
 
-    def test_utf_16_without_a_mark(self) -> None:
-        assert place(refused("a: 1\n".encode("utf-16-le")))[0] == 1
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+    def test_another_encoding_is_called_by_its_name(self, encoding: str) -> None:
+        problem = refused("name: iris\nloss: mse\n".encode(encoding))
+        assert problem.message == f"spec.yaml is not UTF-8 text: it is {encoding[:6].upper()}."
+        assert problem.hint == "Save it as UTF-8."
 
     @pytest.mark.parametrize(("text", "line"), [("a:\n\tb: 1\n", 2), ("a: 1\nb:\n  c: 1\n\td: 2\n", 4)])
     def test_tab_as_indentation(self, text: str, line: int) -> None:
@@ -374,30 +389,151 @@ class TestRefused:
         assert place(problem) == (text.count("\n", 0, text.index("?")) + 1, 3)
 
     @pytest.mark.parametrize(
-        ("text", "expected"),
+        ("text", "expected", "message", "hint"),
         [
-            ("a: b: c\n", (1, 5)),
-            ("a: @x\n", (1, 4)),
-            ("a: 1\n  b: 2\n", (2, 4)),
-            ("a:\n  b: 1\n c: 2\n", (3, 2)),
-            ('a: "\\ud800"\n', (1, 7)),
+            ("a: b: c\n", (1, 5), "A second `: ` stands on this line.", 'quotes: `a: "b: c"`'),
+            ("- Dense: units: 16\n", (1, 15), "A second `: `", "Write `Dense: {units: 16}`"),
+            ("a: {b: c: d}\n", (1, 9), "A second `: `", "quotes"),
+            ("a: @x\n", (1, 4), "cannot start with `@`", '`"@x"`'),
+            ("a: `x`\n", (1, 4), "cannot start with a backtick", "Write x without it"),
+            ("a: %x\n", (1, 4), "cannot start with `%`", '`"%x"`'),
+            ("a: [*]\n", (1, 5), "`*` starts an alias", '`"*"`'),
+            ("a: & b\n", (1, 4), "`&` starts an anchor", "quotes"),
+            ("a: 1\n  b: 2\n", (2, 3), "`b` is indented below `a`, which has the value `1`", "Indent it as `a`"),
+            ("a:\n  b: 1\n c: 2\n", (3, 2), "`c` is indented by 1 space", "indented alike"),
+            ("a: 999\n  - b\n  - c: 1\n", (1, 4), "`a` has the value `999`, and a list below it.", "Remove `999`"),
+            ("a:\n  - b\n    - c: 1\n", (3, 5), "`c` is indented deeper than the item", "alike"),
+            ("a:\n  - {b: 1}\n - c\n", (3, 2), "This `-` is not indented as its list.", "by 2 spaces"),
+            ("a:\n  - b\n  c: 1\n", (3, 3), "`c` stands in a list without a `-`.", "Write `- c: 1`."),
+            ("a:\n  - b\n  -c: 1\n", (3, 3), "A space is missing after the `-`.", "Write `- c: 1`."),
+            ("a: - b\n", (1, 4), "cannot start on the line of its key", "line of its own"),
+            ("a: 1\nb 2\nc: 3\n", (2, 1), "A `:` is missing after `b`.", "Write `b: 2`."),
+            ("a\n  b: 1\n", (1, 1), "A `:` is missing after `a`.", "Write `a:`."),
+            ("a: 1\nb:2\nc: 3\n", (2, 2), "A space is missing after the `:`.", "Write `b: 2`."),
+            ("a = 1\nb: 2\n", (1, 1), "not by `=`", "Write `a: 1`."),
+            ("a: 1\n// b\nc: 2\n", (2, 1), "`//` does not start a comment", "with `#`"),
+            ("a: [b]]\n", (1, 7), "This `]` closes nothing", "Remove it"),
+            ("a: [b}\n", (1, 6), "This `}` stands where the `[` at column 4 is still open.", "`]`"),
+            ("a: {b: 1 c: 2}\n", (1, 10), "A `,` is missing before `c`.", "`,`"),
+            ("a: {b: 1,, c: 2}\n", (1, 10), "Nothing stands before this `,`.", "Remove it"),
+            ("a: [\n  - b\n  ]\n", (2, 3), "`- ` does not start an item", "`[first, second]`"),
+            ("a: 'b' c\n", (1, 8), "Text follows after the closing quote.", "quotes"),
+            ("a: [b] c\n", (1, 8), "Text follows after the closing `]`.", "Remove it"),
+            ("a: | b\n", (1, 4), "After `|` a text starts on the next line.", "quotes"),
+            ('a: "C:\\data"\n', (1, 7), "`\\d` means nothing in double quotes", "single quotes"),
+            ('a: "\\ud800"\n', (1, 5), "`\\ud800` means nothing", "single quotes"),
+            ("a: {%if b%}\n", (1, 5), "templates", "Remove it"),
+            ("a: {{ b }}\n", (1, 4), "`{{ b }}`", "Write `${b}`"),
+            ("a: {b: ${c, d: 1}\n", (1, 8), "The variable `${c` is never closed.", "Write `${c}`"),
+            ("a:\n \tb: 1\n", (2, 2), "A tab stands here", "never with tabs"),
         ],
     )
-    def test_not_yaml(self, text: str, expected: tuple[int, int]) -> None:
+    def test_not_yaml(self, text: str, expected: tuple[int, int], message: str, hint: str) -> None:
+        """In plain words, at the place of the mistake."""
         problem = refused(text)
-        assert problem.message.startswith("This is not valid YAML: ")
+        assert message in problem.message
+        assert hint in str(problem.hint)
         assert place(problem) == expected
         assert problem.source_line == text.split("\n")[expected[0] - 1]
-        assert problem.hint
+        for jargon in ("token", "simple key", "flow", "block", "scalar", "node"):
+            assert jargon not in problem.message
 
-    @pytest.mark.parametrize("text", ["b: 1\na: 'x\n", 'b: 1\na: "x\n', "b: 1\na: [x,\n", "b: 1\na: {x: 1\n\n"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "b: 1\na: 'x\n", 'b: 1\na: "x\n', "b: 1\na: [x,\n", "b: 1\na: {x: 1\n\n", "b: 1\na: [x\nc: 1\n",
+            "b: 1\na: {x: 1\nc: {y: 2}\n", "b: 1\na: [\n  x,\n\nc:\n  d: 1\n", "b:\n- {x: 1\n- {y: 2}\n",
+            "b: 1\na: {x: [1, 2]\nc: 1\n",
+        ],
+    )  # fmt: skip
     def test_what_is_never_closed_is_shown_where_it_opens(self, text: str) -> None:
         problem = refused(text)
-        assert place(problem) == (2, 4)
+        line, column = place(problem)
+        assert line == 2
         assert problem.source_line == text.split("\n")[1]
+        assert problem.message == f"This `{problem.source_line[column - 1]}` is never closed."
+        assert problem.source_line[column - 1] in "'\"[{"
 
-    def test_colon_in_a_text_has_its_hint(self) -> None:
-        assert "quotes" in str(refused("a: b: c\n").hint)
+    def test_a_quote_that_takes_the_closing_brace_with_it(self) -> None:
+        problem = refused("a: {b: 'x}\nc: 'y'\n")
+        assert place(problem) == (1, 8)
+        assert problem.message == "This `'` is never closed."
+
+    @pytest.mark.parametrize(
+        ("text", "hint"),
+        [
+            ("a: !include b.yaml\n", "Use `extends`: write `extends: b.yaml`"),
+            ("a: !!python/tuple [1]\n", "a list is written `[1, 2]`"),
+            ("a: !SGD {b: 1}\n", "Write `SGD: {argument: value}`."),
+            ("a: !b c\n", "Remove the tag."),
+        ],
+    )
+    def test_tag_has_its_hint(self, text: str, hint: str) -> None:
+        assert hint in str(refused(text).hint)
+
+    def test_merge_key(self) -> None:
+        problem = refused("a: &x {b: 1}\nc: {<<: *x}\n")
+        assert place(problem) == (2, 5)
+        assert "`<<`" in problem.message
+        assert "`variables:`" in str(problem.hint)
+
+    @pytest.mark.parametrize("text", ["a: ${b\n", "a: 'x ${b'\n", "a: [1, '${b c {']\n"])
+    def test_a_variable_that_is_never_closed(self, text: str) -> None:
+        assert refused(text).message == "The variable `${b` is never closed."
+
+    def test_an_opening_brace_may_be_meant(self) -> None:
+        assert parse("a: $${b\n").problems == ()
+
+    @pytest.mark.parametrize(
+        "text", ["a: &{long} 1\na: 2\n", "a: *{long}\n", "{long}: 1\n{long}: 2\n", "a: !{long} b\n", "a: @{long}\n",
+                 "a: '{long}' b\n", "{long}\na: 1\n", "a: b: {long}\n", "a: {long}\n  {long}: 2\n", "a: ${{{long}\n",
+                 "a: !!int {long}\n", "a: [{{{{ {long} }}}}]\n"],
+    )  # fmt: skip
+    def test_what_is_quoted_is_short(self, text: str) -> None:
+        problem = refused(text.format(long="x" * 900))
+        assert len(problem.message) < 250
+        assert len(str(problem.hint)) < 350
+
+
+class TestOddSpaces:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a:\n\u00a0\u00a0b: 1\n", (2, 1)),
+            ("a:\n \u00a0b: 1\n", (2, 2)),
+            ("a:\u00a0\n  b: 1\n", (1, 3)),
+            ("a:\n  b\u00a0: 1\n", (2, 4)),
+            ("a:\n  b:\u00a01\n", (2, 5)),
+            ("a: {\u00a0b:\u00a01}\n", (1, 5)),
+        ],
+    )
+    def test_are_called_by_their_name_and_read_as_spaces(self, text: str, expected: tuple[int, int]) -> None:
+        problem = refused(text)
+        assert place(problem) == expected
+        assert problem.message == "A no-break space (U+00A0) stands where YAML wants a space."
+        assert problem.hint == "Write a space instead."
+        assert parse(text).data == {"a": {"b": 1}}
+
+    def test_are_told_once(self) -> None:
+        hint = refused("a:\n\u3000b: 1\n\u3000c: 2\n\u3000d: 3\n").hint
+        assert hint == "Write a space instead, there and in 2 lines below."
+
+    @pytest.mark.parametrize(
+        "text", ["a: b\u00a0c\n", "a: 'b\u00a0: c'\n", "# b\u00a0:\u00a0c\na: 1\n", "a: 1 #\u00a0b\n"]
+    )
+    def test_may_stand_in_texts_and_comments(self, text: str) -> None:
+        assert parse(text).problems == ()
+
+
+class TestSpaceAfterColon:
+    def test_is_asked_for_in_braces(self) -> None:
+        problem = refused("a: {b:16, c: relu}\n")
+        assert place(problem) == (1, 6)
+        assert problem.hint == "Write `b: 16`."
+        assert parse("a: {b:16, c: relu}\n").data == {"a": {"b": 16, "c": "relu"}}
+
+    def test_a_key_with_a_value_may_have_a_colon(self) -> None:
+        assert parse("a: {b:c: 1}\n").data == {"a": {"b:c": 1}}
 
 
 class TestWriting:
@@ -465,8 +601,8 @@ class TestFiles:
         path = tmp_path / "large.yaml"
         with path.open("wb") as file:
             file.truncate(50_000_000)
-        start = time.monotonic()
+        start = time.process_time()
         problem = self.unreadable(path)
-        assert time.monotonic() - start < 2
+        assert time.process_time() - start < 2
         assert "larger than 2 MB" in problem.message
         assert str(path) in problem.message

@@ -15,6 +15,7 @@ from dlcli import __version__
 from dlcli.cli.check import check
 from dlcli.cli.evaluate import evaluate
 from dlcli.cli.predict import predict
+from dlcli.cli.schema import schema
 from dlcli.cli.summary import summary
 from dlcli.cli.train import train
 from dlcli.console import Screen
@@ -97,5 +98,5 @@ def _root(
     """Train and evaluate deep-learning models described in YAML."""
 
 
-for command in (train, check, evaluate, predict, summary):
+for command in (train, check, evaluate, predict, summary, schema):
     app.command()(command)

@@ -111,13 +111,11 @@ def _built(path: Path, findings: Findings) -> _Checked:
 
 
 def _print_problems(screen: Screen, checked: Sequence[_Checked]) -> None:
-    from dlcli.problem_text import MOST_SHOWN, counted, left_out, problem_text
+    from dlcli.problem_text import counted, problems_text
 
     for one in checked:
-        for problem in one.problems[:MOST_SHOWN]:
-            screen.out.print(problem_text(problem, screen.wrap_width))
-        if len(one.problems) > MOST_SHOWN:
-            screen.out.print(left_out(one.problems, str(one.path)), markup=False, soft_wrap=True)
+        for text in problems_text(one.problems, screen.wrap_width):
+            screen.out.print(text)
         if not one.problems:
             parameters = f", {one.summary.parameters:,} parameters" if one.summary is not None else ""
             screen.out.print(f"{one.path}: no mistakes{parameters}", markup=False, soft_wrap=True)

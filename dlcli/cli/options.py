@@ -12,7 +12,7 @@ from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
-    from dlcli.spec.catalogue import Catalogue
+    from dlcli.spec.catalogue import Catalogue, Docs
     from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
     from dlcli.training.job import Job
@@ -69,20 +69,30 @@ def catalogue(screen: Screen | None = None) -> Catalogue:
     """The catalogue of Keras names; Keras itself is imported only if the installed version is a new one."""
     from dlcli.spec.catalogue import load_catalogue
 
-    def make() -> dict[str, Any]:
-        if screen is not None:
-            screen.message("looking at the installed Keras, once …")
-            screen.divert()
+    return load_catalogue(lambda: _look_at_keras(screen, "make_catalogue"))
 
-        from dlcli.training.backend import set_environment
 
-        set_environment()
+def docs(screen: Screen | None = None) -> Docs:
+    """A line on each Keras name and argument; Keras itself is imported only if the installed version is a new one."""
+    from dlcli.spec.catalogue import load_docs
 
-        from dlcli.model.catalogue import make_catalogue
+    return load_docs(lambda: _look_at_keras(screen, "make_docs"))
 
-        return make_catalogue()
 
-    return load_catalogue(make)
+def _look_at_keras(screen: Screen | None, function: str) -> dict[str, Any]:
+    """What this function of `dlcli.model.catalogue` makes of the installed Keras."""
+    if screen is not None:
+        screen.message("looking at the installed Keras, once …")
+        screen.divert()
+
+    from dlcli.training.backend import set_environment
+
+    set_environment()
+
+    from dlcli.model import catalogue as keras_catalogue
+
+    made: dict[str, Any] = getattr(keras_catalogue, function)()
+    return made
 
 
 DataSpec = Annotated[

@@ -57,6 +57,8 @@ def train(
         tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir,
         make_display(screen, quiet=quiet, json=json) as display,
     ):
+        if json and not quiet and loaded.warnings:
+            display.notice("warnings", [f"{problem.position}: {problem.message}" for problem in loaded.warnings])
         where = Where(data_dir, not no_fallback, lambda text: display.notice("data", [text]), display.phase)
         request = TrainRequest(
             loaded, written, config.resolve().parent, where, chosen_device, Path(smoke_dir) if smoke else runs_dir,

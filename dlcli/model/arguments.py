@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlcli.model.docstrings import items_in, listed, quoted, types_in
-from dlcli.model.probing import ODD, SAMPLES, Probe
+from dlcli.model.probing import ODD, SAMPLES, Probe, data_types
 
 Judge = Callable[[str, Any], str | None]
 """says what is wrong with a value of an argument"""
@@ -42,6 +42,7 @@ class Namesakes:
 
     types: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
+    examples: list[str] = field(default_factory=list)
 
     def add(self, argument: Argument) -> None:
         """Note what this argument's own text says."""
@@ -59,10 +60,10 @@ def signature_only(argument: Argument) -> dict[str, Any]:
 def describe(argument: Argument, probe: Probe | None, namesakes: Namesakes) -> dict[str, Any]:
     """What a catalogue has of an argument; see `dlcli.spec.catalogue.Parameter`."""
     types = documented(argument, namesakes)
-    found: dict[str, Any] = {}
+    found = _choices(argument, probe, types, namesakes)
+    types = set(found.get("types", types))
     if probe is not None:
-        found = _choices(argument, probe, types, namesakes.texts)
-        types = set(found.get("types", ())) or _probed(argument, probe, types)
+        types = types if "choices" in found else _probed(argument, probe, types)
         found |= _bounds(argument.name, probe, types)
         found |= _items(argument, probe) if "list" in types else {}
     if not types - {"null"}:
@@ -89,35 +90,54 @@ def documented(argument: Argument, namesakes: Namesakes) -> set[str]:
         types.add("number")
     elif isinstance(default, (list, tuple)):
         types.add("list")
-    return types - {"integer"} if "number" in types else types
+    return _without_integer(types)
 
 
-def _choices(argument: Argument, probe: Probe, types: set[str], others: set[str]) -> dict[str, Any]:
-    """The texts that an argument takes, and its types, if Keras refuses others and says which ones it takes.
-
-    `others` are texts that it may take besides those that Keras speaks of.
-    """
-    name, default, own = argument.name, argument.default, quoted(argument.text)
+def _choices(argument: Argument, probe: Probe | None, types: set[str], namesakes: Namesakes) -> dict[str, Any]:
+    """The texts that an argument takes, and its types, if Keras refuses others and says which ones it takes."""
+    name, own = argument.name, quoted(argument.text)
     if not ("string" in types or not types - {"null"} or len(own) > 1):
         return {}
-    judge = _judge(argument, probe)
-    message = judge(name, ODD) or ""
-    said = quoted(message) if _ENUMERATES.search(message) and not _INCOMPLETE.search(message) else listed(argument.text)
-    named = _taken_texts(name, said, judge) if message else []
-    first = [default] if isinstance(default, str) else []
+    judge = _judge(argument, probe) if probe is not None else _no_judge
+    message = judge(name, ODD)
+    if message is None:
+        return _documented_choices(argument, types)
+    if _INCOMPLETE.search(message):
+        if not namesakes.examples:
+            namesakes.examples = sorted(_taken_texts(name, [*own, *quoted(message), *data_types()], judge))
+        return {"examples": namesakes.examples}
+    said = quoted(message) if _ENUMERATES.search(message) else []
+    named = _taken_texts(name, said or _documented_choices(argument, types).get("choices", []), judge)
+    first = [argument.default] if isinstance(argument.default, str) else []
     if not named or not {text.lower() for text in first} <= {text.lower() for text in named}:
         return {}
-    choices = sorted(_taken_texts(name, [*first, *own, *named, *sorted(others)], judge))
-    any_case = all(judge(name, choice.upper()) is None for choice in choices)
-    asked = types - {"string"} | {"list", "null"}
-    taken = {kind for kind in asked if any(judge(name, sample) is None for sample in SAMPLES[kind])}
+    texts = _taken_texts(name, [*first, *own, *named, *sorted(namesakes.texts)], judge)
+    any_case = all(judge(name, choice.upper()) is None for choice in texts)
+    taken = {kind for kind in types | {"null"} if any(judge(name, sample) is None for sample in SAMPLES[kind])}
+    choices = _default_first(texts, argument)
     return {"choices": choices, "types": sorted(taken | {"string"})} | ({"any_case": True} if any_case else {})
+
+
+def _default_first(texts: Iterable[str], argument: Argument) -> list[str]:
+    return sorted(texts, key=lambda text: (text != argument.default, text))
+
+
+def _documented_choices(argument: Argument, types: set[str]) -> dict[str, Any]:
+    """The texts that the docstring lists for a text; others Keras may ignore in silence, as `RandomFlip` does."""
+    texts = listed(argument.text)
+    if types != {"string"} or len(texts) < 2 or argument.default not in texts:
+        return {}
+    return {"choices": _default_first(texts, argument)}
 
 
 def _judge(argument: Argument, probe: Probe) -> Judge:
     """What tells right texts from wrong ones: making an object, or, where that takes any text, using it."""
     documented_ones = isinstance(argument.default, str) and len(quoted(argument.text)) > 1
     return probe.refusal_in_use if documented_ones and probe.takes(argument.name, ODD) else probe.refusal
+
+
+def _no_judge(name: str, value: Any) -> str | None:
+    return None
 
 
 def _taken_texts(name: str, texts: Iterable[str], judge: Judge) -> list[str]:
@@ -136,12 +156,16 @@ def _probed(argument: Argument, probe: Probe, types: set[str]) -> set[str]:
         return types
     if not types - {"null"}:
         return _taken(name, probe)
-    if "number" in types and "list" not in types and _takes_numbers_only(name, probe):
-        return types | {"list"}
     if "string" in types or probe.takes(name, ODD):
-        return types  # a text, or it takes nonsense, so what it takes tells nothing
-    more = {"list"} if "number" in types else {"integer", "list"}
-    return types | {other for other in more - types if probe.takes(name, *SAMPLES[other])}
+        # A text, or it takes nonsense, so what it takes tells nothing.
+        return types | {"list"} if "number" in types - {"list"} and _takes_numbers_only(name, probe) else types
+    more = {"list"} if {"integer", "number"} & types else {"integer", "number", "list"}
+    return _without_integer(types | {other for other in more - types if probe.takes(name, *SAMPLES[other])})
+
+
+def _without_integer(types: set[str]) -> set[str]:
+    """A number may be a whole one."""
+    return types - {"integer"} if "number" in types else types
 
 
 def _taken(name: str, probe: Probe) -> set[str]:
@@ -149,7 +173,7 @@ def _taken(name: str, probe: Probe) -> set[str]:
         return set()
     taken = {other for other in SAMPLES if probe.takes(name, *SAMPLES[other])}
     if {"integer", "number"} & taken:
-        return taken - ({"integer", "boolean"} if "number" in taken else {"boolean"})
+        return _without_integer(taken - {"boolean"})
     return taken | {"string"} if taken - {"null"} else set()  # a text was refused that it does not know, perhaps
 
 
@@ -162,6 +186,8 @@ def _takes_numbers_only(name: str, probe: Probe) -> bool:
 def _bounds(name: str, probe: Probe, types: set[str]) -> dict[str, Any]:
     """The smallest and the largest number that Keras takes, as JSON Schema's words, where it refuses those beyond."""
     bounds: dict[str, Any] = {}
+    if probe.takes(name, ODD):
+        return bounds
     if "number" in types:
         if not probe.takes(name, -1000.0):
             bounds |= _edge(name, probe, (-1.0, 0.0), -1, ("minimum", "exclusiveMinimum"))
@@ -187,10 +213,15 @@ def _edge(name: str, probe: Probe, edges: Sequence[float], beyond: int, words: t
 def _items(argument: Argument, probe: Probe) -> dict[str, Any]:
     """The types of a list's items, and its length, where Keras refuses other ones."""
     name = argument.name
-    if _sizes(name, probe, [ODD] * 3):
+    whole = _sizes(name, probe, [1, 2, 3])
+    if _sizes(name, probe, [ODD] * 3, whole or (1, 2, 3)):
         return {}
-    lists: dict[str, list[Any]] = {"integer": [1, 2, 3], "number": [0.1, 0.2, 0.3], "list": [[1, 1]] * 3}
-    taken = {kind: sizes for kind, items in lists.items() if (sizes := _sizes(name, probe, items))}
+    taken = {
+        "integer": whole,
+        "number": _sizes(name, probe, [0.1, 0.2, 0.3]),
+        "list": _sizes(name, probe, [[1, 1]] * 3, whole or (1, 2, 3)),
+    }
+    taken = {kind: sizes for kind, sizes in taken.items() if sizes}
     if not taken:
         return {}
     types, sizes = set(taken), sorted(set().union(*taken.values()))
@@ -198,12 +229,11 @@ def _items(argument: Argument, probe: Probe) -> dict[str, Any]:
         types.add("null")
     of_this_length = isinstance(argument.default, (list, tuple)) and [len(argument.default)] == sizes
     fixed = len(sizes) == 1 and (of_this_length or probe.takes(name, 1, 0.5))
-    plain = types - {"integer"} if "number" in types else types
-    return {"items": sorted(plain)} | ({"length": sizes[0]} if fixed else {})
+    return {"items": sorted(_without_integer(types))} | ({"length": sizes[0]} if fixed else {})
 
 
-def _sizes(name: str, probe: Probe, items: list[Any]) -> list[int]:
-    return [size for size in range(1, len(items) + 1) if probe.takes(name, items[:size])]
+def _sizes(name: str, probe: Probe, items: list[Any], sizes: Iterable[int] = (1, 2, 3)) -> list[int]:
+    return [size for size in sizes if probe.takes(name, items[:size])]
 
 
 def _plain(value: Any) -> Any:

@@ -120,8 +120,10 @@ def _described(
     known: dict[tuple[type, str], dict[str, Any]],
 ) -> dict[str, Any]:
     described = {}
+    inherited = [argument for argument, owner in arguments if probe is not None and owner is not probe.thing]
+    not_taken = _not_taken(inherited, probe) if probe is not None else set()
     for argument, owner in arguments:
-        if probe is not None and owner is not probe.thing and not _is_handed_on(argument, probe):
+        if argument.name in not_taken:
             continue
         if kind_of_parameter(argument.name):
             described[argument.name] = signature_only(argument)
@@ -133,11 +135,21 @@ def _described(
     return described
 
 
-def _is_handed_on(argument: Argument, probe: Probe) -> bool:
-    """Whether a class takes an argument of its base class, rather than giving it itself (`pool_mode`) or not at all."""
-    if argument.default is None and not kind_of_parameter(argument.name):
-        return any(probe.takes(argument.name, *samples) for name, samples in SAMPLES.items() if name != "null")
-    return probe.takes(argument.name, argument.default)
+def _not_taken(inherited: list[Argument], probe: Probe) -> set[str]:
+    """The arguments of its base classes that a class gives them itself (`pool_mode`), or does not take at all."""
+    together = probe.takes_together({argument.name: argument.default for argument in inherited})
+    return {
+        argument.name
+        for argument in inherited
+        if not (together or probe.takes(argument.name, argument.default))
+        or (argument.default is None and not argument.text and not _takes_anything(argument.name, probe))
+    }
+
+
+def _takes_anything(name: str, probe: Probe) -> bool:
+    if kind_of_parameter(name):
+        return True
+    return any(probe.takes(name, *samples) for kind, samples in SAMPLES.items() if kind != "null")
 
 
 def _arguments(cls: type) -> Iterator[tuple[Argument, type]]:
@@ -191,15 +203,14 @@ def _docs(thing: Any) -> dict[str, Any]:
 
 def _text(content: Mapping[str, Any]) -> str:
     """The content as JSON, a line for each name, so that a difference can be read."""
-    compact = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False}
-    kinds = [
-        f"{json.dumps(kind)}:{{\n"
-        + ",\n".join(f"{json.dumps(name)}:{json.dumps(entry, **compact)}" for name, entry in sorted(entries.items()))
-        + "}"
-        for kind, entries in sorted(content["kinds"].items())
-    ]
-    head = "".join(f"{json.dumps(key)}:{json.dumps(content[key])},\n" for key in ("format", "keras"))
-    return f"{{{head}{json.dumps('kinds')}:{{\n{f',{chr(10)}'.join(kinds)}}}}}\n"
+    kinds = ",\n".join(f"{json.dumps(kind)}:{{\n{_lines(entries)}}}" for kind, entries in content["kinds"].items())
+    head = ",\n".join(f"{json.dumps(key)}:{json.dumps(content[key])}" for key in ("format", "keras"))
+    return f'{{{head},\n"kinds":{{\n{kinds}}}}}\n'
+
+
+def _lines(entries: Mapping[str, Any]) -> str:
+    write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+    return ",\n".join(f"{write(name)}:{write(entry)}" for name, entry in entries.items())
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ _TYPES = {
 }
 _ITEMS = re.compile(r"\b(?:list|tuple|array|sequence)s? of (?:(?:\d|one|two|three|python|optional|`rank`) ?)*(\w+)")
 _FUNCTION = re.compile(r"(an? |the )?(function|callable)\b", re.IGNORECASE)
-_ONE_OF = re.compile(r"\b[Oo]ne of\b[^.]*")
+_LISTS = re.compile(r"\b(one of|either|can be|supports|(supported|available|acceptable) \w+:?)\b[^.]*", re.IGNORECASE)
 
 
 def argument_docs(cls: type, names: Iterable[str]) -> dict[str, str]:
@@ -81,7 +81,7 @@ def types_in(text: str) -> set[str]:
     """The types that an argument's text speaks of; empty if of none, or if it is a function, which YAML has not."""
     if _FUNCTION.match(text):
         return set()
-    plain = _CODE.sub(_readable, text).lower()
+    plain = _ITEMS.sub("list", _CODE.sub(_readable, text).lower())
     found = {name for name, pattern in _TYPES.items() if re.search(pattern, plain)}
     if not found - {"null"} and re.search(r"\bnumber of\b", plain):
         found.add("integer")
@@ -109,4 +109,4 @@ def quoted(text: str) -> list[str]:
 
 def listed(text: str) -> list[str]:
     """The texts that are said to be the allowed ones: `One of "a", "b"`."""
-    return quoted(" ".join(_ONE_OF.findall(text)))
+    return quoted(" ".join(match[0] for match in _LISTS.finditer(text)))

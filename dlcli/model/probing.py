@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import Any
 
 import keras
+import numpy as np
+from keras.src.backend.common.dtypes import ALLOWED_DTYPES
 
 ODD = "no such text"
 SAMPLES: Mapping[str, Sequence[Any]] = {
@@ -21,7 +23,7 @@ SAMPLES: Mapping[str, Sequence[Any]] = {
     "number": (0.5,),
     "integer": (2, 1, 3),
     "boolean": (True,),
-    "list": ([1], [1, 2], [1, 2, 3], [0.1], [0.1, 0.2], [0.1, 0.2, 0.3], [[1, 1], [1, 1]]),
+    "list": ([1], [1, 2], [1, 2, 3], [0.1, 0.2]),
     "null": (None,),
 }
 _MOST_TRIES = 300
@@ -47,8 +49,12 @@ class Probe:
         """Whether Keras takes one of these values."""
         return any(self.refusal(argument, value) is None for value in values)
 
+    def takes_together(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether Keras takes all these."""
+        return _refusal(self.thing, {**self.arguments, **arguments}) is None
+
     def refusal_in_use(self, argument: str, value: Any) -> str | None:
-        """What Keras says against this value when the layer is made or called; for what is no layer, when it is made."""
+        """What Keras says against this value when an object is made with it and, if it is a layer, called."""
         refusal = self.refusal(argument, value)
         if refusal is not None or not issubclass(self.thing, keras.layers.Layer):
             return refusal
@@ -77,8 +83,11 @@ def make_probe(
         combinations = itertools.product(*required.values())
         for values in itertools.islice(combinations, _MOST_TRIES if not extra else 3):
             arguments = dict(zip(required, values, strict=True)) | extra
-            if _refusal(thing, arguments) is None:
+            refusal = _refusal(thing, arguments)
+            if refusal is None:
                 return Probe(thing, arguments)
+            if refusal.startswith(("ImportError", "ModuleNotFoundError")):
+                return None
     return None
 
 
@@ -90,11 +99,16 @@ def values_to_try(types: Iterable[str], texts: Iterable[str]) -> list[Any]:
     return [*([*texts] if "string" in types else []), *values, *texts, *(SAMPLES[name][0] for name in others)]
 
 
+def data_types() -> list[str]:
+    """Every text that may be the name of a data type; Keras's messages do not list them."""
+    return sorted({*ALLOWED_DTYPES, *map(str, np.sctypeDict)})
+
+
 def _refusal(make: Any, arguments: Mapping[str, Any]) -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # `EarlyStopping` warns of a wrong mode, and takes another one
         try:
             make(**arguments)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever Keras raises
             return f"{type(error).__name__}: {error}"
     return None

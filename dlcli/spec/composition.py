@@ -6,6 +6,7 @@ it stands for. Every value keeps the place where it is written, in whichever fil
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -60,7 +61,7 @@ def _extended(path: FilePath, above: tuple[FilePath, ...]) -> Document:
     if base_path.resolve() in [other.resolve() for other in chain]:
         names = " → ".join(str(other) for other in (*chain, base_path))
         return _without_base(rest, Problem(f"These specs extend each other in a circle: {names}.", ("extends",)))
-    if not base_path.exists():
+    if not os.path.exists(base_path):  # noqa: PTH110 - unlike pathlib's, it is False for a name that is too long
         return _without_base(rest, Problem(f"There is no file {base_path}.", ("extends",), _neighbours(base_path)))
     try:
         base = _extended(base_path, chain)

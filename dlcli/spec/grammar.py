@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from dlcli.spec.catalogue import suggestion
+from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import KerasObject, LayerEntry, refusal, split_object
+from dlcli.spec.remedies import python_name
 from dlcli.spec.sources import SOURCES, Count, Seed, Source
 
 Item = TypeVar("Item")
@@ -48,7 +50,8 @@ def _parse_source(raw: Any) -> Any:
         return raw
     name, arguments = split_object(raw, "a source name")
     if name not in SOURCES:
-        raise refusal(f"is wrong: `{name}` is not a source", suggestion(name, SOURCES))
+        hint = python_name(name) or suggestion(name, SOURCES)
+        raise refusal(f"is wrong: `{shortened(name)}` is not a source", hint)
     try:
         return SOURCES[name](**arguments)
     except ValidationError as error:

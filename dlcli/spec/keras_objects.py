@@ -11,6 +11,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from dlcli.spec.catalogue import misspelt
+from dlcli.spec.characters import shortened
+from dlcli.spec.remedies import python_arguments
+
 LAYER_WORDS = ("name", "inputs", "trainable", "repeat")
 LAYER_NAME = r"^[A-Za-z0-9_.\-]+$"
 
@@ -45,34 +49,55 @@ def split_object(raw: Any, name_is: str = "a Keras name") -> tuple[str, dict[str
     if isinstance(raw, str):
         return raw, {}
     if not isinstance(raw, dict) or len(raw) != 1:
-        raise refusal(f"must be {name_is}, or `Name: {{arguments}}`; received {_shown(raw)}")
+        raise refusal(f"must be {name_is}, or `Name: {{arguments}}`; received {_shown(raw)}", _one_object(raw))
     [(name, arguments)] = raw.items()
     if not isinstance(name, str):
         raise refusal(f"must start with {name_is}; received {_shown(name)}")
     if arguments is None:
         return name, {}
     if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
-        how = f"is wrong: the arguments of `{name}` are written by name, as `{name}: {{argument: value}}`"
-        raise refusal(f"{how}; received {_shown(arguments)}")
+        how = f"is wrong: the arguments of `{shortened(name)}` are written by name"
+        how += f", as `{shortened(name)}: {{argument: value}}`"
+        hint = python_arguments(shortened(name), arguments) if isinstance(arguments, str) else None
+        raise refusal(f"{how}; received {_shown(arguments)}", hint)
     return name, arguments
 
 
-def refusal(text: str, hint: str | None = None) -> PydanticCustomError:
-    """An error for pydantic to report at the place of the value that it is raised for.
+def _one_object(raw: Any) -> str | None:
+    """What to write instead of a mapping with several keys, where the object is plain."""
+    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
+        return None
+    for key in ("type", "name", "class", "class_name"):
+        if isinstance(raw.get(key), str):
+            arguments = ", ".join(f"{other}: …" for other in raw if other != key)
+            return f"Write `{shortened(raw[key] + (f': {{{arguments}}}' if arguments else ''))}`."
+    empty = [key for key, value in raw.items() if value is None]
+    beside = [key for key in raw if key not in empty]
+    if len(empty) != 1 or not beside:
+        return None
+    return f"Indent {_listed(beside)} below `{shortened(empty[0])}`."
+
+
+def _listed(names: list[Any]) -> str:
+    return shortened(", ".join(f"`{name}`" for name in names), 200)
+
+
+def refusal(text: str, hint: str | None = None, beside: str | None = None) -> PydanticCustomError:
+    """An error for pydantic to report at the place of the value that it is raised for, or at its key `beside`.
 
     `text` goes on after the value's path: "must be …; received …", or "is wrong: …".
     """
-    return PydanticCustomError("refused", "{text}", {"text": text, "hint": hint})
+    return PydanticCustomError("refused", "{text}", {"text": text, "hint": hint, "beside": beside})
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, dict):
-        return f"a mapping with the keys {', '.join(f'`{key}`' for key in value)}" if value else "an empty mapping"
+        return f"a mapping with the keys {_listed(list(value))}" if value else "an empty mapping"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return "a list" if isinstance(value, list) else f"`{value}`"
+    return "a list" if isinstance(value, list) else f"`{shortened(str(value))}`"
 
 
 LayerName = Annotated[str, Field(pattern=LAYER_NAME)]
@@ -126,8 +151,18 @@ def split_layer(raw: Any) -> tuple[Any, dict[str, Any]]:
     others = [key for key in raw if key not in LAYER_WORDS]
     layers = [key for key in others if str(key)[:1].isupper()] or others
     if len(layers) != 1:
-        names = ", ".join(f"`{key}`" for key in others)
+        names = _listed(others)
         allowed = ", ".join(f"`{word}`" for word in LAYER_WORDS)
         received = f"received the names {names}" if names else f"received {_shown(raw)}: the layer itself is missing"
         raise refusal(f"must be one Keras layer, and beside it only {allowed}; {received}")
+    _check_indentation(layers[0], raw, others)
     return {layers[0]: raw[layers[0]]}, {key: value for key, value in raw.items() if key != layers[0]}
+
+
+def _check_indentation(layer: Any, raw: dict[Any, Any], others: list[Any]) -> None:
+    """Refuses arguments that stand beside a layer that has none, as if they were dlcli's own words."""
+    beside = [key for key in others if isinstance(key, str) and key != layer and not misspelt(key, LAYER_WORDS)]
+    if raw[layer] is None and beside:
+        stand = "stands" if len(beside) == 1 else "stand"
+        text = f"is wrong: {_listed(beside)} {stand} beside `{shortened(str(layer))}`, not below it"
+        raise refusal(text, f"Indent {_listed(beside)} deeper than `{shortened(str(layer))}`.", beside[0])

@@ -23,10 +23,10 @@ from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, sile
 from dlcli.spec.marks import Document
 from dlcli.spec.overrides import Override
 from dlcli.spec.parts import Parts, sound_part
-from dlcli.spec.translation import translate
+from dlcli.spec.translation import translate_all
 
 _MOST_TOLD = 300
-"""how many unknown names and arguments are told: beyond, finding the closest real ones takes seconds"""
+"""how many mistakes of a kind are told: beyond, finding the closest real names takes seconds"""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def restore_spec(resolved: Mapping[str, Any]) -> LoadedSpec:
     try:
         return LoadedSpec(Spec.model_validate(dict(resolved)), None)
     except ValidationError as error:
-        raise SpecError([translate(details) for details in error.errors()]) from error
+        raise SpecError(translate_all(error.errors())) from error
 
 
 def _newer_version(document: Document) -> Problem | None:
@@ -159,7 +159,7 @@ def _problems_of_grammar(document: Document) -> list[Problem]:
     except ValidationError as error:
         # What is missing in a spec may be in the base that could not be read.
         found = [details for details in error.errors() if details["type"] != "missing" or not document.is_partial]
-        return [translate(details) for details in found]
+        return translate_all(found[:_MOST_TOLD])
     return []
 
 

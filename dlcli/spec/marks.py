@@ -8,6 +8,8 @@ from typing import Any
 
 from dlcli.errors import Path, Position, Problem
 
+_LONGEST_MESSAGE = 600
+
 
 @dataclass(frozen=True)
 class Text:
@@ -38,7 +40,10 @@ class Mark:
 
     def put(self, problem: Problem) -> Problem:
         """`problem` at this place."""
-        return replace(problem, position=self.position, source_line=self.source_line)
+        message = problem.message
+        if len(message) > _LONGEST_MESSAGE:  # a name of the file's in it can be of any length
+            message = f"{message[: _LONGEST_MESSAGE // 2]} … {message[-_LONGEST_MESSAGE // 2 :]}"
+        return replace(problem, message=message, position=self.position, source_line=self.source_line)
 
 
 @dataclass(frozen=True)

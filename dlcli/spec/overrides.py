@@ -12,6 +12,7 @@ from typing import Any
 
 from dlcli.errors import Path, Problem, SpecError
 from dlcli.spec.catalogue import suggestion
+from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import LAYER_WORDS
 from dlcli.spec.marks import Document, Mark, Text
 from dlcli.spec.reading import parse_value
@@ -172,4 +173,4 @@ def _item_names(items: list[Any]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{shortened(str(value).lower() if isinstance(value, bool) else str(value))}`"

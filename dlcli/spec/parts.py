@@ -49,11 +49,12 @@ def sound_part(data: Mapping[Any, Any], wrong: Collection[Path]) -> tuple[Spec |
     bad = {path[0] for path in wrong if path}
     repaired = {key: value for key, value in data.items() if key in Spec.model_fields and key not in bad}
     repaired.update({key: value for key, value in _HARMLESS.items() if key in bad or key not in data})
-    sound = {key for key in Spec.model_fields if key not in bad}
+    fields_of_spec = Spec.model_fields.items()
+    sound = {key for key, field in fields_of_spec if key not in bad and (key in data or not field.is_required())}
     bad_data = {path[1] if len(path) > 1 else "source" for path in wrong if path[:1] == ("dataset",)}
     if bad_data:
         repaired["dataset"] = {key: value for key, value in _items(data.get("dataset")) if key not in bad_data}
-    if not bad_data & {"source", "preparation"}:
+    if not bad_data & {"source", "preparation"} and "dataset" in data:
         sound.add(SHAPE)
     layers = _first_layers(data.get("model"), [path for path in wrong if path[:1] == ("model",)])
     if layers:

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.catalogue import suggestion
+from dlcli.spec.catalogue import closest, suggestion
+from dlcli.spec.characters import shortened
 from dlcli.spec.grammar import RUN_NAME, Spec
 from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS
+from dlcli.spec.remedies import remedy
 from dlcli.spec.sources import SOURCES
 
 COMPOSING = ("extends", "variables")
 """the keys of a file that are gone once the spec is composed"""
 
 
+def translate_all(errors: Iterable[ErrorDetails]) -> list[Problem]:
+    """All of pydantic's errors in our words; a key that is missing since it is misspelt is one mistake, not two."""
+    found = list(errors)
+    missing = {tuple(details["loc"]) for details in found if details["type"] == "missing"}
+    unknown = [tuple(details["loc"]) for details in found if details["type"] == "extra_forbidden"]
+    meant = {(*path[:-1], closest(str(path[-1]), _allowed_keys(path[:-1]))) for path in unknown if missing}
+    return [
+        translate(details) for details in found if details["type"] != "missing" or tuple(details["loc"]) not in meant
+    ]
+
+
 def translate(details: ErrorDetails) -> Problem:
     """One of pydantic's errors in our words."""
     path = tuple(details["loc"])
-    where, kind = ".".join(str(key) for key in path), details["type"]
+    where, kind = shortened(".".join(str(key) for key in path)), details["type"]
     context: dict[str, Any] = details.get("ctx") or {}
     if kind == "extra_forbidden":
-        hint = suggestion(str(path[-1]), _allowed_keys(path[:-1]))
-        return Problem(f"`{path[-1]}` is not a key of {_inside(path)}.", path, hint, at_key=True)
+        return _unknown_key(path)
     if kind == "invalid_key":
         # pydantic's own path has some keys as texts; its input is the key itself
         key = details["input"]
@@ -37,11 +49,44 @@ def translate(details: ErrorDetails) -> Problem:
         return Problem(f"`{where}` is missing.", path)
     received = details["input"]
     shown = f"; received {_shown(received)}" if kind != "refused" else ""
-    return Problem(f"`{where}` {_expectation(kind, context, details['msg'])}{shown}.", path, context.get("hint"))
+    message = f"`{where}` {_expectation(kind, context, details['msg'])}{shown}."
+    if context.get("beside"):
+        return Problem(message, (*path, context["beside"]), context.get("hint"), at_key=True)
+    return Problem(message, path, context.get("hint") or remedy(kind, received, path, context, _required_keys(path)))
+
+
+def _unknown_key(path: Path) -> Problem:
+    key, allowed = str(path[-1]), list(_allowed_keys(path[:-1]))
+    hint = _belongs(key, path) or suggestion(shortened(key), allowed)
+    return Problem(f"`{shortened(key)}` is not a key of {_inside(path)}.", path, hint, at_key=True)
+
+
+def _belongs(key: str, path: Path) -> str | None:
+    """Where a key belongs that is none here but has its place in another section; the grammar's models tell."""
+    section = str(path[0])
+    if path[:2] == ("model", "layers") or any(str(part) in SOURCES for part in path[:-1]):
+        return None
+    if len(path) > 1 and key in (*Spec.model_fields, *COMPOSING):
+        return f"`{key}` belongs at the top of the spec, beside `{section}`."
+    owners = [name for name, model in _sections().items() if key in model.model_fields]
+    if owners:
+        return f"`{key}` belongs to `{owners[0]}`."
+    if section in ("dataset", key) and any(key in source.model_fields for source in SOURCES.values()):
+        return f"`{key}` is an argument of a source: `source: {{name: {{{key}: …}}}}`, in `dataset`."
+    return None
+
+
+def _sections() -> dict[str, type[BaseModel]]:
+    annotations = {name: field.annotation for name, field in Spec.model_fields.items()}
+    return {
+        name: annotation
+        for name, annotation in annotations.items()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel) and name not in ("loss", "optimizer")
+    }
 
 
 def _inside(path: Path) -> str:
-    return f"`{'.'.join(str(key) for key in path[:-1])}`" if len(path) > 1 else "a spec"
+    return f"`{shortened('.'.join(str(key) for key in path[:-1]))}`" if len(path) > 1 else "a spec"
 
 
 _PATTERNS = {
@@ -62,6 +107,8 @@ def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
         "bool_type": "must be `true` or `false`",
         "tuple_type": "must be a list",
         "model_type": "must be a mapping",
+        "mapping_type": "must be a mapping of codes to reasons",  # as `silence`; no other is left to pydantic
+        "dict_type": "must be a mapping of codes to reasons",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "greater_than": f"must be greater than {context.get('gt')}",
         "less_than_equal": f"must be at most {context.get('le')}",
@@ -70,6 +117,7 @@ def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
         "literal_error": f"must be {str(context.get('expected', '')).replace(chr(39), '`')}",
         "string_pattern_mismatch": _PATTERNS.get(str(context.get("pattern"))),
         "string_too_long": f"must have at most {context.get('max_length')} characters",
+        "string_too_short": f"must have at least {context.get('min_length')} characters",
     }
     return fixed.get(kind) or f"is wrong: {message}"
 
@@ -79,18 +127,30 @@ def _shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, (list, tuple)):
         return "a list"
-    text = "nothing" if value is None else f'the text "{value}"' if isinstance(value, str) else str(value).lower()
-    return text if len(text) <= 80 else text[:77] + "…"
+    if isinstance(value, str):
+        return f'the text "{shortened(value)}"'
+    return "nothing" if value is None else shortened(str(value).lower())
 
 
-def _allowed_keys(path: Path) -> Iterable[str]:
+def _allowed_keys(path: Path) -> Collection[str]:
     """The keys that the grammar has at `path`, found by walking the models."""
     if path[:2] == ("model", "layers"):
         return LAYER_WORDS
+    model = _model_at(path)
+    return (*model.model_fields, *(COMPOSING if model is Spec else ()))
+
+
+def _required_keys(path: Path) -> list[str]:
+    if path[:2] == ("model", "layers"):
+        return []
+    return [name for name, field in _model_at(path).model_fields.items() if field.is_required()]
+
+
+def _model_at(path: Path) -> type[BaseModel]:
     model: type[BaseModel] = Spec
     for key in path:
         found = model.model_fields.get(str(key))
         annotation: Any = found.annotation if found else SOURCES.get(str(key))
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
-    return (*model.model_fields, *(COMPOSING if model is Spec else ()))
+    return model

@@ -20,6 +20,7 @@ _ESCAPED = "$${"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_TEXT = 10_000
 _MOST_OPENED = 20
+_MOST_TOLD = 300
 UNUSED = "unused-variable"
 
 
@@ -65,7 +66,11 @@ class _Substitution:
                 self._refuse(message, ("variables", name), None, at_key=True)
 
     def _refuse(self, message: str, path: Path, hint: str | None, *, at_key: bool = False) -> None:
-        self.problems.append(self.document.located(Problem(message, path, hint, at_key=at_key)))
+        self._tell(self.document.located(Problem(message, path, hint, at_key=at_key)))
+
+    def _tell(self, problem: Problem) -> None:
+        if len(self.problems) < _MOST_TOLD:
+            self.problems.append(problem)
 
     def unused(self) -> list[Problem]:
         return [
@@ -97,6 +102,9 @@ class _Substitution:
         whole = _USE.fullmatch(text)
         if whole:
             return self._value(whole[1], path)
+        if len(text) > _MAX_TEXT:
+            self._refuse(f"This text with variables is longer than {_MAX_TEXT:,} characters.", path, None)
+            return ""
         parts: list[str] = []
         size = end = 0
         for found in _USE.finditer(text):
@@ -147,7 +155,7 @@ class _Substitution:
             problem = Problem(f"There is no variable `{name}`.", path, hint)
         else:
             return True
-        self.problems.append(self._place(path).put(problem))
+        self._tell(self._place(path).put(problem))
         return False
 
     def _written_out(self, name: str, path: Path) -> str:
@@ -156,6 +164,6 @@ class _Substitution:
         value = self._opened(name, path)
         if isinstance(value, (dict, list)):
             message = f"`{name}` is {'a mapping' if isinstance(value, dict) else 'a list'}, which no text can hold."
-            self.problems.append(self._place(path).put(Problem(message, path, f"Write `${{{name}}}` alone.")))
+            self._tell(self._place(path).put(Problem(message, path, f"Write `${{{name}}}` alone.")))
             return ""
         return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

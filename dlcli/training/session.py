@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import RunError, SpecError
+from dlcli.model.lints import lint_model, machine_memory
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
-from dlcli.spec.parts import EVERYTHING
+from dlcli.spec.lints import silenced
+from dlcli.spec.parts import EVERYTHING, Parts
 from dlcli.training.backend import DeviceChoice, start_backend
 from dlcli.training.listening import End, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
@@ -94,6 +96,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
     rehearsal = rehearse(request.loaded, EVERYTHING)
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
+    _warn_of_the_model(request.loaded, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
     job = assemble(request.loaded, request.where)
     assembled = time.perf_counter()
@@ -128,6 +131,15 @@ def _leave_at_once(hooks: Hooks, record: RunRecord) -> None:
         for part in record.run.path.rglob(".*.part*"):
             part.unlink()
     hooks.before_leaving()
+
+
+def _warn_of_the_model(loaded: LoadedSpec, summary: ModelSummary | None, listener: Listener) -> None:
+    if summary is None:
+        return
+    parts = Parts.of(loaded.spec)
+    for problem in silenced(lint_model(summary, parts, machine_memory()), loaded.spec.silence, ()):
+        lines = [problem.message, *problem.trail, *([problem.hint] if problem.hint else [])]
+        listener.notice(f"warning[{problem.code}]", lines)
 
 
 def _tell_of_fallback(facts: DataFacts, listener: Listener) -> None:

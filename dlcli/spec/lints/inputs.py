@@ -190,10 +190,9 @@ def _rotation(source: str, layer: KerasObject, path: Path) -> Iterator[Problem]:
     allowed = {**dict.fromkeys(_DIGITS, 0.125), **dict.fromkeys(_UPRIGHT, 0.25)}.get(source)
     if allowed is None or largest <= allowed:
         return
-    degrees = "more than a full turn" if largest > 1 else f"up to {largest * 360:.0f}°"
     confused = "a 6 becomes a 9" if source in _DIGITS else "images stand on their heads"
     yield Problem(
-        f"`factor` is a share of a full turn: this rotates by {degrees}, and {confused}.",
+        f"`factor` is a share of a full turn: this rotates by up to {largest * 360:.0f}°, and {confused}.",
         (*path, "factor"),
         "Use a small share, such as `factor: 0.04` for 14°.",
     )
