@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -47,10 +48,26 @@ def make_object(kind: str, written: KerasObject | Any, path: Path, **extra: Any)
     inner = path if bare else (*path, name)
     values = {key: _value(value, (*inner, key), kind_of_parameter(key)) for key, value in arguments.items()}
     try:
-        return found(**values, **extra)
+        return found(**_as_declared(found, values), **extra)
     except Exception as error:
         message = f"Keras does not accept this `{name}`: {reason(error)}"
         raise ObjectError(Problem(message, _blamed(error, inner, values))) from error
+
+
+def _as_declared(found: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Whole numbers as floats where the argument's default is one, and the reverse: `1` and `1.0` mean the same.
+
+    Keras 3.15.1 refuses `momentum=1` and `patience=2.0`.
+    """
+    declared = inspect.signature(found).parameters
+    converted = dict(values)
+    for name, value in values.items():
+        default = declared[name].default if name in declared else None
+        if type(default) is float and type(value) is int:
+            converted[name] = float(value)
+        elif type(default) is int and type(value) is float and value.is_integer():
+            converted[name] = int(value)
+    return converted
 
 
 def _value(value: Any, path: Path, kind: str | None) -> Any:
@@ -65,8 +82,6 @@ def _value(value: Any, path: Path, kind: str | None) -> Any:
         return {key: _value(item, (*path, key), None) for key, item in value.items()}
     if isinstance(value, str) and kind not in (None, "schedule"):
         return make_object(str(kind), value, path)
-    if kind == "schedule" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)  # Keras 3.15.1 refuses `learning_rate=1`
     return value
 
 

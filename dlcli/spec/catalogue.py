@@ -185,8 +185,21 @@ def misspelt(word: str, names: Iterable[str]) -> str | None:
     spellings = {_plain(name): name for name in _in_case_of(word, names)}
     plain = _plain(word)
     candidates = difflib.get_close_matches(plain, sorted(spellings), n=5, cutoff=0.6)
-    near = min(candidates, key=lambda name: _distance(plain, name), default=None)
-    return spellings[near] if near is not None and _distance(plain, near) <= max(1, len(plain) // 3) else None
+    near = [name for name in candidates if _is_near(plain, name)]
+    # `Rescale` has fewer letters wrong for `Reshape` than for `Rescaling`, whose beginning it is.
+    best = min(near, key=lambda name: _distance(plain, name) - _same_start(plain, name) // 2, default=None)
+    return spellings[best] if best is not None else None
+
+
+def _is_near(word: str, name: str) -> bool:
+    is_other_ending = len(word) * 4 <= _same_start(word, name) * 5 < len(word) * 5
+    return is_other_ending or _distance(word, name) <= max(1, len(word) // 3)
+
+
+def _same_start(first: str, second: str) -> int:
+    return next(
+        (n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
 
 
 def _in_case_of(word: str, names: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dlcli.errors import Path, Problem
 from dlcli.spec.catalogue import KINDS, Catalogue, Parameter, closest, kind_of_parameter, suggestion
 from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import split_layer, split_object
-from dlcli.spec.remedies import python_name
+from dlcli.spec.remedies import python_name, python_value, tuple_meant
 from dlcli.spec.values import check_value, number_meant
 
 # Where a spec has Keras objects: the path of keys, and what stands there. Lists hold one object an item.
@@ -88,7 +88,8 @@ def _check_arguments(
     for argument, value in arguments.items():
         if argument not in known:
             message = f"`{shortened(argument)}` is not an argument of `{name}`."
-            yield Problem(message, (*path, argument), suggestion(argument, known), at_key=True)
+            hint = tuple_meant(argument, arguments) or python_value(argument) or suggestion(argument, known)
+            yield Problem(message, (*path, argument), hint, at_key=True)
         else:
             yield from _check_argument(value, known[argument], argument, name, (*path, argument), catalogue)
     given = meant | set(arguments)  # a misspelt argument is one mistake, not two

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from dlcli.spec.catalogue import suggestion
@@ -38,6 +47,15 @@ def _validation(value: Any) -> Any:
     raise PydanticCustomError("expected", "must be a fraction between 0 and 1, or `test` for the test set")
 
 
+_VALIDATION = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        {"enum": ["test"]},
+        {"type": "null"},
+    ]
+}
+
+
 def _not_empty(layers: tuple[LayerEntry, ...]) -> tuple[LayerEntry, ...]:
     # Not pydantic's `min_length`, which does not count the items that are wrong and says so besides.
     if not layers:
@@ -67,9 +85,10 @@ class DatasetSpec(Part):
     """Where examples come from, how they are split, and what is done to them before the model sees them."""
 
     source: SerializeAsAny[Source]
+    """where the examples come from"""
     fallback: SerializeAsAny[Source] | None = None
     """the source to use, loudly, if the first cannot be reached"""
-    validation: Annotated[float | str | None, BeforeValidator(_validation)] = None
+    validation: Annotated[float | str | None, BeforeValidator(_validation), WithJsonSchema(_VALIDATION)] = None
     """a fraction of the training examples (stratified by class), or `test` for the test set"""
     test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """the fraction held out for testing where the source has no test set of its own"""
@@ -80,6 +99,7 @@ class DatasetSpec(Part):
     labels: Literal["auto", "integer", "one_hot"] = "auto"
     """how classes are encoded; `auto` gives the loss what it needs"""
     batch_size: Count = 32
+    """how many examples one step of training sees"""
     shuffle: bool = True
     """whether the training examples come in a new order in each epoch"""
 
@@ -97,14 +117,17 @@ class DatasetSpec(Part):
 class ModelSpec(Part):
     """The network."""
 
-    layers: Annotated[List[LayerEntry], AfterValidator(_not_empty)]
+    layers: Annotated[List[LayerEntry], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+    """the layers, each of which reads the one above it unless `inputs` says otherwise"""
 
 
 class TrainSpec(Part):
     """How long to train, and what happens meanwhile."""
 
     epochs: Count = 1
+    """how often the training examples are gone through"""
     callbacks: List[KerasObject] = ()
+    """what happens during training, such as stopping early"""
     monitor: str | None = None
     """the figure by which `best.h5` is chosen; left out: `val_loss`, or `loss` where nothing is held out"""
     mode: Literal["auto", "min", "max"] = "auto"
@@ -121,13 +144,17 @@ class Spec(Part):
     version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     """the version of this grammar that the file is written in"""
     name: Name
+    """the folder of its runs; left out: the file's name"""
     seed: Seed = 0
+    """of weights, shuffling, dropout and splits"""
     dataset: DatasetSpec
     model: ModelSpec
     loss: KerasObject
+    """what training makes small"""
     optimizer: KerasObject = KerasObject.model_validate("RMSprop")
     """Keras's own default is RMSprop, too"""
     metrics: List[KerasObject] = ()
+    """what is measured besides the loss"""
     train: TrainSpec = TrainSpec()
     silence: Mapping[str, Reason] = {}
     """warnings that are meant: the code of each, and why"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from dlcli.spec.catalogue import misspelt
@@ -103,6 +103,11 @@ def _shown(value: Any) -> str:
 LayerName = Annotated[str, Field(pattern=LAYER_NAME)]
 
 
+_NAMES_READ = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}, {"type": "null"}]
+}
+
+
 def _names_read(raw: Any) -> Any:
     names = [raw] if isinstance(raw, str) else raw
     if raw is not None and not (isinstance(names, (list, tuple)) and names and all(isinstance(n, str) for n in names)):
@@ -118,9 +123,13 @@ class LayerEntry(BaseModel):
     # Not `layer` in the document, where that is a word like any other that nobody knows.
     layer: Annotated[KerasObject, Field(validation_alias="Keras layer")]
     name: LayerName | None = None
-    inputs: Annotated[str | tuple[str, ...] | None, BeforeValidator(_names_read)] = None
+    """its name in the model, by which others read it"""
+    inputs: Annotated[str | tuple[str, ...] | None, BeforeValidator(_names_read), WithJsonSchema(_NAMES_READ)] = None
+    """what it reads: the name of a layer, `input`, or a list of these; left out: the layer above"""
     trainable: bool = True
+    """whether training changes its weights"""
     repeat: Annotated[int, Field(ge=1)] = 1
+    """how many such layers stand one after the other"""
 
     @model_validator(mode="before")
     @classmethod

@@ -51,6 +51,19 @@ def python_value(text: str) -> str | None:
     return f"Write `{shortened(_as_yaml(text))}`." if _ASSIGNED.match(text) else None
 
 
+def tuple_meant(argument: str, arguments: Mapping[str, Any]) -> str | None:
+    """A hint for `{a: (3, 3)}`, which YAML reads as the value `(3` and one more key, `3)`."""
+    if not argument.endswith(")"):
+        return None
+    names = list(arguments)
+    before = names[: names.index(argument)]
+    opened = [name for name in before if isinstance(arguments[name], str) and arguments[name].startswith("(")]
+    if not opened:
+        return None
+    parts = [arguments[opened[-1]][1:], *before[before.index(opened[-1]) + 1 :], argument[:-1]]
+    return f"Write `{opened[-1]}: [{shortened(', '.join(parts))}]`."
+
+
 def _as_yaml(arguments: str) -> str:
     """`units=16, activation=None` as YAML."""
     text = re.sub(r"(\w) *=(?!=) *", r"\1: ", arguments.strip())
