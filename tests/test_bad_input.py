@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import Command, Done, in_new_process
+from tests.conftest import CONFIGS, Command, Done, in_new_process
 
 GOOD = """dataset: {source: digits}
 model:
@@ -188,7 +188,7 @@ def test_full_disk_keeps_the_last_whole_checkpoint(dlcli: Command, small_spec: P
     assert checkpoint.read_bytes() == before
 
 
-def test_help_and_summary_of_a_checkpoint_import_no_tensorflow(small_run: Path) -> None:
+def test_what_needs_no_tensorflow_imports_none(small_run: Path) -> None:
     code = (
         "import sys\nfrom dlcli.cli.app import app\n"
         "try:\n    app(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
@@ -202,6 +202,9 @@ def test_help_and_summary_of_a_checkpoint_import_no_tensorflow(small_run: Path) 
         ["train", "--help"],
         ["summary", str(small_run)],
         ["summary", str(small_run), "--json"],
+        ["check", "--static", str(CONFIGS / "mnist_cnn.yaml")],
+        ["check", "--help"],
+        ["schema"],
     ):
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
