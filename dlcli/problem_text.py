@@ -19,8 +19,9 @@ _LONGEST_LINE = 100
 _LONGEST_TEXT = 600
 # Unicode has a picture for each control character, and U+FFFD for what has none.
 _SIGNS = {**{code: 0x2400 + code for code in range(32)}, 0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
-# What a caret underlines: a word in quotes, or all up to the next sign of YAML's.
-_WORD = re.compile(r"""\"[^\"]*\"|'[^']*'|[^\s:,\[\]{}#]+""")
+# What carets underline: a key, or a value up to the next sign of YAML's.
+_KEY = re.compile(r"[^\s:,\[\]{}#]+(?=\s*:(?:\s|$))")
+_VALUE = re.compile(r"""\"[^\"]*\"|'[^']*'|(?:\$\{[^}]*\}|[^,\[\]{}#])+""")
 # In an option, whose line is 0, a part of the path, or the value.
 _PART = re.compile(r"(?<==).+|[^.=\s]+|.+")
 
@@ -80,8 +81,11 @@ def _append_source(text: Text, problem: Problem, width: int, style: str) -> None
     if problem.position is None or problem.source_line is None:
         return
     line, column = _harmless(problem.source_line), problem.position.column - 1
-    word = (_WORD if problem.position.line else _PART).match(line, column)
-    carets = len(word[0]) if word else 1
+    if problem.position.line:
+        word = _KEY.match(line, column) or _VALUE.match(line, column)
+    else:
+        word = _PART.match(line, column)
+    carets = max(1, len(word[0].rstrip())) if word else 1
     room = max(20, width - _MARGIN - 3)
     start = 0
     if len(line) > room:

@@ -516,7 +516,7 @@ class TestSources:
     @pytest.mark.parametrize("written", ["{xor: 8}", "{xor: [8]}", "{xor: {1: 2}}"])
     def test_arguments_without_names(self, written: str, tmp_path: Path) -> None:
         problem = the_problem(tmp_path, changed(SOURCE, f"source: {written}"), "source")
-        assert "the arguments of `xor` are written by name" in problem.message
+        assert "The arguments of `xor` are written by name" in problem.message
 
 
 class TestLayerWords:

@@ -45,7 +45,7 @@ def choose_encoding(loaded: LoadedSpec, output_shape: tuple[int | None, ...], cl
     if len(output_shape) != 2 or output_shape[1] is None:
         shape = "×".join("?" if size is None else str(size) for size in output_shape[1:])
         message = f"The model ends with an output of shape {shape}, but the data has one label for each example."
-        raise loaded.error(Problem(message, last, "End with `Flatten` (or a global pooling layer) and `Dense`."))
+        raise loaded.error(Problem(message, last, _one_output(loaded, len(output_shape) - 1)))
     units = output_shape[1]
     if classes is None:
         return _for_numbers(loaded, loss, units)
@@ -60,6 +60,17 @@ def choose_encoding(loaded: LoadedSpec, output_shape: tuple[int | None, ...], cl
     if classes == 2 and units == 1:
         return Encoding("binary", classes)
     return Encoding("integer" if spec.dataset.labels == "integer" else "one_hot", classes)
+
+
+def _one_output(loaded: LoadedSpec, axes: int) -> str:
+    """How to come to one row of outputs for each example."""
+    layers = loaded.spec.model.layers
+    if layers[-1].layer.name != "Dense":
+        return "End with `Flatten` (or a global pooling layer) and `Dense`."
+    kept = [entry.layer.name for entry in layers if entry.layer.arguments.get("return_sequences") is True]
+    if axes == 2 and kept:
+        return f"Leave `return_sequences` out of the last `{kept[-1]}`: it keeps every step."
+    return "Put `Flatten`, or a global pooling layer, before this `Dense`."
 
 
 def _check_metrics(loaded: LoadedSpec, integers: bool) -> None:
@@ -111,10 +122,11 @@ def _mismatch(loss: str, units: int, classes: int, labels: str) -> tuple[str, st
                 "Use `binary_crossentropy`, or end with `Dense: {units: 2, activation: softmax}`.",
             )  # fmt: skip
         return None
-    return (
-        f"The data has {classes} classes, but the model has {units} output{'s' if units > 1 else ''}.", "units",
-        f"Give the last layer `units: {classes}`.",
-    )  # fmt: skip
+    hint = f"Give the last layer `units: {classes}`."
+    if units == 1:
+        hint = f"End with `Dense: {{units: {classes}, activation: softmax}}`, and use `categorical_crossentropy`."
+    message = f"The data has {classes} classes, but the model has {units} output{'s' if units > 1 else ''}."
+    return message, "units", hint
 
 
 def snake_case(name: str) -> str:

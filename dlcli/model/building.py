@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +12,13 @@ import keras
 
 from dlcli.errors import Path, Problem
 from dlcli.model.catalogue import find
-from dlcli.model.objects import ObjectError, make_object, reason
+from dlcli.model.misfits import Shape, misfit, received, shape_text
+from dlcli.model.objects import ObjectError, make_object
 from dlcli.spec.grammar import Spec
 from dlcli.spec.graph import INPUT, INPUT_LAYERS, Node, is_stack, nodes_in_order
 from dlcli.spec.keras_objects import KerasObject, LayerEntry
 from dlcli.spec.loading import LoadedSpec
 
-Shape = tuple[int | None, ...]
 _MOST_STEPS = 12
 
 
@@ -105,25 +104,20 @@ class Network:
         if not hasattr(output, "shape"):
             raise ObjectError(Problem(f"`{name}` gives several outputs, which the next layer cannot read.", path))
         if any(size is not None and size <= 0 for size in output.shape[1:]):
-            message = f"`{name}` gets {_received(shapes)} here, and leaves nothing of it."
+            message = f"`{name}` gets {received(shapes)} here, and leaves nothing of it."
             hint = "Use fewer or smaller windows before it, or `padding: same`."
             raise ObjectError(Problem(message, path, hint, trail=self._way(node)))
         return output
 
     def _misfit(self, error: Exception, layer: Any, shapes: list[Shape], node: Node, name: str) -> Problem:
-        what = f"`{name}` gets {_received(shapes)} here"
-        path, trail = ("model", "layers", node.number), self._way(node)
-        small = _too_small(layer, shapes[0]) if len(shapes) == 1 else None
-        if small is not None:
-            remedy = "Use fewer or smaller windows before it, or `padding: same`."
-            return Problem(f"{what}, {small}", path, remedy, trail=trail)
-        axes, hint = _axes(error)
-        if axes is not None:
-            before = self._copies[-1] if self._copies else self._steps[node.reads[0]]
-            if getattr(before.layer, "return_sequences", None) is False:
-                hint = f"Give `{before.label.replace(', ', '` at ', 1)} `return_sequences: true`."
-            return Problem(f"{what}, {axes}", path, hint, trail=trail)
-        return Problem(f"{what}, which does not fit: {reason(error)}", path, trail=trail)
+        before = self._copies[-1] if self._copies else self._steps[node.reads[0]]
+        label = "`" + before.label.replace(", ", "` at ", 1)
+        why, hint, argument = misfit(layer, shapes, error, before.layer, label)
+        path: Path = ("model", "layers", node.number)
+        if argument in self._loaded.spec.model.layers[node.number].layer.arguments:
+            path = (*path, name, str(argument))
+        message = f"`{name}` gets {received(shapes)} here, {why}"
+        return Problem(message, path, hint, trail=self._way(node))
 
     def _way(self, node: Node) -> tuple[str, ...]:
         """The shapes that led to an entry: of what it reads, and of what comes before that, the data first."""
@@ -140,10 +134,6 @@ def _as_lines(steps: list[_Step]) -> tuple[str, ...]:
     shapes = [shape_text(step.output.shape) for step in steps]
     width = max(len(shape) for shape in shapes)
     return tuple(f"{shape:<{width}}  from {step.label}" for shape, step in zip(shapes, steps, strict=True))
-
-
-def _received(shapes: list[Shape]) -> str:
-    return " and ".join(shape_text(shape) if len(shape) != 2 else f"{shape_text(shape)} numbers" for shape in shapes)
 
 
 def _identifier(name: str) -> str:
@@ -175,36 +165,6 @@ def _make_layers(entry: LayerEntry, path: Path) -> list[Any]:
             layer.trainable = False
         layers.append(layer)
     return layers
-
-
-def shape_text(shape: Shape) -> str:
-    """A shape without its batch axis, as people write it: 28×28×1."""
-    return "×".join("?" if size is None else str(size) for size in shape[1:]) or "one number"
-
-
-def _too_small(layer: Any, shape: Shape) -> str | None:
-    kernel = getattr(layer, "kernel_size", None)
-    window = kernel or getattr(layer, "pool_size", None)
-    if not isinstance(window, (tuple, list)) or len(shape) != len(window) + 2:
-        return None
-    sizes = shape[1:-1] if getattr(layer, "data_format", None) != "channels_first" else shape[2:]
-    if any(size is not None and size < wanted for size, wanted in zip(sizes, window, strict=True)):
-        return f"smaller than its {'×'.join(map(str, window))} {'kernel' if kernel else 'window'}."
-    return None
-
-
-def _axes(error: Exception) -> tuple[str | None, str | None]:
-    """What Keras says of the number of axes, which it counts with the batch, in words without it; and what to do."""
-    found = re.search(r"expected (min_|max_)?ndim=(\d+), found (?:ndim=)?(\d+)", str(error))
-    if not found:
-        return None, None
-    wanted, received = int(found[2]) - 1, int(found[3]) - 1
-    least = {"min_": "at least ", "max_": "at most ", None: ""}[found[1]]
-    message = f"{received} {'axis' if received == 1 else 'axes'}; it takes {least}{wanted}."
-    if wanted < received:
-        return message, "`Flatten`, a global pooling layer or `Reshape` before it takes axes away."
-    meaning = {2: " (steps, features)", 3: " (height, width, channels)"}.get(wanted, "")
-    return message, f"It takes examples of {wanted} axes{meaning}; a `Reshape` before it can give them."
 
 
 def compile_model(loaded: LoadedSpec, model: keras.Model) -> None:

@@ -98,7 +98,8 @@ class Builder:
     def _not_yaml(self, error: yaml.MarkedYAMLError, lines: Sequence[str]) -> SpecError:
         brackets = [opened.place for opened in self.stack if opened.in_brackets]
         fault = explain(error, lines, brackets, self.stack[-1].place if self.stack else (1, 1))
-        return self.error(fault.message, self._mark(fault.line, fault.column), fault.hint)
+        hint = f"{fault.hint or ''} The rest of the file is checked once this is right.".strip()
+        return self.error(fault.message, self._mark(fault.line, fault.column), hint)
 
     def _readable(self, text: str) -> str:
         """`text` as the parser is to see it; what no file may have in it is told first."""
@@ -171,9 +172,11 @@ class Builder:
         done = self.anchors.get(event.anchor)
         if done is None:
             name = shortened(event.anchor)
-            message = f"`*{name}` names no finished anchor `&{name}`."
+            message = f"There is no finished `&{name}` above for `*{name}` to repeat."
             path = () if self._expects_key() else self._next_path(where)
-            self.note(message, path, where, "An anchor stands before its aliases, and outside what it names.")
+            self.note(
+                message, path, where, f"Write `&{name}` before the value that is to be repeated, above this line."
+            )
             done = _Finished(None)
         if len(self.stack) + done.depth > MAX_DEPTH:
             raise self._too_deep(where)

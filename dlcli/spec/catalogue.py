@@ -213,7 +213,9 @@ def _plain(name: str) -> str:
 
 def _is_part(first: str, second: str) -> bool:
     shorter, longer = sorted((first, second), key=len)
-    return len(shorter) >= _SHORTEST_PART and shorter in longer
+    # `XavierUniform` is not `uniform`.
+    is_most_of_it = shorter == first or len(shorter) * 5 >= len(longer) * 3
+    return len(shorter) >= _SHORTEST_PART and shorter in longer and is_most_of_it
 
 
 def _distance(first: str, second: str) -> int:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from dlcli.errors import Path, Problem
 from dlcli.spec.catalogue import KINDS, Catalogue, Parameter, closest, kind_of_parameter, suggestion
 from dlcli.spec.characters import shortened
-from dlcli.spec.keras_objects import split_layer, split_object
+from dlcli.spec.keras_objects import refused, split_layer, split_object
 from dlcli.spec.remedies import python_name, python_value, tuple_meant
 from dlcli.spec.values import check_value, number_meant
 
@@ -60,7 +60,7 @@ def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Pr
         name, arguments = split_object(raw, "a number, a Keras name" if kind == "schedule" else "a Keras name")
     except PydanticCustomError as error:
         where = ".".join(str(key) for key in path)
-        yield Problem(f"`{where}` {error.message()}.", path, (error.context or {}).get("hint"))
+        yield Problem(refused(where, error.message()), path, (error.context or {}).get("hint"))
         return
     known = catalogue.parameters(kind, name)
     object_path = (*path, name) if isinstance(raw, dict) else path

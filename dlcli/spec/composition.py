@@ -62,7 +62,9 @@ def _extended(path: FilePath, above: tuple[FilePath, ...]) -> Document:
         names = " → ".join(str(other) for other in (*chain, base_path))
         return _without_base(rest, Problem(f"These specs extend each other in a circle: {names}.", ("extends",)))
     if not os.path.exists(base_path):  # noqa: PTH110 - unlike pathlib's, it is False for a name that is too long
-        return _without_base(rest, Problem(f"There is no file {base_path}.", ("extends",), _neighbours(base_path)))
+        return _without_base(
+            rest, Problem(f"There is no file {base_path}.", ("extends",), _neighbours(base_path, path))
+        )
     try:
         base = _extended(base_path, chain)
     except SpecError as error:
@@ -70,13 +72,14 @@ def _extended(path: FilePath, above: tuple[FilePath, ...]) -> Document:
     return _merged(base, rest)
 
 
-def _neighbours(path: FilePath) -> str | None:
+def _neighbours(path: FilePath, itself: FilePath) -> str | None:
     """The file that may be meant, or those that there are."""
     if not path.parent.is_dir():
         return f"There is no folder {path.parent}."
-    names = sorted(other.name for other in path.parent.glob("*.y*ml"))
+    names = sorted(other.name for other in path.parent.glob("*.y*ml") if other.name != itself.name)
     close = closest(path.name, names)
-    return f"Did you mean `{close}`?" if close else f"There are: {', '.join(names[:20])}." if names else None
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"Did you mean `{close}`?" if close else f"There are {', '.join(names[:10])}{more}." if names else None
 
 
 def _at_extends(problem: Problem) -> Problem:

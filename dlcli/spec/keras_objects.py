@@ -16,6 +16,7 @@ from dlcli.spec.characters import shortened
 from dlcli.spec.remedies import python_arguments
 
 LAYER_WORDS = ("name", "inputs", "trainable", "repeat")
+_IN_ITSELF = "is wrong: "
 LAYER_NAME = r"^[A-Za-z0-9_.\-]+$"
 
 
@@ -80,6 +81,14 @@ def _one_object(raw: Any) -> str | None:
 
 def _listed(names: list[Any]) -> str:
     return shortened(", ".join(f"`{name}`" for name in names), 200)
+
+
+def refused(where: str, text: str) -> str:
+    """The sentence of a refusal for the value at `where`: what is wrong in itself needs no path before it."""
+    if text.startswith(_IN_ITSELF):
+        text = text.removeprefix(_IN_ITSELF)
+        return f"{text[:1].upper()}{text[1:]}."
+    return f"`{where}` {text}."
 
 
 def refusal(text: str, hint: str | None = None, beside: str | None = None) -> PydanticCustomError:

@@ -102,7 +102,7 @@ def _wrong_bracket(scene: Scene) -> Fault | None:
     if place[0] != scene.at[0]:
         return Fault(f"This `{opening}` is never closed.", f"Put a `{closing}` where {_ENDS[opening]}.", *place)
     message = f"This `{scene.sign}` stands where the `{opening}` at column {place[1]} is still open."
-    return Fault(message, f"Close it with `{closing}` first.", *scene.at)
+    return Fault(message, f"Write `{closing}` instead of it.", *scene.at)
 
 
 def _inside_brackets(scene: Scene) -> Fault | None:

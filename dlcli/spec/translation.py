@@ -13,7 +13,7 @@ from dlcli.errors import Path, Problem
 from dlcli.spec.catalogue import closest, suggestion
 from dlcli.spec.characters import shortened
 from dlcli.spec.grammar import RUN_NAME, Spec
-from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS
+from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS, refused
 from dlcli.spec.remedies import remedy
 from dlcli.spec.sources import SOURCES
 
@@ -49,7 +49,8 @@ def translate(details: ErrorDetails) -> Problem:
         return Problem(f"`{where}` is missing.", path)
     received = details["input"]
     shown = f"; received {_shown(received)}" if kind != "refused" else ""
-    message = f"`{where}` {_expectation(kind, context, details['msg'])}{shown}."
+    expectation = _expectation(kind, context, details["msg"])
+    message = refused(where, expectation) if kind == "refused" else f"`{where}` {expectation}{shown}."
     if context.get("beside"):
         return Problem(message, (*path, context["beside"]), context.get("hint"), at_key=True)
     return Problem(message, path, context.get("hint") or remedy(kind, received, path, context, _required_keys(path)))

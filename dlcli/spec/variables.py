@@ -151,7 +151,9 @@ class _Substitution:
         elif not name:
             problem = Problem("`${}` names no variable.", path, "Write the name: `${name}`; or `$${}` for the text.")
         elif name not in self.variables:
-            hint = suggestion(name, self.variables) if self.variables else "Set it: `variables: {name: value}`."
+            hint = suggestion(name, self.variables) if self.variables else f"Set it: `variables: {{{name}: …}}`."
+            if not _NAME.match(name):
+                hint = "The name of a variable is letters, digits and `_`: it is no path, and nothing of the shell's."
             problem = Problem(f"There is no variable `{name}`.", path, hint)
         else:
             return True

@@ -16,6 +16,7 @@ from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
 from dlcli.errors import Path, Problem
 from dlcli.model.building import build_model, compile_model, make_layers
+from dlcli.model.misfits import brief
 from dlcli.model.objects import reason
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources import SOURCES
@@ -158,7 +159,7 @@ def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int |
         try:
             tensor = layer(tensor)
         except Exception as error:
-            message = f"`{type(layer).__name__}` does not fit the data: {reason(error)}"
+            message = f"`{type(layer).__name__}` does not fit the data: {brief(error)}"
             raise loaded.error(Problem(message, ("dataset", "preparation", number))) from error
     return tuple(tensor.shape[1:])
 
@@ -175,7 +176,7 @@ def make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]
         try:
             tensor = layer(tensor, training=True)
         except Exception as error:
-            message = f"`{type(layer).__name__}` does not fit the data: {reason(error)}"
+            message = f"`{type(layer).__name__}` does not fit the data: {brief(error)}"
             raise loaded.error(Problem(message, path)) from error
         if tuple(tensor.shape[1:]) != tuple(shape):
             change = f"from {list(shape)} to {list(tensor.shape[1:])}"

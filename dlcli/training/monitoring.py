@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.errors import Path, Problem
+from dlcli.model.catalogue import find
 from dlcli.spec.catalogue import closest
 from dlcli.spec.grammar import TrainSpec
 from dlcli.spec.loading import LoadedSpec
@@ -60,9 +61,15 @@ class Figures:
         """What is wrong if nothing gives the figure `monitor`, which `who` wants."""
         if monitor in self.larger_is_better:
             return None
+        message = f"Training gives no figure `{monitor}`{who} to monitor."
+        name = monitor.removeprefix("val_")
+        if name != monitor and name in self.larger_is_better:
+            hint = f"Nothing is held out: add `validation: 0.2` to `dataset`, or monitor `{name}`."
+            return Problem(message, path, hint)
         close = closest(monitor, self.larger_is_better)
         hint = f"Did you mean `{close}`? " if close else ""
-        message = f"Training gives no figure `{monitor}`{who} to monitor."
+        if not close and name not in self.larger_is_better and find("metric", name) is not None:
+            hint = f"Add the metric: `metrics: [{name}]`. "
         return Problem(message, path, f"{hint}It gives {self}.")
 
 

@@ -45,7 +45,8 @@ def _validation_is_test(dataset: DatasetSpec, train: TrainSpec) -> Iterator[Prob
 
 def _batch_beyond_data(dataset: DatasetSpec) -> Iterator[Problem]:
     examples = training_examples(dataset)
-    if examples is not None and dataset.batch_size > examples:
+    is_written = "batch_size" in dataset.model_fields_set  # the default is meant for more than a handful of points
+    if is_written and examples is not None and dataset.batch_size > examples:
         yield Problem(
             f"A batch of {dataset.batch_size:,} is larger than the training set of {counted(examples, 'example')}: "
             "an epoch is a single step, so the model learns in as many steps as there are epochs.",
