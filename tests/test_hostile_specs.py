@@ -22,9 +22,9 @@ import pytest
 
 from dlcli.errors import SpecError
 from dlcli.problem_text import problems_text
-from dlcli.spec.catalogue import Catalogue, load_catalogue
+from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.loading import load_spec
-from tests.test_spec_loading import make_catalogue
+from tests.conftest import shipped_catalogue
 
 MOST_SECONDS = 2.0
 MOST_MEGABYTES = 500
@@ -237,7 +237,7 @@ def check_in_new_process(path: Path) -> Ended:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue(make_catalogue)
+    return shipped_catalogue()
 
 
 def hostile(case: str, folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -15,29 +14,22 @@ import yaml
 from pydantic import ValidationError
 
 from dlcli.errors import Problem
-from dlcli.spec import catalogue
-from dlcli.spec.catalogue import load_catalogue
 from dlcli.spec.grammar import DatasetSpec, Spec
 from dlcli.spec.lints import CODES, MODEL_CODES, check_silence, codes_asked, lint, silenced
 from dlcli.spec.lints.sizes import SplitSizes, split_sizes, steps_per_epoch, training_examples
 from dlcli.spec.loading import LoadedSpec, load_spec
 from dlcli.spec.parts import Parts
 from dlcli.spec.sources import SOURCES
+from tests.conftest import shipped_catalogue
 from tests.lint_cases import CASES, ORDINARY, RELU, SOFTMAX, Case, data, layer, text_of
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
-def make_catalogue() -> dict[str, Any]:
-    """The shipped catalogue; asked for only where another version of Keras is installed than it is for."""
-    content: dict[str, Any] = json.loads(Path(catalogue.__file__).with_name("catalogue.json").read_text("utf-8"))
-    return content
-
-
 def load(folder: Path, text: str) -> LoadedSpec:
     path = folder / "spec.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_spec(path, load_catalogue(make_catalogue))
+    return load_spec(path, shipped_catalogue())
 
 
 def warnings_of(loaded: LoadedSpec) -> list[Problem]:
@@ -162,7 +154,7 @@ class TestSilence:
 class TestConfigs:
     @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
     def test_no_warning_that_is_not_silenced_with_a_reason(self, path: Path) -> None:
-        spec = load_spec(path, load_catalogue(make_catalogue)).spec
+        spec = load_spec(path, shipped_catalogue()).spec
         assert list(check_silence(spec.silence)) == []
         assert list(silenced(lint(Parts.of(spec)), spec.silence, codes_asked(Parts.of(spec)))) == []
 

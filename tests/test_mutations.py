@@ -27,10 +27,9 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import Problem, SpecError
-from dlcli.spec.catalogue import Catalogue, load_catalogue
+from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.loading import load_spec
-from tests.conftest import CONFIGS
-from tests.test_spec_loading import make_catalogue
+from tests.conftest import CONFIGS, shipped_catalogue
 
 PATHS = sorted(CONFIGS.glob("*.yaml"))
 TIMES = 2_000
@@ -222,7 +221,7 @@ LEAST_REPORTED = {
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue(make_catalogue)
+    return shipped_catalogue()
 
 
 @pytest.fixture(scope="module")

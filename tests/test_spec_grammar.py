@@ -11,13 +11,12 @@ from pydantic import ValidationError
 
 from dlcli.errors import Problem, SpecError
 from dlcli.runs import RunFolder
-from dlcli.spec import catalogue
-from dlcli.spec.catalogue import load_catalogue
 from dlcli.spec.grammar import Spec
 from dlcli.spec.loading import load_spec, restore_spec
 from dlcli.spec.reading import read_document
 from dlcli.spec.remedies import python_name
 from dlcli.spec.sources import SOURCES
+from tests.conftest import shipped_catalogue
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 BASE = """\
@@ -37,12 +36,6 @@ train:
 SOURCE, LAYER, END = "source: xor", "- Dense: {units: 8, activation: tanh}", "  epochs: 3\n"
 
 
-def make_catalogue() -> dict[str, Any]:
-    """The shipped catalogue; asked for only where another version of Keras is installed than it is for."""
-    content: dict[str, Any] = json.loads(Path(catalogue.__file__).with_name("catalogue.json").read_text("utf-8"))
-    return content
-
-
 def changed(old: str, new: str) -> str:
     assert old in BASE
     return BASE.replace(old, new, 1)
@@ -51,7 +44,7 @@ def changed(old: str, new: str) -> str:
 def load(folder: Path, text: str) -> Spec:
     path = folder / "spec.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_spec(path, load_catalogue(make_catalogue)).spec
+    return load_spec(path, shipped_catalogue()).spec
 
 
 def problems(folder: Path, text: str) -> list[Problem]:
@@ -79,18 +72,18 @@ def the_problem(folder: Path, text: str, at: str) -> Problem:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 class TestShippedConfigs:
     def test_resolved_is_an_equal_spec(self, config: Path) -> None:
-        spec = load_spec(config, load_catalogue(make_catalogue)).spec
+        spec = load_spec(config, shipped_catalogue()).spec
         assert Spec.model_validate(spec.resolved()) == spec
         assert restore_spec(json.loads(json.dumps(spec.resolved()))).spec == spec
         assert restore_spec(spec.resolved()).spec.resolved() == spec.resolved()
 
     def test_resolved_as_a_file_is_an_equal_spec(self, config: Path, tmp_path: Path) -> None:
-        spec = load_spec(config, load_catalogue(make_catalogue)).spec
+        spec = load_spec(config, shipped_catalogue()).spec
         RunFolder(tmp_path).write_spec(config.read_text(encoding="utf-8"), spec.resolved())
-        assert load_spec(tmp_path / "resolved.yaml", load_catalogue(make_catalogue)).spec == spec
+        assert load_spec(tmp_path / "resolved.yaml", shipped_catalogue()).spec == spec
 
     def test_is_named_as_its_file(self, config: Path) -> None:
-        assert load_spec(config, load_catalogue(make_catalogue)).spec.name == config.stem
+        assert load_spec(config, shipped_catalogue()).spec.name == config.stem
 
 
 class TestResolved:
@@ -424,7 +417,7 @@ class TestBounds:
         path = tmp_path / "my spec.yaml"
         path.write_text(changed("name: base\n", ""))
         with pytest.raises(SpecError) as caught:
-            load_spec(path, load_catalogue(make_catalogue))
+            load_spec(path, shipped_catalogue())
         [problem] = caught.value.problems
         assert "`name:" in str(problem.trail)
         assert '"my spec"' in problem.message

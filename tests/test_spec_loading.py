@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dlcli.errors import Problem, SpecError
-from dlcli.spec import catalogue
-from dlcli.spec.catalogue import load_catalogue
 from dlcli.spec.loading import LoadedSpec, load_spec
+from tests.conftest import shipped_catalogue
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 BASE = """\
@@ -33,12 +30,6 @@ train:
 LAYER = "Dense: {units: 8}"
 
 
-def make_catalogue() -> dict[str, Any]:
-    """The shipped catalogue; asked for only where another version of Keras is installed than it is for."""
-    content: dict[str, Any] = json.loads(Path(catalogue.__file__).with_name("catalogue.json").read_text("utf-8"))
-    return content
-
-
 def changed(old: str, new: str) -> str:
     assert old in BASE
     return BASE.replace(old, new, 1)
@@ -47,7 +38,7 @@ def changed(old: str, new: str) -> str:
 def load(folder: Path, text: str) -> LoadedSpec:
     path = folder / "spec.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_spec(path, load_catalogue(make_catalogue))
+    return load_spec(path, shipped_catalogue())
 
 
 def problems(folder: Path, text: str) -> list[Problem]:
