@@ -506,9 +506,11 @@ class TestSources:
         assert "`dataset.source` must be a source name, or `Name: {arguments}`; received" in problem.message
         assert "Keras" not in problem.message
 
-    @pytest.mark.parametrize("written", ["{xor: 8}", "{xor: [8]}", "{xor: {1: 2}}"])
-    def test_arguments_without_names(self, written: str, tmp_path: Path) -> None:
-        problem = the_problem(tmp_path, changed(SOURCE, f"source: {written}"), "source")
+    @pytest.mark.parametrize(
+        ("written", "at"), [("{xor: 8}", "source"), ("{xor: [8]}", "source"), ("{xor: {1: 2}}", "1: 2")]
+    )
+    def test_arguments_without_names(self, written: str, at: str, tmp_path: Path) -> None:
+        problem = the_problem(tmp_path, changed(SOURCE, f"source: {written}"), at)
         assert "The arguments of `xor` are written by name" in problem.message
 
 

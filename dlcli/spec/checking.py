@@ -60,7 +60,9 @@ def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Pr
         name, arguments = split_object(raw, "a number, a Keras name" if kind == "schedule" else "a Keras name")
     except PydanticCustomError as error:
         where = ".".join(str(key) for key in path)
-        yield Problem(refused(where, error.message()), path, (error.context or {}).get("hint"))
+        context = error.context or {}
+        key = context.get("key") or ()
+        yield Problem(refused(where, error.message()), (*path, *key), context.get("hint"), at_key=bool(key))
         return
     known = catalogue.parameters(kind, name)
     object_path = (*path, name) if isinstance(raw, dict) else path

@@ -56,11 +56,15 @@ def split_object(raw: Any, name_is: str = "a Keras name") -> tuple[str, dict[str
         raise refusal(f"must start with {name_is}; received {_shown(name)}")
     if arguments is None:
         return name, {}
-    if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
-        how = f"is wrong: the arguments of `{shortened(name)}` are written by name"
-        how += f", as `{shortened(name)}: {{argument: value}}`"
+    how = f"is wrong: the arguments of `{shortened(name)}` are written by name, as "
+    how += f"`{shortened(name)}: {{argument: value}}`; received"
+    if not isinstance(arguments, dict):
         hint = python_arguments(shortened(name), arguments) if isinstance(arguments, str) else None
-        raise refusal(f"{how}; received {_shown(arguments)}", hint)
+        raise refusal(f"{how} {_shown(arguments)}", hint)
+    for key in arguments:
+        if not isinstance(key, str):
+            hint = "A decimal number is written with a point: `0.5`, not `0,5`." if isinstance(key, int) else None
+            raise refusal(f"{how} the name {_shown(key)}", hint, (name, key))
     return name, arguments
 
 
@@ -91,12 +95,12 @@ def refused(where: str, text: str) -> str:
     return f"`{where}` {text}."
 
 
-def refusal(text: str, hint: str | None = None, beside: str | None = None) -> PydanticCustomError:
-    """An error for pydantic to report at the place of the value that it is raised for, or at its key `beside`.
+def refusal(text: str, hint: str | None = None, key: tuple[Any, ...] = ()) -> PydanticCustomError:
+    """An error for pydantic to report at the place of the value that it is raised for, or at the key `key` in it.
 
     `text` goes on after the value's path: "must be …; received …", or "is wrong: …".
     """
-    return PydanticCustomError("refused", "{text}", {"text": text, "hint": hint, "beside": beside})
+    return PydanticCustomError("refused", "{text}", {"text": text, "hint": hint, "key": key})
 
 
 def _shown(value: Any) -> str:
@@ -183,4 +187,4 @@ def _check_indentation(layer: Any, raw: dict[Any, Any], others: list[Any]) -> No
     if raw[layer] is None and beside:
         stand = "stands" if len(beside) == 1 else "stand"
         text = f"is wrong: {_listed(beside)} {stand} beside `{shortened(str(layer))}`, not below it"
-        raise refusal(text, f"Indent {_listed(beside)} deeper than `{shortened(str(layer))}`.", beside[0])
+        raise refusal(text, f"Indent {_listed(beside)} deeper than `{shortened(str(layer))}`.", (beside[0],))

@@ -51,8 +51,8 @@ def translate(details: ErrorDetails) -> Problem:
     shown = f"; received {_shown(received)}" if kind != "refused" else ""
     expectation = _expectation(kind, context, details["msg"])
     message = refused(where, expectation) if kind == "refused" else f"`{where}` {expectation}{shown}."
-    if context.get("beside"):
-        return Problem(message, (*path, context["beside"]), context.get("hint"), at_key=True)
+    if context.get("key"):
+        return Problem(message, (*path, *context["key"]), context.get("hint"), at_key=True)
     return Problem(message, path, context.get("hint") or remedy(kind, received, path, context, _required_keys(path)))
 
 
