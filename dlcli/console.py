@@ -6,9 +6,9 @@ itself has to say goes to a copy of the real standard error. Nothing else in dlc
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +61,10 @@ class Screen:
 
     def divert(self) -> Path:
         """From now on, what other libraries write to file descriptor 2 goes to a log file; returns its path."""
+        gc.enable()  # the long work starts
         if self._log_path is None:
+            import tempfile
+
             handle, name = tempfile.mkstemp(prefix="dlcli-", suffix=".log")
             sys.stderr.flush()
             try:
@@ -149,6 +152,16 @@ class Screen:
     def show(self, renderable: RenderableType) -> None:
         """A result."""
         self.out.print(renderable)
+
+    def line(self, text: str) -> None:
+        """A result of one line, without style."""
+        if not text.isprintable():
+            self.out.print(text, markup=False, soft_wrap=True)
+            return
+        # Without rich, which would print the same and takes longer to load than a spec to check.
+        with suppress(BrokenPipeError):
+            self._out_file.write(f"{text}\n")
+            self._out_file.flush()
 
     def _line(self, text: str) -> None:
         self.err.print(text, soft_wrap=True)

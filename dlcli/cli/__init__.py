@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,9 +13,16 @@ def main() -> None:
     # Looking for plugins of pydantic's reads the metadata of every installed package; dlcli has no use for any.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
+    # What is loaded at the start stays: looking there for garbage is in vain. `Screen.divert` enables it again.
+    gc.disable()
+
     from dlcli.cli.app import app
 
-    app()
+    try:
+        app()
+    finally:
+        if not gc.isenabled():
+            gc.freeze()  # nor is it looked for at the end of a short command
 
 
 def _open_closed_streams() -> None:

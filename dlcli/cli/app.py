@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from dlcli import __version__
-from dlcli.cli.check import check
-from dlcli.cli.evaluate import evaluate
-from dlcli.cli.predict import predict
-from dlcli.cli.schema import schema
-from dlcli.cli.summary import summary
-from dlcli.cli.train import train
 from dlcli.console import Screen
 from dlcli.errors import DlcliError
 
+COMMANDS = ("train", "check", "evaluate", "predict", "summary", "schema")
+"""the names of the commands: each is a function in the module of its name"""
 EXIT_CODES = """
 Exit codes: 0 done; 1 a fault of dlcli's own; 2 wrong usage or spec; 3 data; 4 run or checkpoint; 5 device;
 130 and 143 after SIGINT and SIGTERM, with the work saved.
@@ -28,7 +23,17 @@ Exit codes: 0 done; 1 a fault of dlcli's own; 2 wrong usage or spec; 3 data; 4 r
 
 
 class _Commands(TyperGroup):
-    """Shows dlcli's errors as messages: what is wrong and what to do, never a traceback."""
+    """Loads only the command that is called; shows dlcli's errors as messages, never as a traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        # What is no command is answered with those that are spelt nearly so: of all.
+        for name in (cmd_name,) if cmd_name in COMMANDS else COMMANDS:
+            if name not in self.commands:
+                self.commands[name] = _loaded(name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         screen = ctx.obj = Screen()
@@ -55,12 +60,21 @@ class _Commands(TyperGroup):
             screen.restore()
 
 
+def _loaded(name: str) -> Any:
+    alone = typer.Typer(add_completion=False)
+    alone.command()(getattr(import_module(f"dlcli.cli.{name}"), name))
+    return typer.main.get_command(alone)
+
+
 def _is_usage_error(error: Exception) -> bool:
     # Typer 0.29 carries its own click, so its exceptions are known by what they do, not by the click package's class.
     return hasattr(error, "format_message") and hasattr(error, "exit_code")
 
 
 def _report_fault(screen: Screen, error: Exception) -> None:
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="dlcli-fault-", suffix=".txt", delete=False, encoding="utf-8") as file:
         file.write(f"dlcli {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")
         traceback.print_exception(error, file=file)
@@ -96,7 +110,3 @@ def _root(
     ] = False,
 ) -> None:
     """Train and evaluate deep-learning models described in YAML."""
-
-
-for command in (train, check, evaluate, predict, summary, schema):
-    app.command()(command)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from dlcli.spec.loading import Findings
 
 
-@dataclass(frozen=True)
-class _Checked:
+class _Checked(NamedTuple):
     """What came of one file; the summary is None where the model was not, or could not be, built."""
 
     path: Path
@@ -40,7 +38,7 @@ def _show_codes(context: typer.Context, value: bool) -> None:
     screen: Screen = context.find_root().obj
     width = max(map(len, CODES))
     for code, description in sorted(CODES.items()):
-        screen.out.print(f"{code:<{width}}  {description}", markup=False, soft_wrap=True)
+        screen.line(f"{code:<{width}}  {description}")
     raise typer.Exit
 
 
@@ -111,19 +109,26 @@ def _built(path: Path, findings: Findings) -> _Checked:
 
 
 def _print_problems(screen: Screen, checked: Sequence[_Checked]) -> None:
-    from dlcli.problem_text import counted, problems_text
-
     for one in checked:
-        for text in problems_text(one.problems, screen.wrap_width):
-            screen.out.print(text)
-        if not one.problems:
+        if one.problems:
+            _print_those_of(screen, one)
+        else:
             parameters = f", {one.summary.parameters:,} parameters" if one.summary is not None else ""
-            screen.out.print(f"{one.path}: no mistakes{parameters}", markup=False, soft_wrap=True)
+            screen.line(f"{one.path}: no mistakes{parameters}")
     problems = [problem for one in checked for problem in one.problems]
     if len(problems) > 1 or (problems and len(checked) > 1):
+        from dlcli.problem_text import counted
+
         files = sum(bool(one.problems) for one in checked)
         where = f" in {files} of {len(checked)} files" if len(checked) > 1 else ""
         screen.out.print(f"[bold]{counted(problems)}{where}.[/]")
+
+
+def _print_those_of(screen: Screen, one: _Checked) -> None:
+    from dlcli.problem_text import problems_text
+
+    for text in problems_text(one.problems, screen.wrap_width):
+        screen.out.print(text)
 
 
 def _print_json(screen: Screen, checked: Sequence[_Checked]) -> None:
@@ -137,7 +142,7 @@ def _print_json(screen: Screen, checked: Sequence[_Checked]) -> None:
         }
         for one in checked
     ]
-    screen.out.print(to_json({"files": files}), soft_wrap=True, markup=False)
+    screen.line(to_json({"files": files}))
 
 
 def _as_json(problem: Problem) -> dict[str, Any]:

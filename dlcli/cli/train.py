@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +35,8 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
 ) -> None:
     """Train the model of a YAML file: `dlcli train configs/mnist_cnn.yaml`."""
+    import tempfile
+
     from dlcli.cli.displays import make_display
     from dlcli.spec.overrides import option
 

@@ -3,7 +3,7 @@
 How a source is loaded is in `dlcli.data.sources`; nothing here imports more than pydantic.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate those of Source again for each class derived from it.
 
 from typing import Annotated, Any, ClassVar
 
@@ -22,7 +22,8 @@ class Source(BaseModel):
     training set and test set, the range of its raw values, and the range of a regression's targets.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Of all sources a spec uses one or two: the others' validators are never built.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: ClassVar[str]
     kind: ClassVar[str]  # "images": bytes 0..255; "table": numbers of any scale; "points": numbers near 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlcli.errors import Problem
 from dlcli.spec.lints.network import Network, find_head
@@ -25,8 +25,7 @@ def facts_of(parts: Parts) -> Facts:
     return {**{part.name: getattr(parts, part.name) for part in fields(parts)}, "network": network, "head": head}
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """One lint.
 
     Attributes:

@@ -1,0 +1,91 @@
+"""What a command loads: `dlcli check --static` and `--help` start fast since they load only what they use."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dlcli.cli.app import COMMANDS
+from dlcli.console import Screen
+
+from .conftest import CONFIGS, Command
+
+HEAVY = {"tensorflow", "keras", "numpy", "h5py", "sklearn", "scipy", "pandas", "matplotlib", "PIL"}
+LOOK = """
+import json, sys
+from dlcli.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+sources = sys.modules.get("dlcli.spec.sources")
+built = [name for name, source in sources.SOURCES.items() if source.__pydantic_complete__] if sources else []
+print(json.dumps({"modules": sorted(sys.modules), "built": built}))
+"""
+
+
+def started(*arguments: object) -> dict[str, Any]:
+    """Which modules a command loaded, as its own process, and which sources of data it looked at."""
+    command = [sys.executable, "-c", LOOK, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_check_loads_only_what_it_uses(as_json: bool) -> None:
+    found = started("check", "--static", CONFIGS / "mnist_cnn.yaml", *(["--json"] if as_json else []))
+    modules = set(found["modules"])
+    assert {f"dlcli.cli.{name}" for name in COMMANDS} & modules == {"dlcli.cli.check"}
+    assert not {name for name in modules if name.split(".")[0] in {*HEAVY, "rich"}}
+    assert not {name for name in modules if name.startswith(("dlcli.model", "dlcli.training", "dlcli.data."))}
+    assert found["built"] == ["mnist", "digits"]  # its source, and its fallback
+
+
+def test_the_help_loads_no_grammar() -> None:
+    modules = started("--help")["modules"]
+    assert not {name for name in modules if name.split(".")[0] in {*HEAVY, "pydantic", "pydantic_core", "yaml"}}
+    assert not {name for name in modules if name.startswith("dlcli.spec")}
+
+
+def test_every_command_is_in_the_help_and_close_to_what_is_misspelt(dlcli: Command) -> None:
+    shown = dlcli("--help").out
+    assert [name for name in COMMANDS if f"│ {name} " not in shown] == []
+    assert [name for name in COMMANDS if f"Did you mean '{name}'" not in dlcli(f"{name}s").err] == []
+
+
+def test_garbage_is_collected_where_work_is_long() -> None:
+    code = "import gc, runpy, sys; sys.argv = ['dlcli', '--version']\n"
+    code += "try:\n    runpy.run_module('dlcli', run_name='__main__')\nexcept SystemExit:\n    print(gc.isenabled())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    was_enabled = gc.isenabled()
+    screen = Screen()
+    try:
+        gc.disable()
+        screen.divert()
+        assert gc.isenabled()
+    finally:
+        screen.restore()
+        gc.enable() if was_enabled else gc.disable()
+
+
+@pytest.mark.parametrize("name", ["plain.yaml", "a b\tc.yaml", "ünïcode 🎈.yaml", "[bold]x[/].yaml"])
+def test_a_line_is_as_rich_would_print_it(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    screen = Screen()
+    screen.line(f"{name}: no mistakes")
+    plain = capfd.readouterr().out
+    screen.out.print(f"{name}: no mistakes", markup=False, soft_wrap=True)
+    assert plain == capfd.readouterr().out
+
+
+def test_a_line_for_a_reader_that_has_gone_is_no_fault() -> None:
+    command = f"{sys.executable} -m dlcli check --static {CONFIGS / 'iris.yaml'} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr
+    assert "fault" not in done.stderr
