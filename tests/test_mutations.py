@@ -1,4 +1,6 @@
-"""Every shipped config with a random mistake, 2,000 times: it is still valid, or told where it is or what follows.
+"""Every shipped config with a random mistake, 3,500 times: it is still valid, or told where it is or what follows.
+
+And with two mistakes, 350 times: neither hides the other.
 
 What counts as "at the mistake", for the lines that were changed, dropped, doubled or moved:
 
@@ -32,13 +34,18 @@ from dlcli.spec.loading import load_spec
 from tests.conftest import CONFIGS, shipped_catalogue
 
 PATHS = sorted(CONFIGS.glob("*.yaml"))
-TIMES = 2_000
+TIMES = 3_500
+PAIRS = 350
+FAR = 3  # lines with content between two mistakes, so that they have nothing to do with each other
 MOST_SECONDS = 2.0
 VALUES = (
     "ten", "-1", "0", "2.5", '"8"', "1e-3", "true", "no", "null", "~", "[1, 2]", "[]", "{}", "{a: 1}", "Dense", "relu",
     "99999999999", ".nan", "-.inf", "2024-01-01", "'it is'", "*nothing", "!tag 3", "&anchor 3", '"${width}"', "",
 )  # fmt: skip
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SIGNS = "]}[{,:\"'@`%&*|>-"
+REST = "The rest of the file is checked once this is right."
+OTHER_BRACKET = {"{": "[", "[": "{", "}": "]", "]": "}"}
 
 _WORD = re.compile(r"[A-Za-z_]{2,}[A-Za-z_0-9]*")
 _VALUE = re.compile(r"(?<=: )[^\s,{}\[\]#]+")
@@ -203,6 +210,45 @@ def swap(lines: Lines, at: int, chance: random.Random) -> tuple[Lines, set[Line]
     return tuple(moved), {lines[at], lines[other]}
 
 
+def code_of(line: Line) -> str:
+    """A line without its comment."""
+    return line.text.split(" #")[0].rstrip()
+
+
+def changed_at(lines: Lines, at: int, pattern: str, change: Callable[[str], str], chance: random.Random) -> str:
+    """The code of a line with one match of `pattern` changed; with a bracket too many if there is none."""
+    code = code_of(lines[at])
+    found = list(re.finditer(pattern, code))
+    if not found:
+        return f"{code} ]"
+    one = chance.choice(found)
+    return code[: one.start()] + change(one[0]) + code[one.end() :]
+
+
+def drop_sign(lines: Lines, at: int, chance: random.Random) -> tuple[Lines, set[Line]]:
+    """One of YAML's signs too few."""
+    return rewritten(lines, at, changed_at(lines, at, r"[:,{}\[\]\"']|(?<= )-(?= )", lambda sign: "", chance))
+
+
+def add_sign(lines: Lines, at: int, chance: random.Random) -> tuple[Lines, set[Line]]:
+    """One of YAML's signs too many, before or after a word."""
+    sign = chance.choice(SIGNS)
+    return rewritten(lines, at, changed_at(lines, at, r"\b", lambda nothing: sign, chance))
+
+
+def exchange_bracket(lines: Lines, at: int, chance: random.Random) -> tuple[Lines, set[Line]]:
+    return rewritten(lines, at, changed_at(lines, at, r"[{}\[\]]", lambda sign: OTHER_BRACKET[sign], chance))
+
+
+def indent_with_tabs(lines: Lines, at: int, chance: random.Random) -> tuple[Lines, set[Line]]:
+    return rewritten(lines, at, "\t" * max(1, lines[at].indent // 2) + lines[at].text.lstrip())
+
+
+def drop_space(lines: Lines, at: int, chance: random.Random) -> tuple[Lines, set[Line]]:
+    """No space after a `:` or `-`."""
+    return rewritten(lines, at, changed_at(lines, at, r"(?<=[:-]) (?=\S)", lambda space: "", chance))
+
+
 MUTATIONS: dict[str, Mutate] = {
     "drop a line": drop_line,
     "drop a key": drop_key,
@@ -211,11 +257,21 @@ MUTATIONS: dict[str, Mutate] = {
     "double a line": double,
     "misindent a line": misindent,
     "swap two lines": swap,
+    "drop a sign": drop_sign,
+    "add a sign": add_sign,
+    "exchange a bracket": exchange_bracket,
+    "indent with tabs": indent_with_tabs,
+    "drop a space": drop_space,
 }
+# What changes a line and leaves it in its place, so that a second mistake can be made elsewhere.
+OF_A_LINE = (
+    "misspell a word", "drop a sign", "add a sign", "exchange a bracket", "indent with tabs", "drop a space",
+)  # fmt: skip
 # How many of a hundred must be reported at least: else the mutations, or the check, do nothing.
 LEAST_REPORTED = {
     "drop a line": 40, "drop a key": 40, "misspell a word": 90, "retype a value": 60, "double a line": 70,
-    "misindent a line": 80, "swap two lines": 80,
+    "misindent a line": 80, "swap two lines": 80, "drop a sign": 90, "add a sign": 90, "exchange a bracket": 90,
+    "indent with tabs": 95, "drop a space": 95,
 }  # fmt: skip
 
 
@@ -254,6 +310,66 @@ def test_a_mistake_is_told_where_it_is(kind: str, folder: Path, catalogue: Catal
     assert sum(shares) < len(shares) / 2  # else any line would do
     assert slowest < MOST_SECONDS
     assert outcomes["reported"] >= LEAST_REPORTED[kind] * outcomes.total() / 100, outcomes
+
+
+def test_two_mistakes_do_not_hide_each_other(folder: Path, catalogue: Catalogue) -> None:
+    chance = random.Random("two")
+    wrong: list[str] = []
+    both_told = 0
+    for number in range(PAIRS):
+        source = PATHS[number % len(PATHS)]
+        path = folder / f"mutated_{source.name}"
+        first, second, both = mutated_twice(source, chance)
+        told = []
+        for mutation in (first, second, both):
+            path.write_text(mutation.text, encoding="utf-8")
+            told.append(problems_of(path, catalogue))
+        if not told[0] or not told[1]:
+            continue
+        both_told += 1
+        complaints = astray(told[2], both, path)
+        if any(REST in str(problem.hint) for problem in told[2]):
+            complaints.append("The rest of the file is not checked.")
+        hidden = (lines_of(told[0]) | lines_of(told[1])) - lines_of(told[2])
+        complaints += [f"{path}:{line} is no longer told." for line in hidden if not is_inside_another(line, both)]
+        if complaints:
+            wrong.append(described(source, both, complaints))
+    assert not wrong, f"{len(wrong)} of {both_told} are told in a wrong place, or hidden.\n\n" + "\n".join(wrong[:20])
+    assert both_told > 0.8 * PAIRS
+
+
+def mutated_twice(source: Path, chance: random.Random) -> tuple[Mutation, Mutation, Mutation]:
+    """`source` with a mistake, with another one far from it, and with both; one of them is of YAML's signs."""
+    lines = tuple(Line(key, text) for key, text in enumerate(source.read_text(encoding="utf-8").splitlines()))
+    content = [number for number, line in enumerate(lines) if line.has_content]
+    one = chance.choice(content)
+    other = chance.choice([number for number in content if abs(content.index(number) - content.index(one)) > FAR])
+    kinds = (chance.choice(OF_A_LINE[1:]), chance.choice(OF_A_LINE))
+    after = [MUTATIONS[kind](lines, at, chance)[0] for kind, at in zip(kinds, (one, other), strict=True)]
+    both = tuple(after[1][at] if at == other else line for at, line in enumerate(after[0]))
+    first, second = (
+        Mutation(lines, after[0], frozenset({lines[one]})),
+        Mutation(lines, after[1], frozenset({lines[other]})),
+    )
+    return first, second, Mutation(lines, both, first.touched | second.touched)
+
+
+def lines_of(problems: tuple[Problem, ...]) -> set[int]:
+    return {problem.position.line for problem in problems if problem.position}
+
+
+def is_inside_another(number: int, mutation: Mutation) -> bool:
+    """Whether a line belongs to one that is touched: what is in a section is not checked where its name is wrong."""
+    belonging, line = parents(mutation.before), belonging_to(mutation, number)
+    while line is not None:
+        line = belonging.get(line)
+        if line in mutation.touched:
+            return True
+    return False
+
+
+def belonging_to(mutation: Mutation, number: int) -> Line | None:
+    return mutation.after[number - 1] if number <= len(mutation.after) else None
 
 
 def mutated(kind: str, source: Path, chance: random.Random) -> Mutation:

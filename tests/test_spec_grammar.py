@@ -292,7 +292,7 @@ class TestRemedies:
             ("train:\n  epochs: 3", "train:\n  epochs:3", "Put a space after the `:`: `epochs: 3`."),
             ("name: base", "name: base\nsilence: [no-shuffle]", "Write `silence: {code: reason}`."),
             ("optimizer: Adam", "optimizer:\n  Adam:\n  beta_1: 1", "Indent `beta_1` below `Adam`."),
-            ("optimizer: Adam", "optimizer: {type: Adam, beta_1: 0.9}", "Write `Adam: {beta_1: …}`."),
+            ("optimizer: Adam", "optimizer: {type: Adam, beta_1: 0.9}", "Write `optimizer: {Adam: {beta_1: 0.9}}`."),
             (LAYER, "- Dense: units=8, activation='tanh'", "Write `Dense: {units: 8, activation: tanh}`."),
             (LAYER, "- Dense:\n      units: 8", "Indent `units` deeper than `Dense`."),
         ],
@@ -341,7 +341,8 @@ class TestTypes:
         }
         at = key if written[0] in "[{" else written
         problem = the_problem(tmp_path, texts[key], at)
-        assert f"{key}` must be a whole number; received" in problem.message
+        where = "`repeat` of the 1st layer (`Dense`)" if key == "repeat" else f"{key}`"
+        assert f"{where} must be a whole number; received" in problem.message
 
     @pytest.mark.parametrize("written", ["yes", "no", "1", "0.0", '"true"', "null"])
     def test_bool(self, written: str, tmp_path: Path) -> None:
@@ -384,7 +385,12 @@ class TestBounds:
         [
             ("epochs: 3", "epochs: 0", "0", "`train.epochs` must be at least 1; received 0."),
             (SOURCE, SOURCE + "\n  batch_size: -1", "-1", "`dataset.batch_size` must be at least 1; received -1."),
-            (LAYER, LAYER + "\n      repeat: 0", "0", "`model.layers.0.repeat` must be at least 1; received 0."),
+            (
+                LAYER,
+                LAYER + "\n      repeat: 0",
+                "0",
+                "`repeat` of the 1st layer (`Dense`) must be at least 1; received 0",
+            ),
             ("epochs: 3", f"epochs: {2**31}", "2147", f"`train.epochs` must be at most {2**31 - 1}; received {2**31}."),
             ("name: base", "name: base\nseed: -1", "-1", "`seed` must be at least 0; received -1."),
             ("name: base", f"name: base\nseed: {2**32}", "42", f"`seed` must be less than {2**32}; received {2**32}."),
@@ -394,7 +400,7 @@ class TestBounds:
         ],
     )
     def test_are_named(self, old: str, new: str, at: str, expected: str, tmp_path: Path) -> None:
-        assert the_problem(tmp_path, changed(old, new), at).message == expected
+        assert the_problem(tmp_path, changed(old, new), at).message.startswith(expected)
 
     @pytest.mark.parametrize("written", ["../x", "a/b", "a b", '""', ".hidden", "-x", "é", '"a\\n"', "x" * 101])
     def test_of_the_name_which_becomes_a_folder(self, written: str, tmp_path: Path) -> None:
@@ -538,12 +544,12 @@ class TestLayerWords:
     )
     def test_wrong_values(self, word: str, written: str, expected: str, tmp_path: Path) -> None:
         problem = the_problem(tmp_path, changed(LAYER, f"{LAYER}\n      {word}: {written}"), f"{written}\n    -")
-        assert f"`model.layers.0.{word}` {expected}" in problem.message
+        assert f"`{word}` of the 1st layer (`Dense`) {expected}" in problem.message
 
     @pytest.mark.parametrize("written", ["- {}", "- name: x", "- {name: x, repeat: 2}"])
     def test_without_a_layer(self, written: str, tmp_path: Path) -> None:
         [problem] = problems(tmp_path, changed(LAYER, written))
-        assert "`model.layers.0` must be one Keras layer" in problem.message
+        assert "The 1st layer must be one Keras layer" in problem.message
         assert "received the names none" not in problem.message
 
     def test_two_layers_in_one_entry(self, tmp_path: Path) -> None:
@@ -554,7 +560,7 @@ class TestLayerWords:
     def test_unknown_words(self, word: str, tmp_path: Path) -> None:
         problem = the_problem(tmp_path, changed(LAYER, f"{LAYER}\n      {word}: Flatten"), f"{word}: Flatten")
         assert word in problem.message
-        assert "`model.layers.0`" in problem.message
+        assert "the 1st layer" in problem.message
 
     def test_no_layers(self, tmp_path: Path) -> None:
         layers = BASE[BASE.index("  layers:") : BASE.index("loss:")]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dlcli.errors import Path as SpecPath
 from dlcli.errors import Problem, SpecError
 from dlcli.spec.loading import LoadedSpec, load_spec
 from tests.conftest import shipped_catalogue
@@ -173,7 +174,7 @@ class TestArguments:
         assert problem.hint == f"Did you mean `{suggested}`?"
 
     def test_unknown_with_nothing_close(self, tmp_path: Path) -> None:
-        problem = the_problem(tmp_path, changed("optimizer: Adam", "optimizer: {SGD: {lr: 1}}"), "lr:")
+        problem = the_problem(tmp_path, changed("optimizer: Adam", "optimizer: {SGD: {warp: 1}}"), "warp:")
         assert "`learning_rate`" in str(problem.hint)
         assert "`nesterov`" in str(problem.hint)
 
@@ -206,7 +207,7 @@ class TestArguments:
 
     def test_the_hint_has_all_that_are_missing(self, tmp_path: Path) -> None:
         problem = the_problem(tmp_path, changed(LAYER, "Conv2D: {}"), "Conv2D")
-        assert problem.hint == "Write `Conv2D: {filters: …, kernel_size: …}`."
+        assert problem.hint == "Write `Conv2D: {filters: 32, kernel_size: 3}`, for example."
 
     def test_misspelt_is_one_mistake(self, tmp_path: Path) -> None:
         problem = the_problem(tmp_path, changed(LAYER, "Dense: {unit: 8}"), "unit:")
@@ -240,29 +241,32 @@ class TestArguments:
 
 class TestShapeOfObjects:
     PLACES = (
-        (LAYER, "{}", "model.layers.0"),
-        ("loss: mse", "loss: {}", "loss"),
-        ("optimizer: Adam", "optimizer: {}", "optimizer"),
-        ("[accuracy]", "[{}]", "metrics.0"),
-        ("epochs: 3", "callbacks: [{}]", "train.callbacks.0"),
-        ("source: xor", "source: xor\n  augment: [{}]", "dataset.augment.0"),
+        (LAYER, "{}", ("model", "layers", 0), "The 1st layer"),
+        ("loss: mse", "loss: {}", ("loss",), "`loss`"),
+        ("optimizer: Adam", "optimizer: {}", ("optimizer",), "`optimizer`"),
+        ("[accuracy]", "[{}]", ("metrics", 0), "The 1st item of `metrics`"),
+        ("epochs: 3", "callbacks: [{}]", ("train", "callbacks", 0), "The 1st item of `train.callbacks`"),
+        ("source: xor", "source: xor\n  augment: [{}]", ("dataset", "augment", 0), "The 1st item of `dataset.augment`"),
     )
 
-    @pytest.mark.parametrize(("old", "new", "where"), PLACES, ids=[place[2] for place in PLACES])
+    @pytest.mark.parametrize(("old", "new", "where", "words"), PLACES, ids=[place[3] for place in PLACES])
     @pytest.mark.parametrize("written", ["[Dense, 8]", "3", "true", "null", "{Dense: {}, Flatten: {}}", "{3: {}}"])
     def test_is_a_name_or_a_name_with_arguments(
-        self, old: str, new: str, where: str, written: str, tmp_path: Path
+        self, old: str, new: str, where: SpecPath, words: str, written: str, tmp_path: Path
     ) -> None:
         [problem] = problems(tmp_path, changed(old, new.format(written)))
-        assert f"`{where}` must " in problem.message
+        assert problem.message.startswith(f"{words} must ")
         assert "Keras" in problem.message
         assert "received" in problem.message
 
-    @pytest.mark.parametrize(("old", "new", "where"), PLACES, ids=[place[2] for place in PLACES])
+    @pytest.mark.parametrize(("old", "new", "where", "words"), PLACES, ids=[place[3] for place in PLACES])
     @pytest.mark.parametrize("value", ["0.5", "[8]", "text", "true", "{1: 2}"])
-    def test_has_its_arguments_by_name(self, old: str, new: str, where: str, value: str, tmp_path: Path) -> None:
+    def test_has_its_arguments_by_name(
+        self, old: str, new: str, where: SpecPath, words: str, value: str, tmp_path: Path
+    ) -> None:
         [problem] = problems(tmp_path, changed(old, new.format(f"{{Dropout: {value}}}")))
-        assert ".".join(map(str, problem.path)).startswith(where)  # `model.layers.0.layer` is nowhere in the file
+        assert problem.path[: len(where)] == where  # `("model", "layers", 0, "layer")` is nowhere in the file
+        assert words not in problem.message  # but the name of the object
         assert "The arguments of `Dropout` are written by name, as `Dropout: {argument: value}`" in problem.message
 
     def test_positional_argument_points_at_the_layer(self, tmp_path: Path) -> None:

@@ -392,7 +392,7 @@ class TestRefused:
         ("text", "expected", "message", "hint"),
         [
             ("a: b: c\n", (1, 5), "A second `: ` stands on this line.", 'quotes: `a: "b: c"`'),
-            ("- Dense: units: 16\n", (1, 15), "A second `: `", "Write `Dense: {units: 16}`"),
+            ("a: [\n  b]\nDense: units: 16\n", (3, 13), "A second `: `", "Write `Dense: {units: 16}`"),
             ("a: {b: c: d}\n", (1, 9), "A second `: `", "quotes"),
             ("a: @x\n", (1, 4), "cannot start with `@`", '`"@x"`'),
             ("a: `x`\n", (1, 4), "cannot start with a backtick", "Write x without it"),
@@ -464,7 +464,7 @@ class TestRefused:
         [
             ("a: !include b.yaml\n", "Use `extends`: write `extends: b.yaml`"),
             ("a: !!python/tuple [1]\n", "a list is written `[1, 2]`"),
-            ("a: !SGD {b: 1}\n", "Write `SGD: {argument: value}`."),
+            ("a: !SGD {b: 1}\n", "Write `a: {SGD: {b: 1}}`."),
             ("a: !b c\n", "Remove the tag."),
         ],
     )

@@ -14,7 +14,7 @@ from dlcli.spec import catalogue as module
 from dlcli.spec.catalogue import KINDS, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.checking import check_objects
 from dlcli.spec.reading import parse_document, read_document
-from dlcli.spec.values import check_value, expected, number_meant, shown
+from dlcli.spec.values import check_value, expected, shown
 from tests.conftest import CONFIGS
 
 
@@ -77,7 +77,7 @@ WRONG = [
     ("layer", "MaxPooling2D: {padding: causal}", "padding", 'must be one of `valid`, `same`; received "causal"', None),
     ("layer", "Reshape: {target_shape: 64}", "target_shape", "must be a list of whole numbers; received 64", None),
     ("layer", "RandomFlip: {mode: horizontaly}", "mode", "must be one of `horizontal_and_vertical`", "`horizontal`"),
-    ("layer", "RandomRotation: {factor: 20}", "factor", "must be between -1 and 1; received 20", None),
+    ("layer", "RandomRotation: {factor: 20}", "factor", "must be between -1 and 1; received 20", "`0.0556`"),
     ("layer", "RandomZoom: {height_factor: -1}", "height_factor", "must be greater than -1 and at most 1", None),
     ("layer", "LSTM: {units: 3, return_sequences: 'true'}", "return_sequences", "must be `true` or `false`", "`true`"),
     ("layer", "LSTM: {units: 3, use_cudnn: fast}", "use_cudnn", "must be `true` or `false`, or `auto`", None),
@@ -240,18 +240,3 @@ class TestWords:
     )
     def test_for_what_was_received(self, value: Any, words: str) -> None:
         assert shown(value) == words
-
-    @pytest.mark.parametrize(
-        ("text", "hint"),
-        [
-            ("3", "Write `3`, without quotes."),
-            (" -1e-3 ", "Write `-1e-3`, without quotes."),
-            ("0,5", "Write `0.5`, with a point."),
-            ("12.5%", "Write `0.125`."),
-            ("three", None),
-            ("1,000,000", None),
-            ("", None),
-        ],
-    )
-    def test_for_a_number_that_is_a_text(self, text: str, hint: str | None) -> None:
-        assert number_meant(text) == hint

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dlcli.errors import UsageError
 from dlcli.model.summary import LayerSummary, ModelSummary, explain
+from dlcli.model.units import readable_bytes
 
 _GAP = 2
 _BAR_WIDTH = 8
@@ -180,7 +181,7 @@ def _totals(summary: ModelSummary) -> Table:
         ("Parameters", f"{summary.parameters:,}", _sharing(summary)),
         ("  trainable", f"{summary.trainable_parameters:,}", ""),
         ("  non-trainable", f"{summary.non_trainable_parameters:,}", ""),
-        ("Memory of the weights", f"{summary.weight_bytes:,}", f"bytes{_readable_bytes(summary.weight_bytes)}"),
+        ("Memory of the weights", f"{summary.weight_bytes:,}", f"bytes{_in_brackets(summary.weight_bytes)}"),
         ("Activations, one example", *(("?", "a length is free") if activations is None else (f"{activations:,}", ""))),
         (
             "Multiply-adds, one example",
@@ -202,15 +203,9 @@ def _sharing(summary: ModelSummary) -> str:
     return f"{shared:,} shared, counted once" if shared else ""
 
 
-def _readable_bytes(size: int) -> str:
+def _in_brackets(size: int) -> str:
     """Give a size from 1 KiB on in binary units, as " (1.67 MiB)"."""
-    number, units = float(size), ["bytes", "KiB", "MiB", "GiB", "TiB"]
-    while number >= 1024 and len(units) > 1:
-        number /= 1024
-        units.pop(0)
-    return (
-        "" if units[0] == "bytes" else f" ({number:.3g} {units[0]})" if number < 1000 else f" ({number:.0f} {units[0]})"
-    )
+    return f" ({readable_bytes(size)})" if size >= 1024 else ""
 
 
 def _shape(shape: Sequence[int | None]) -> str:

@@ -12,7 +12,8 @@ import keras
 
 from dlcli.errors import Path, Problem
 from dlcli.model.catalogue import find
-from dlcli.model.misfits import Shape, misfit, received, shape_text
+from dlcli.model.joining import Shape
+from dlcli.model.misfits import misfit, received, shape_text
 from dlcli.model.objects import ObjectError, make_object
 from dlcli.spec.grammar import Spec
 from dlcli.spec.graph import INPUT, INPUT_LAYERS, Node, is_stack, nodes_in_order
@@ -119,15 +120,22 @@ class Network:
         message = f"`{name}` gets {received(shapes)} here, {why}"
         return Problem(message, path, hint, trail=self._way(node))
 
+    def way_to_output(self) -> tuple[str, ...]:
+        """The shapes that led to the output, once the layers are called: a line each, the data's first."""
+        return _as_lines(self._steps_to(len(self._loaded.spec.model.layers) - 1))
+
     def _way(self, node: Node) -> tuple[str, ...]:
         """The shapes that led to an entry: of what it reads, and of what comes before that, the data first."""
         if len(node.reads) > 1:
             return _as_lines([*(self._steps[read] for read in node.reads), *self._copies])
-        way, read = [self._steps[node.reads[0]]], node.reads[0]
-        while read is not None and len(way) < _MOST_STEPS:
-            read = way[0].reads[0]
-            way.insert(0, self._steps[read])
-        return _as_lines([*way, *self._copies])
+        return _as_lines([*self._steps_to(node.reads[0]), *self._copies])
+
+    def _steps_to(self, number: int | None) -> list[_Step]:
+        """An entry, and before it what leads to it from the data, at least the last part of the way."""
+        way = [self._steps[number]]
+        while way[0].reads and len(way) < _MOST_STEPS:
+            way.insert(0, self._steps[way[0].reads[0]])
+        return way
 
 
 def _as_lines(steps: list[_Step]) -> tuple[str, ...]:

@@ -202,14 +202,14 @@ def _docs(thing: Any) -> dict[str, Any]:
 
 
 def _text(content: Mapping[str, Any]) -> str:
-    """The content as JSON, a line for each name, so that a difference can be read."""
+    """The content as JSON, a line for each name, so that a difference can be read; arguments in Keras's own order."""
     kinds = ",\n".join(f"{json.dumps(kind)}:{{\n{_lines(entries)}}}" for kind, entries in content["kinds"].items())
     head = ",\n".join(f"{json.dumps(key)}:{json.dumps(content[key])}" for key in ("format", "keras"))
     return f'{{{head},\n"kinds":{{\n{kinds}}}}}\n'
 
 
 def _lines(entries: Mapping[str, Any]) -> str:
-    write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+    write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
     return ",\n".join(f"{write(name)}:{write(entry)}" for name, entry in entries.items())
 
 

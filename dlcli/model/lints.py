@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from dlcli.errors import Path, Problem
 from dlcli.model.summary import LayerSummary, ModelSummary
+from dlcli.model.units import readable_bytes
 from dlcli.spec.keras_objects import KerasObject
 from dlcli.spec.parts import Parts
 
-_GIB = 2**30
 _ACTIVATION_BYTES = 4  # float32
 _MANY = 10_000_000
 _NEARLY_ALL = 0.9
@@ -128,14 +128,14 @@ def _out_of_memory(
     fixed = need.total - need.activations
     name = parts.optimizer.name if parts.optimizer is not None else "the optimizer"
     trail = (
-        f"weights: {_gib(need.weights)}",
-        f"their gradients: {_gib(need.gradients)}",
-        f"what {name} keeps: {_gib(need.optimizer)}",
-        f"what the layers put out, for a batch of {batch_size:,}: {_gib(need.activations)}",
+        f"weights: {readable_bytes(need.weights)}",
+        f"their gradients: {readable_bytes(need.gradients)}",
+        f"what {name} keeps: {readable_bytes(need.optimizer)}",
+        f"what the layers put out, for a batch of {batch_size:,}: {readable_bytes(need.activations)}",
     )
     message = (
-        f"Training needs at least {_gib(need.total)} of memory, but this machine has {_gib(memory_bytes)}: it will "
-        "be stopped by the system, or crawl."
+        f"Training needs at least {readable_bytes(need.total)} of memory, but this machine has "
+        f"{readable_bytes(memory_bytes)}: it will be stopped by the system, or crawl."
     )
     fitting = (memory_bytes - fixed) * batch_size // need.activations if need.activations else 0
     if fitting >= 1:
@@ -145,10 +145,6 @@ def _out_of_memory(
     largest = max(summary.layers, key=lambda layer: layer.unshared_parameters)
     hint = f"Make `{largest.name}` smaller: it has {largest.parameters:,} of {summary.parameters:,} parameters."
     yield Problem(message, places.get(largest.name, ("model", "layers")), hint, trail=trail)
-
-
-def _gib(count: int) -> str:
-    return f"{count / _GIB:,.1f} GiB"
 
 
 def _power_of_two(at_most: int) -> int:

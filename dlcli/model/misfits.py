@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 
+from dlcli.model.joining import Shape, misfit_of_joined
 from dlcli.model.objects import reason
-
-Shape = tuple[int | None, ...]
+from dlcli.model.refusals import groups_remedy
 
 _MEANINGS = {2: " (steps, features)", 3: " (height, width, channels)", 4: " (depth, height, width, channels)"}
 
@@ -27,8 +27,12 @@ def misfit(
         before: the layer that it reads; None for the data.
         before_label: how a message calls that layer.
     """
-    if len(shapes) == 1:
-        for explain in (_small_window, _lost_axis, _wrong_size):
+    if len(shapes) > 1:
+        joined = misfit_of_joined(layer, shapes)
+        if joined is not None:
+            return joined
+    else:
+        for explain in (_small_window, _lost_axis, _wrong_size, _cut_away, _undivided):
             found = explain(layer, shapes[0], error)
             if found is not None:
                 return found
@@ -78,12 +82,38 @@ def _lost_axis(layer: Any, shape: Shape, error: Exception) -> tuple[str, str | N
 
 def _wrong_size(layer: Any, shape: Shape, error: Exception) -> tuple[str, str | None, str | None] | None:
     target = getattr(layer, "target_shape", None)
-    if target is None or None in shape[1:] or any(size < 0 for size in target):
+    if target is None or None in shape[1:]:
         return None
-    numbers, room = math.prod(size or 0 for size in shape[1:]), math.prod(target)
-    if numbers == room:
+    numbers, room = math.prod(size or 0 for size in shape[1:]), math.prod(size for size in target if size >= 0)
+    is_open = -1 in target
+    if numbers == room or (is_open and room and numbers % room == 0):
         return None
-    return f"{numbers:,} numbers, but its target shape {list(target)} has {room:,}.", None, "target_shape"
+    why = f"is {list(target)}: {room:,} does not divide {numbers:,}." if is_open else f"{list(target)} has {room:,}."
+    hint = f"The sizes must come to {numbers:,}; -1 is what is left, as in `target_shape: [{shape[1]}, -1]`."
+    return f"{numbers:,} numbers, but its target shape {why}", hint, "target_shape"
+
+
+def _cut_away(layer: Any, shape: Shape, error: Exception) -> tuple[str, str | None, str | None] | None:
+    cropping = getattr(layer, "cropping", None)
+    if not isinstance(cropping, (tuple, list)):
+        return None
+    sides = [side if isinstance(side, (tuple, list)) else cropping for side in cropping][: len(shape) - 2]
+    sizes = shape[1:-1] if getattr(layer, "data_format", None) != "channels_first" else shape[2:]
+    for (first, last), size in zip(sides, sizes, strict=False):
+        if size is not None and first + last >= size:
+            hint = f"Cut off less than {size} in all, such as `cropping: {(size - 1) // 2}`."
+            return f"and cuts off {first} and {last} of {size}: nothing is left.", hint, "cropping"
+    return None
+
+
+def _undivided(layer: Any, shape: Shape, error: Exception) -> tuple[str, str | None, str | None] | None:
+    groups = getattr(layer, "groups", None)
+    axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+    channels = shape[axis]
+    if not isinstance(groups, int) or groups < 1 or channels is None or channels % groups == 0:
+        return None
+    many = f"{channels} channel{'s' if channels > 1 else ''}"
+    return f"{many}, which `groups: {groups}` does not divide.", groups_remedy(channels), "groups"
 
 
 def _axes(layer: Any, error: Exception) -> tuple[str, int, int] | None:
@@ -143,5 +173,9 @@ def brief(error: Exception) -> str:
     """Keras's reason without the shapes and tensors that it received: they are not the spec's."""
     if isinstance(error, (IndexError, KeyError)):
         return "it works on inputs with more axes."
+    if "Expected image tensor to have rank" in str(error):
+        return "it works on images (height, width, channels)."
+    if "total size of the tensor must be unchanged" in str(error):
+        return "its target shape has another number of values."
     text = re.sub(r"[ ,]*\(?[Rr]eceived:? .*$", "", reason(error)).rstrip(".")
     return f"{text or type(error).__name__}."

@@ -10,6 +10,7 @@ import keras
 
 from dlcli.errors import Path, Problem
 from dlcli.model.catalogue import find
+from dlcli.model.refusals import refusal_in_words
 from dlcli.spec.catalogue import KINDS, kind_of_parameter
 from dlcli.spec.keras_objects import KerasObject, split_object
 
@@ -50,6 +51,9 @@ def make_object(kind: str, written: KerasObject | Any, path: Path, **extra: Any)
     try:
         return found(**_as_declared(found, values), **extra)
     except Exception as error:
+        words = refusal_in_words(name, arguments, error)
+        if words is not None:
+            raise ObjectError(Problem(words[0], (*inner, words[2]), words[1])) from error
         message = f"Keras does not accept this `{name}`: {reason(error)}"
         raise ObjectError(Problem(message, _blamed(error, inner, values))) from error
 

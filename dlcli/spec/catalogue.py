@@ -7,24 +7,21 @@ a file of its own, `catalogue_docs.json`, which only `dlcli schema` needs.
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-FORMAT = 2
+from dlcli.spec.likeness import allowed, plain, similar, suggestion
+
+FORMAT = 3
 Entries = dict[str, Any]
-"""by name: the arguments, each with what is known of it; or, for a second name of a thing, the first, as a text"""
-_SHORTEST_PART = 5
-_MOST_SUGGESTED = 6
+"""by name: the arguments, in Keras's order, with what is known of each; or, for a second name of a thing, the first"""
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of Keras object: how a message calls it, the module of its names, and their base class."""
 
     label: str
@@ -46,8 +43,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """What is known of one argument of a Keras object.
 
     Attributes:
@@ -69,7 +65,7 @@ class Parameter:
     examples: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     length: int | None = None
-    bounds: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, float] = {}
     default: Any = None
 
     @classmethod
@@ -89,8 +85,7 @@ _GIVEN = {
 }
 
 
-@dataclass(frozen=True)
-class Catalogue:
+class Catalogue(NamedTuple):
     """The names and arguments of one version of Keras."""
 
     keras: str
@@ -130,13 +125,12 @@ class Catalogue:
     def suggestion(self, kind: str, name: str) -> str:
         """What to write instead of an unknown name."""
         names = self.names(kind)
-        spelt = {_plain(known) for known in names}
-        others = [other for other in self.second_names(kind) if _plain(other) not in spelt]
+        spelt = {plain(known) for known in names}
+        others = [other for other in self.second_names(kind) if plain(other) not in spelt]
         return suggestion(name, [*names, *others]) if similar(name, [*names, *others]) else allowed(names)
 
 
-@dataclass(frozen=True)
-class Docs:
+class Docs(NamedTuple):
     """A line on each name and each argument of one version of Keras."""
 
     keras: str
@@ -159,98 +153,6 @@ def kind_of_parameter(parameter: str) -> str | None:
         return "layer"
     word = parameter.rsplit("_", 1)[-1]
     return word if word in ("initializer", "regularizer", "constraint", "activation", "optimizer") else None
-
-
-def closest(word: str, names: Iterable[str]) -> str | None:
-    """The name that `word` is most like, if any is."""
-    return next(iter(similar(word, names)), None)
-
-
-def similar(word: str, names: Iterable[str]) -> list[str]:
-    """The name that `word` is a misspelling of; or the names that it is a part of, or that are a part of it."""
-    names = list(names)
-    near = misspelt(word, names)
-    if near is not None:
-        return [near]
-    parts = {_plain(name): name for name in _in_case_of(word, names) if _is_part(_plain(word), _plain(name))}
-    return sorted(parts.values(), key=lambda name: (len(name), name)) if len(parts) <= _MOST_SUGGESTED else []
-
-
-def misspelt(word: str, names: Iterable[str]) -> str | None:
-    """The name that `word` is a misspelling of, if it is of any.
-
-    Capitals and underscores count for nothing, except that of `accuracy` and `Accuracy` the one in the word's case is
-    taken.
-    """
-    spellings = {_plain(name): name for name in _in_case_of(word, names)}
-    plain = _plain(word)
-    candidates = difflib.get_close_matches(plain, sorted(spellings), n=5, cutoff=0.6)
-    near = [name for name in candidates if _is_near(plain, name)]
-    # `Rescale` has fewer letters wrong for `Reshape` than for `Rescaling`, whose beginning it is.
-    best = min(near, key=lambda name: _distance(plain, name) - _same_start(plain, name) // 2, default=None)
-    return spellings[best] if best is not None else None
-
-
-def _is_near(word: str, name: str) -> bool:
-    is_other_ending = len(word) * 4 <= _same_start(word, name) * 5 < len(word) * 5
-    return is_other_ending or _distance(word, name) <= max(1, len(word) // 3)
-
-
-def _same_start(first: str, second: str) -> int:
-    return next(
-        (n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
-    )
-
-
-def _in_case_of(word: str, names: Iterable[str]) -> list[str]:
-    """The names, those that start with a capital, or a small letter, as the word does, last."""
-    return sorted(names, key=lambda name: name[:1].isupper() == word[:1].isupper())
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
-def _is_part(first: str, second: str) -> bool:
-    shorter, longer = sorted((first, second), key=len)
-    # `XavierUniform` is not `uniform`.
-    is_most_of_it = shorter == first or len(shorter) * 5 >= len(longer) * 3
-    return len(shorter) >= _SHORTEST_PART and shorter in longer and is_most_of_it
-
-
-def _distance(first: str, second: str) -> int:
-    """How many letters to change, to insert, to drop or to swap with the next one, to get from one to the other.
-
-    The optimal string alignment distance (Damerau 1964).
-    """
-    rows = [list(range(len(second) + 1))]
-    for i, letter in enumerate(first, start=1):
-        row = [i]
-        for j, other in enumerate(second, start=1):
-            steps = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != other))
-            if i > 1 and j > 1 and letter == second[j - 2] and other == first[i - 2]:
-                steps = min(steps, rows[-2][j - 2] + 1)
-            row.append(steps)
-        rows.append(row)
-    return rows[-1][-1]
-
-
-def suggestion(word: str, names: Iterable[str]) -> str:
-    """The closest allowed words as a question; or, where nothing is close, what is allowed."""
-    names = list(names)
-    close = [f"`{name}`" for name in similar(word, names)]
-    if not close:
-        return allowed(names)
-    return f"Did you mean {' or '.join([', '.join(close[:-1]), close[-1]] if close[1:] else close)}?"
-
-
-def allowed(names: Iterable[str]) -> str:
-    """A list of what is allowed, without the short names beside capital ones."""
-    names = list(names)
-    if not names:
-        return "It takes none."
-    shown = [name for name in names if name[:1].isupper()] or names
-    return f"Allowed: {', '.join(f'`{name}`' for name in sorted(shown, key=str.lower))}."
 
 
 def load_catalogue(make: Callable[[], dict[str, Any]]) -> Catalogue:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import islice
 from pathlib import Path as FilePath
 
 import yaml
@@ -87,14 +88,14 @@ def _other_encoding(content: bytes) -> str | None:
     return "UTF-16" if max(halves) > len(start) // 3 else None
 
 
-def forbidden(text: str) -> tuple[int, int, str] | None:
-    """The line, the column and the name of the first character that YAML forbids: its parser gives no place for it."""
-    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
-    if found is None:
-        return None
-    lines = text[: found.end()].splitlines()
-    shown = "NUL (U+0000)" if found[0] == "\0" else f"U+{ord(found[0]):04X}"
-    return len(lines), len(lines[-1]) or 1, shown
+def forbidden(text: str, most: int) -> list[tuple[int, int, str]]:
+    """Line, column and name of the first characters that YAML forbids: its parser gives no places for them."""
+    places = []
+    for found in islice(yaml.reader.Reader.NON_PRINTABLE.finditer(text), most):
+        lines = text[: found.end()].splitlines()
+        shown = "NUL (U+0000)" if found[0] == "\0" else f"U+{ord(found[0]):04X}"
+        places.append((len(lines), len(lines[-1]) or 1, shown))
+    return places
 
 
 def with_plain_spaces(text: str) -> tuple[str, list[tuple[int, int, str]]]:

@@ -8,11 +8,15 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.catalogue import KINDS, Catalogue, Parameter, closest, kind_of_parameter, suggestion
+from dlcli.spec.arguments_meant import Given
+from dlcli.spec.catalogue import KINDS, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import refused, split_layer, split_object
-from dlcli.spec.remedies import python_name, python_value, tuple_meant
-from dlcli.spec.values import check_value, number_meant
+from dlcli.spec.names_meant import name_remedy
+from dlcli.spec.numbers_meant import number_meant
+from dlcli.spec.objects_meant import object_remedy
+from dlcli.spec.paths import in_words, value_at
+from dlcli.spec.values import check_value
 
 # Where a spec has Keras objects: the path of keys, and what stands there. Lists hold one object an item.
 SINGLE_OBJECTS: tuple[tuple[Path, str], ...] = ((("loss",), "loss"), (("optimizer",), "optimizer"))
@@ -28,52 +32,52 @@ LISTS_OF_OBJECTS: tuple[tuple[Path, str], ...] = (
 def check_objects(data: dict[str, Any], catalogue: Catalogue) -> Iterator[Problem]:
     """Every unknown name, unknown argument, wrong value and missing argument of the Keras objects in `data`.
 
-    What is not written as an object at all is skipped: pydantic reports it.
+    What is not written as an object at all is told here, too: with what was meant, which pydantic does not know.
     """
     for path, kind in SINGLE_OBJECTS:
-        yield from _check_reported(_at(data, path), path, kind, catalogue)
+        yield from _check_written(value_at(data, path), path, kind, catalogue)
     for path, kind in LISTS_OF_OBJECTS:
-        items = _at(data, path)
+        items = value_at(data, path)
         for number, item in enumerate(items if isinstance(items, list) else ()):
-            yield from _check_reported(item, (*path, number), kind, catalogue)
+            yield from _check_written(item, (*path, number), kind, catalogue)
 
 
-def _at(data: Any, path: Path) -> Any:
-    for key in path:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
-
-
-def _check_reported(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
-    """Checks an object that is a field of the grammar: if it is not written as one, pydantic has said so."""
+def _check_written(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
+    """Checks an object that is a field of the grammar."""
+    if raw is None:
+        return  # pydantic tells what is empty from what is not there
     try:
-        if path[:2] == ("model", "layers"):
-            raw, _ = split_layer(raw)
-        split_object(raw)
-    except PydanticCustomError:
+        written = split_layer(raw)[0] if path[:2] == ("model", "layers") else raw
+    except PydanticCustomError as error:
+        yield _not_an_object(error, raw, path, kind, catalogue)
         return
-    yield from _check(raw, path, kind, catalogue)
+    yield from _check(written, path, kind, catalogue)
+
+
+def _not_an_object(error: PydanticCustomError, raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Problem:
+    """What is wrong with a value that is not written as an object."""
+    context = error.context or {}
+    key = context.get("key") or ()
+    hint = object_remedy(kind, raw, path, catalogue) or context.get("hint")
+    return Problem(refused(in_words(path), error.message()), (*path, *key), hint, at_key=bool(key))
 
 
 def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
     try:
         name, arguments = split_object(raw, "a number, a Keras name" if kind == "schedule" else "a Keras name")
     except PydanticCustomError as error:
-        where = ".".join(str(key) for key in path)
-        context = error.context or {}
-        key = context.get("key") or ()
-        yield Problem(refused(where, error.message()), (*path, *key), context.get("hint"), at_key=bool(key))
+        yield _not_an_object(error, raw, path, kind, catalogue)
         return
     known = catalogue.parameters(kind, name)
     object_path = (*path, name) if isinstance(raw, dict) else path
     if known is None:
         message = f"`{shortened(name)}` is not {KINDS[kind].label}."
-        yield Problem(message, object_path, python_name(name) or catalogue.suggestion(kind, name))
+        yield Problem(message, object_path, name_remedy(kind, name, path, catalogue))
         return
     if arguments and not known:
         yield from _check_no_arguments(name, arguments, object_path, catalogue.class_of_function(kind, name))
     else:
-        yield from _check_arguments(name, arguments, known, object_path, catalogue)
+        yield from _check_arguments(Given(kind, name, arguments, known, catalogue), object_path)
 
 
 def _check_no_arguments(name: str, arguments: dict[str, Any], path: Path, class_name: str | None) -> Iterator[Problem]:
@@ -83,23 +87,20 @@ def _check_no_arguments(name: str, arguments: dict[str, Any], path: Path, class_
         yield Problem(message, (*path, argument), hint, at_key=True)
 
 
-def _check_arguments(
-    name: str, arguments: dict[str, Any], known: dict[str, Parameter], path: Path, catalogue: Catalogue
-) -> Iterator[Problem]:
-    meant = {closest(argument, known) for argument in arguments if argument not in known}
-    for argument, value in arguments.items():
-        if argument not in known:
-            message = f"`{shortened(argument)}` is not an argument of `{name}`."
-            hint = tuple_meant(argument, arguments) or python_value(argument) or suggestion(argument, known)
-            yield Problem(message, (*path, argument), hint, at_key=True)
+def _check_arguments(given: Given, path: Path) -> Iterator[Problem]:
+    meant = given.meant()
+    for argument, value in given.arguments.items():
+        if argument not in given.known:
+            message = f"`{shortened(argument)}` is not an argument of `{given.name}`."
+            yield Problem(message, (*path, argument), given.remedy(argument, meant[argument]), at_key=True)
         else:
-            yield from _check_argument(value, known[argument], argument, name, (*path, argument), catalogue)
-    given = meant | set(arguments)  # a misspelt argument is one mistake, not two
-    missing = [argument for argument, parameter in known.items() if parameter.required and argument not in given]
+            where = (*path, argument)
+            yield from _check_argument(value, given.known[argument], argument, given.name, where, given.catalogue)
+    # An argument under a wrong name is one mistake, not two.
+    missing = [argument for argument in given.required if argument not in meant.values()]
     if missing:
         words = ", ".join(f"`{argument}`" for argument in missing)
-        example = ", ".join(f"{argument}: …" for argument in missing)
-        yield Problem(f"`{name}` needs {words}.", path, f"Write `{name}: {{{example}}}`.")
+        yield Problem(f"`{given.name}` needs {words}.", path, given.completed(meant))
 
 
 def _check_argument(

@@ -13,14 +13,20 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from dlcli.errors import Path, Problem, SpecError
-from dlcli.spec.catalogue import closest
-from dlcli.spec.marks import Document
+from dlcli.spec.grammar import Spec
+from dlcli.spec.keras_objects import LAYER_WORDS
+from dlcli.spec.likeness import closest
+from dlcli.spec.marks import Document, Doubt
 from dlcli.spec.overrides import Override, override
 from dlcli.spec.reading import read_document
+from dlcli.spec.sources import SOURCES
+from dlcli.spec.translation import COMPOSING
 from dlcli.spec.variables import substitute
 
 _MOST_BASES = 20
 _NOT_INHERITED = ("name", "extends")
+_ELSEWHERE = frozenset(LAYER_WORDS).union(*(source.model_fields for source in SOURCES.values()))
+_SECTIONS = frozenset({*Spec.model_fields, *COMPOSING}) - _ELSEWHERE
 
 
 def compose(path: FilePath, overrides: Sequence[Override] = ()) -> Document:
@@ -44,7 +50,7 @@ def compose(path: FilePath, overrides: Sequence[Override] = ()) -> Document:
 
 def _extended(path: FilePath, above: tuple[FilePath, ...]) -> Document:
     """The file at `path` over what it extends; `above` are the files that led to it."""
-    document = read_document(path)
+    document = read_document(path, _SECTIONS)
     if "extends" not in document.data:
         return document
     written = document.data["extends"]
@@ -89,7 +95,8 @@ def _at_extends(problem: Problem) -> Problem:
 
 def _without_base(document: Document, *problems: Problem) -> Document:
     located = tuple(document.located(problem) for problem in problems)
-    return replace(document, problems=(*document.problems, *located), is_partial=True)
+    doubt = document.doubt | Doubt(partial=frozenset({()}))
+    return replace(document, problems=(*document.problems, *located), doubt=doubt)
 
 
 def _merged(base: Document, over: Document) -> Document:
@@ -105,7 +112,7 @@ def _merged(base: Document, over: Document) -> Document:
         values={**values, **over.values},
         keys={**keys, **over.keys},
         problems=(*base.problems, *over.problems),
-        is_partial=base.is_partial or over.is_partial,
+        doubt=base.doubt | over.doubt,
     )
 
 

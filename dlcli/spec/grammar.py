@@ -17,9 +17,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from dlcli.spec.catalogue import suggestion
 from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import KerasObject, LayerEntry, refusal, split_object
+from dlcli.spec.likeness import suggestion
 from dlcli.spec.remedies import python_name
 from dlcli.spec.sources import SOURCES, Count, Seed, Source
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.catalogue import suggestion
+from dlcli.spec.likeness import suggestion
 
 INPUT = "input"
 _NOWHERE = -1
@@ -19,8 +18,7 @@ _LAYERS: Path = ("model", "layers")
 INPUT_LAYERS = ("Input", "InputLayer")
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One entry of `model.layers`: its number there, and the numbers of those that it reads; None is the input."""
 
     number: int

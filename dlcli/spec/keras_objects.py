@@ -11,9 +11,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from dlcli.spec.catalogue import misspelt
 from dlcli.spec.characters import shortened
+from dlcli.spec.likeness import misspelt
+from dlcli.spec.paths import sentence
 from dlcli.spec.remedies import python_arguments
+from dlcli.spec.writing import to_flow
 
 LAYER_WORDS = ("name", "inputs", "trainable", "repeat")
 _IN_ITSELF = "is wrong: "
@@ -72,10 +74,9 @@ def _one_object(raw: Any) -> str | None:
     """What to write instead of a mapping with several keys, where the object is plain."""
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
         return None
-    for key in ("type", "name", "class", "class_name"):
-        if isinstance(raw.get(key), str):
-            arguments = ", ".join(f"{other}: …" for other in raw if other != key)
-            return f"Write `{shortened(raw[key] + (f': {{{arguments}}}' if arguments else ''))}`."
+    typed = typed_object(raw)
+    if typed is not None:
+        return f"Write `{shortened(f'{typed[0]}: {to_flow(typed[1])}' if typed[1] else typed[0])}`."
     empty = [key for key, value in raw.items() if value is None]
     beside = [key for key in raw if key not in empty]
     if len(empty) != 1 or not beside:
@@ -83,16 +84,26 @@ def _one_object(raw: Any) -> str | None:
     return f"Indent {_listed(beside)} below `{shortened(empty[0])}`."
 
 
+def typed_object(raw: Mapping[Any, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The name and the arguments of an object that is written as in other tools: `{type: Adam, beta_1: 0.9}`."""
+    for key in ("type", "class_name", "class", "name"):
+        if isinstance(raw.get(key), str):
+            others = {str(other): value for other, value in raw.items() if other != key}
+            inner = next((others[word] for word in ("config", "params", "args") if word in others), None)
+            return raw[key], dict(inner) if len(others) == 1 and isinstance(inner, dict) else others
+    return None
+
+
 def _listed(names: list[Any]) -> str:
     return shortened(", ".join(f"`{name}`" for name in names), 200)
 
 
 def refused(where: str, text: str) -> str:
-    """The sentence of a refusal for the value at `where`: what is wrong in itself needs no path before it."""
+    """The sentence of a refusal for the value at `where`, in words; what is wrong in itself needs no place."""
     if text.startswith(_IN_ITSELF):
         text = text.removeprefix(_IN_ITSELF)
-        return f"{text[:1].upper()}{text[1:]}."
-    return f"`{where}` {text}."
+        return f"{sentence(text)}."
+    return f"{sentence(where)} {text}."
 
 
 def refusal(text: str, hint: str | None = None, key: tuple[Any, ...] = ()) -> PydanticCustomError:
@@ -123,8 +134,11 @@ _NAMES_READ = {
 
 def _names_read(raw: Any) -> Any:
     names = [raw] if isinstance(raw, str) else raw
-    if raw is not None and not (isinstance(names, (list, tuple)) and names and all(isinstance(n, str) for n in names)):
-        raise refusal(f"must be the name of a layer, or a list of names; received {_shown(raw)}")
+    if raw == []:
+        raise refusal("must name a layer; received an empty list", "Leave `inputs` out to read the layer above.")
+    if raw is not None and not (isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)):
+        hint = "Give the layer that is to be read a `name`, and write it here."
+        raise refusal(f"must be the name of a layer, or a list of names; received {_shown(raw)}", hint)
     return tuple(raw) if isinstance(raw, list) else raw
 
 
@@ -176,7 +190,12 @@ def split_layer(raw: Any) -> tuple[Any, dict[str, Any]]:
         names = _listed(others)
         allowed = ", ".join(f"`{word}`" for word in LAYER_WORDS)
         received = f"received the names {names}" if names else f"received {_shown(raw)}: the layer itself is missing"
-        raise refusal(f"must be one Keras layer, and beside it only {allowed}; {received}")
+        hint = (
+            "Start each layer with a `- ` of its own."
+            if len(layers) > 1
+            else "Name it beside that, such as `Dense: {units: 64}`."
+        )
+        raise refusal(f"must be one Keras layer, and beside it only {allowed}; {received}", hint)
     _check_indentation(layers[0], raw, others)
     return {layers[0]: raw[layers[0]]}, {key: value for key, value in raw.items() if key != layers[0]}
 

@@ -125,11 +125,14 @@ def examine(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] 
     if newer is not None:
         return Findings((document.located(newer),))
     data = document.data
-    objects = islice(check_objects(data, catalogue), _MOST_TOLD)
-    problems = [*objects, *check_graph(data), *_problems_of_grammar(document)]
-    problems = [problem for problem in problems if not _is_consequence(problem, document)]
-    errors = [*document.problems, *(document.located(problem) for problem in problems)]
-    spec, sound = sound_part(document.data, [problem.path for problem in (*document.problems, *problems)])
+    objects = list(islice(check_objects(data, catalogue), _MOST_TOLD))
+    named = {problem.path for problem in objects}  # what is not written as an object, with what is meant
+    grammar = (problem for problem in _problems_of_grammar(document) if problem.path not in named)
+    problems = [*objects, *_problems_of_graph(document), *grammar]
+    told = document.without_consequences(problems)
+    errors = [*document.problems, *(document.located(problem) for problem in told)]
+    wrong = [*(problem.path for problem in (*document.problems, *problems)), *document.doubt.paths]
+    spec, sound = sound_part(document.data, wrong)
     loaded = LoadedSpec(spec, document) if spec is not None else None
     findings = Findings(_in_order(errors), (), loaded, sound)
     if loaded is not None and "silence" in sound:
@@ -142,7 +145,7 @@ def restore_spec(resolved: Mapping[str, Any]) -> LoadedSpec:
     try:
         return LoadedSpec(Spec.model_validate(dict(resolved)), None)
     except ValidationError as error:
-        raise SpecError(translate_all(error.errors())) from error
+        raise SpecError(translate_all(error.errors(), resolved)) from error
 
 
 def _newer_version(document: Document) -> Problem | None:
@@ -157,15 +160,13 @@ def _problems_of_grammar(document: Document) -> list[Problem]:
     try:
         Spec.model_validate(document.data)
     except ValidationError as error:
-        # What is missing in a spec may be in the base that could not be read.
-        found = [details for details in error.errors() if details["type"] != "missing" or not document.is_partial]
-        return translate_all(found[:_MOST_TOLD])
+        return translate_all(error.errors()[:_MOST_TOLD], document.data)
     return []
 
 
-def _is_consequence(problem: Problem, document: Document) -> bool:
-    """Whether the mistake only follows from one that was met while reading."""
-    return any(met.path and problem.path[: len(met.path)] == met.path for met in document.problems)
+def _problems_of_graph(document: Document) -> Iterable[Problem]:
+    """What is wrong with who reads whom: a layer that is not known for sure may have any name, and read any other."""
+    return () if document.doubt.concerns("model") else check_graph(document.data)
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from dlcli.errors import Path, Position, Problem
@@ -46,6 +47,58 @@ class Mark:
         return replace(problem, message=message, position=self.position, source_line=self.source_line)
 
 
+def _around(path: Path) -> list[Path]:
+    """The path, and those of everything that it is in."""
+    return [path[:end] for end in range(len(path) + 1)]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is not known for sure of a document, after a mistake that kept a part of it from being read.
+
+    Attributes:
+        values: what may be another than was meant, with what is in it.
+        keys: what may belong elsewhere.
+        partial: mappings and lists of which something could not be read, so that nothing in them can be missing.
+    """
+
+    values: frozenset[Path] = frozenset()
+    keys: frozenset[Path] = frozenset()
+    partial: frozenset[Path] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.paths)
+
+    def __or__(self, other: Doubt) -> Doubt:
+        return Doubt(self.values | other.values, self.keys | other.keys, self.partial | other.partial)
+
+    def covers(self, problem: Problem, is_written: bool) -> bool:
+        """Whether a mistake may follow from it; `is_written` is whether there is anything at its path."""
+        path, around = problem.path, _around(problem.path)
+        if not self.values.isdisjoint(around) or path in self._whole or (problem.at_key and path in self.keys):
+            return True
+        return not is_written and (path[-1:] in self._moved or not self.partial.isdisjoint(around))
+
+    @cached_property
+    def _whole(self) -> frozenset[Path]:
+        """Mappings and lists of which nothing as a whole can be told."""
+        return self.partial.union(path[:-1] for path in self.values | self.keys)
+
+    @cached_property
+    def _moved(self) -> frozenset[Path]:
+        """The keys that may belong elsewhere, where they would then be missing."""
+        return frozenset(path[-1:] for path in self.keys)
+
+    @cached_property
+    def paths(self) -> frozenset[Path]:
+        """All of these."""
+        return self.values | self.keys | self.partial
+
+    def concerns(self, section: str) -> bool:
+        """Whether something in a section of the spec is not known for sure, or something of it may be elsewhere."""
+        return any(path[:1] in ((), (section,)) for path in self.paths)
+
+
 @dataclass(frozen=True)
 class Document:
     """Plain data, and where each value and key of it is written.
@@ -59,7 +112,7 @@ class Document:
         notes: by path, what a person must know of a value to understand a message about it.
         problems: mistakes that did not keep the rest from being read, without or with their places.
         warnings: what is odd, but no mistake.
-        is_partial: whether something of the document could not be read at all, so that nothing in it can be missing.
+        doubt: what is not known for sure, so that nothing is told that may follow from it.
     """
 
     text: Text
@@ -70,7 +123,7 @@ class Document:
     notes: Mapping[Path, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    is_partial: bool = False
+    doubt: Doubt = Doubt()
 
     def mark(self, path: Path, *, at_key: bool = False) -> Mark:
         """The place of the value at `path`, or of its key; of the nearest value around it if it is nowhere written."""
@@ -81,6 +134,15 @@ class Document:
         if path in self.keys and (is_container or (at_key and path == asked)):
             return self.keys[path]
         return self.values.get(path) or Mark(self.text, 1, 1)
+
+    def without_consequences(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Those that do not follow from what could not be read for sure, nor from a mistake that was met there."""
+        met = {problem.path for problem in self.problems if problem.path}
+        others = (problem for problem in problems if met.isdisjoint(_around(problem.path)))
+        return [problem for problem in others if not self.doubt.covers(problem, self._is_written(problem.path))]
+
+    def _is_written(self, path: Path) -> bool:
+        return path in self.values or path in self.keys
 
     def located(self, problem: Problem) -> Problem:
         """`problem` with its place, and with what else helps to find what is wrong there."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dlcli.errors import Path, Problem, SpecError
-from dlcli.spec.catalogue import suggestion
 from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import LAYER_WORDS
+from dlcli.spec.likeness import suggestion
 from dlcli.spec.marks import Document, Mark, Text
 from dlcli.spec.reading import parse_value
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlcli.errors import Path
-from dlcli.spec.catalogue import closest
 from dlcli.spec.characters import shortened
+from dlcli.spec.likeness import closest
+from dlcli.spec.numbers_meant import number_meant, percent_meant
 
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\((.*)\)\Z", re.DOTALL)
 _DOTTED = re.compile(r"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)\Z")
@@ -16,6 +17,8 @@ _GLUED = re.compile(r"([A-Za-z_]\w*):(\S+)\Z")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w* *=")
 _WORDS = {"None": "null", "True": "true", "False": "false"}
 _NUMBERS = ("int_type", "float_type", "int_from_float", "expected")
+_CLASS_TAG = re.compile(r"!{1,2}([A-Z]\w*)\Z")
+_PYTHON_TAG = re.compile(r"!!python/[\w/]+:(?:(\w+)\.)?(?:\w+\.)*(\w+)\Z")
 _BOOLS = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
 
 
@@ -92,9 +95,20 @@ def remedy(kind: str, received: Any, path: Path, context: Mapping[str, Any], req
         return "Start each item of the list with `- `."
     if kind in ("mapping_type", "dict_type"):
         return f"Write `{key}: {{code: reason}}`."
-    if kind == "model_type" and len(required) == 1:
-        return f"Write `{key}: {{{required[0]}: …}}`."
+    if kind == "model_type":
+        return _of_a_section(key, received, required)
+    if isinstance(received, (int, float)) and (kind == "expected" or context.get("lt", context.get("le")) == 1):
+        return percent_meant(received, 0, 1)
     return None
+
+
+def _of_a_section(key: str, received: Any, required: Sequence[str]) -> str | None:
+    """What to write where a section is one value: `train: 20`, `dataset: iris`."""
+    if key == "train":
+        is_whole = isinstance(received, int) and not isinstance(received, bool)
+        return f"Write `train: {{epochs: {received}}}`." if is_whole else None
+    value = shortened(received) if key == "dataset" and isinstance(received, str) else "…"
+    return f"Write `{key}: {{{required[0]}: {value}}}`." if len(required) == 1 else None
 
 
 def _of_a_text(kind: str, text: str, path: Path, context: Mapping[str, Any]) -> str | None:
@@ -107,17 +121,31 @@ def _of_a_text(kind: str, text: str, path: Path, context: Mapping[str, Any]) -> 
     if kind == "literal_error":
         close = closest(text, re.findall(r"'([^']*)'", str(context.get("expected"))))
         return f"Did you mean `{close}`?" if close else None
-    return _of_a_number(text) if kind in _NUMBERS else None
+    return number_meant(text, is_whole=kind.startswith("int")) if kind in _NUMBERS else None
 
 
-def _of_a_number(text: str) -> str | None:
-    found = re.fullmatch(r"\s*([-+]?\d+)(?:([.,_])(\d+))?\s*(%?)\s*", text)
-    if found is None:
-        return None
-    whole, sign, part, percent = found.groups()
-    if percent:
-        return f"Write `{float(f'{whole}.{part or 0}') / 100:g}`."
-    if sign == "_":
-        return f"Write `{whole}{part}`."
-    number = f"{whole}.{part}" if part else whole
-    return f"Write `{number}`, with a point." if sign == "," else f"Write `{number}`, without quotes."
+def tag_remedy(tag: str, path: Path, text: str | None, line: str) -> str:
+    """What to write instead of a tag, such as `!include` or `!Adam`.
+
+    Args:
+        tag: as written.
+        path: of the value that it stands before.
+        text: that value, if it is a scalar; None for a mapping or a list.
+        line: what is written on the line from the tag on.
+    """
+    if "include" in tag and text:
+        return f"Use `extends`: write `extends: {shortened(text)}` at the top of the file."
+    if tag in ("!!python/tuple", "!!python/list", "!tuple", "!list"):
+        return "Remove the tag: a list is written `[1, 2]`."
+    own, python = _CLASS_TAG.match(tag), _PYTHON_TAG.match(tag)
+    if python and python[1] not in ("keras", "tf", "tensorflow"):
+        return "Remove the tag: a spec runs no code."
+    if not (own or python):
+        return "Remove the tag."
+    name = shortened(own[1] if own else python[2] if python else "")
+    arguments = re.match(r"\S+ +(\{[^{}]*\})", line)
+    written = name if text is not None else f"{name}: {shortened(arguments[1]) if arguments else '{argument: value}'}"
+    key = path[-1] if path and isinstance(path[-1], str) else None
+    if key is None:
+        return f"Write `{written}`."
+    return f"Write `{shortened(key)}: {written if text is not None else f'{{{written}}}'}`."

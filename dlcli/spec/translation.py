@@ -10,10 +10,12 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.catalogue import closest, suggestion
 from dlcli.spec.characters import shortened
+from dlcli.spec.examples import example
 from dlcli.spec.grammar import RUN_NAME, Spec
 from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS, refused
+from dlcli.spec.likeness import closest, suggestion
+from dlcli.spec.paths import in_words, sentence
 from dlcli.spec.remedies import remedy
 from dlcli.spec.sources import SOURCES
 
@@ -21,45 +23,57 @@ COMPOSING = ("extends", "variables")
 """the keys of a file that are gone once the spec is composed"""
 
 
-def translate_all(errors: Iterable[ErrorDetails]) -> list[Problem]:
-    """All of pydantic's errors in our words; a key that is missing since it is misspelt is one mistake, not two."""
+def translate_all(errors: Iterable[ErrorDetails], data: Any) -> list[Problem]:
+    """All of pydantic's errors in our words, for the spec whose plain data is `data`.
+
+    A key that is missing since it is misspelt is one mistake, not two.
+    """
     found = list(errors)
     missing = {tuple(details["loc"]) for details in found if details["type"] == "missing"}
     unknown = [tuple(details["loc"]) for details in found if details["type"] == "extra_forbidden"]
     meant = {(*path[:-1], closest(str(path[-1]), _allowed_keys(path[:-1]))) for path in unknown if missing}
     return [
-        translate(details) for details in found if details["type"] != "missing" or tuple(details["loc"]) not in meant
+        _translate(details, data)
+        for details in found
+        if details["type"] != "missing" or tuple(details["loc"]) not in meant
     ]
 
 
-def translate(details: ErrorDetails) -> Problem:
-    """One of pydantic's errors in our words."""
-    path = tuple(details["loc"])
-    where, kind = shortened(".".join(str(key) for key in path)), details["type"]
+def _translate(details: ErrorDetails, data: Any) -> Problem:
+    path, kind = tuple(details["loc"]), details["type"]
+    where = in_words(path, data)
     context: dict[str, Any] = details.get("ctx") or {}
     if kind == "extra_forbidden":
-        return _unknown_key(path)
+        return _unknown_key(path, data)
     if kind == "invalid_key":
         # pydantic's own path has some keys as texts; its input is the key itself
         key = details["input"]
         hint = suggestion("", _allowed_keys(path[:-1]))
-        message = f"The keys of {_inside(path)} are texts; received the key {json.dumps(key)}."
+        message = f"The keys of {_inside(path, data)} are texts; received the key {json.dumps(key)}."
         return Problem(message, (*path[:-1], key), hint, at_key=True)
     if kind == "missing":
-        return Problem(f"`{where}` is missing.", path)
+        added = example(path, data)
+        return Problem(f"{sentence(where)} is missing.", path, f"Add it, as in `{added}`." if added else None)
     received = details["input"]
     shown = f"; received {_shown(received)}" if kind != "refused" else ""
     expectation = _expectation(kind, context, details["msg"])
-    message = refused(where, expectation) if kind == "refused" else f"`{where}` {expectation}{shown}."
+    message = refused(where, expectation) if kind == "refused" else f"{sentence(where)} {expectation}{shown}."
     if context.get("key"):
         return Problem(message, (*path, *context["key"]), context.get("hint"), at_key=True)
-    return Problem(message, path, context.get("hint") or remedy(kind, received, path, context, _required_keys(path)))
+    instead = _instead_of_nothing(path, data) if received in (None, "", [], {}) else None
+    remedies = (context.get("hint"), instead, remedy(kind, received, path, context, _required_keys(path)))
+    return Problem(message, path, next(filter(None, remedies), None))
 
 
-def _unknown_key(path: Path) -> Problem:
+def _instead_of_nothing(path: Path, data: Any) -> str | None:
+    written = example(path, data)
+    return f"Write `{written}`, for example." if written else None
+
+
+def _unknown_key(path: Path, data: Any) -> Problem:
     key, allowed = str(path[-1]), list(_allowed_keys(path[:-1]))
     hint = _belongs(key, path) or suggestion(shortened(key), allowed)
-    return Problem(f"`{shortened(key)}` is not a key of {_inside(path)}.", path, hint, at_key=True)
+    return Problem(f"`{shortened(key)}` is not a key of {_inside(path, data)}.", path, hint, at_key=True)
 
 
 def _belongs(key: str, path: Path) -> str | None:
@@ -72,6 +86,8 @@ def _belongs(key: str, path: Path) -> str | None:
     owners = [name for name, model in _sections().items() if key in model.model_fields]
     if owners:
         return f"`{key}` belongs to `{owners[0]}`."
+    if key == section == "learning_rate":
+        return "It is an argument of the optimizer: `optimizer: {Adam: {learning_rate: …}}`."
     if section in ("dataset", key) and any(key in source.model_fields for source in SOURCES.values()):
         return f"`{key}` is an argument of a source: `source: {{name: {{{key}: …}}}}`, in `dataset`."
     return None
@@ -86,8 +102,8 @@ def _sections() -> dict[str, type[BaseModel]]:
     }
 
 
-def _inside(path: Path) -> str:
-    return f"`{shortened('.'.join(str(key) for key in path[:-1]))}`" if len(path) > 1 else "a spec"
+def _inside(path: Path, data: Any) -> str:
+    return in_words(path[:-1], data) if len(path) > 1 else "a spec"
 
 
 _PATTERNS = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.catalogue import Parameter, closest, misspelt
+from dlcli.spec.catalogue import Parameter
+from dlcli.spec.likeness import closest, misspelt
+from dlcli.spec.numbers_meant import number_meant, percent_meant, turn_meant
 from dlcli.spec.remedies import python_value
 
 _LONGEST = 80
@@ -51,7 +54,8 @@ def check_value(value: Any, parameter: Parameter, argument: str, owner: str, pat
     elif isinstance(value, list):
         yield from _check_items(value, parameter, where, path)
     elif _is_a(value, "number"):
-        yield from _check_bounds(value, parameter, where, path)
+        is_turn = (owner, argument) == ("RandomRotation", "factor")
+        yield from _check_bounds(value, parameter, where, path, turn_meant if is_turn else percent_meant)
 
 
 def expected(parameter: Parameter) -> str:
@@ -125,19 +129,12 @@ def _hint(value: Any, parameter: Parameter) -> str | None:
     plain, types = value.strip().lower(), set(parameter.types)
     if "boolean" in types and plain in ("yes", "no", "on", "off", "true", "false"):
         return f"Write `{'true' if plain in ('yes', 'on', 'true') else 'false'}`."
-    if types & {"integer", "number"} and number_meant(value):
-        return number_meant(value)
+    sizes = re.findall(r"\d+", plain) if re.fullmatch(r"\d+( ?[x×] ?\d+)+", plain) else []
+    if sizes and "list" in types:
+        return f"Write `[{', '.join(sizes)}]`."
+    if types & {"integer", "number"}:
+        return number_meant(value, is_whole="number" not in types)
     return None
-
-
-def number_meant(text: str) -> str | None:
-    """What to write instead of a text that is a number for a person; None if it is none."""
-    plain = text.strip()
-    for number, how in ((plain, "without quotes"), (plain.replace(",", ".", 1), "with a point")):
-        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", number):
-            return f"Write `{number}`, {how}."
-    percent = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", plain)
-    return f"Write `{float(percent[1]) / 100:g}`." if percent else None
 
 
 def _check_items(value: list[Any], parameter: Parameter, where: str, path: Path) -> Iterator[Problem]:
@@ -150,7 +147,9 @@ def _check_items(value: list[Any], parameter: Parameter, where: str, path: Path)
             yield Problem(f"Each item of {where} must be {words}; received {shown(item)}.", (*path, number))
 
 
-def _check_bounds(value: float, parameter: Parameter, where: str, path: Path) -> Iterator[Problem]:
+def _check_bounds(
+    value: float, parameter: Parameter, where: str, path: Path, meant: Callable[[float, float, float], str | None]
+) -> Iterator[Problem]:
     bounds = parameter.bounds
     if all(_BOUNDS[word][1](value, bound) for word, bound in bounds.items()):
         return
@@ -158,4 +157,6 @@ def _check_bounds(value: float, parameter: Parameter, where: str, path: Path) ->
         words = f"between {bounds['minimum']} and {bounds['maximum']}"
     else:
         words = " and ".join(f"{_BOUNDS[word][0]} {bounds[word]}" for word in _BOUNDS if word in bounds)
-    yield Problem(f"{where} must be {words}; received {shown(value)}.", path)
+    least = bounds.get("minimum", bounds.get("exclusiveMinimum", -math.inf))
+    most = bounds.get("maximum", bounds.get("exclusiveMaximum", math.inf))
+    yield Problem(f"{where} must be {words}; received {shown(value)}.", path, meant(value, least, most))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.catalogue import suggestion
+from dlcli.spec.likeness import suggestion
 from dlcli.spec.marks import Document, Mark
 from dlcli.spec.reading import MAX_DEPTH, MAX_VALUES
 
@@ -73,6 +73,8 @@ class _Substitution:
             self.problems.append(problem)
 
     def unused(self) -> list[Problem]:
+        if self.document.doubt:  # what could not be read may use them
+            return []
         return [
             self.document.located(
                 Problem(
@@ -157,7 +159,8 @@ class _Substitution:
             problem = Problem(f"There is no variable `{name}`.", path, hint)
         else:
             return True
-        self._tell(self._place(path).put(problem))
+        if name in self.variables or not self.document.doubt.concerns("variables"):
+            self._tell(self._place(path).put(problem))
         return False
 
     def _written_out(self, name: str, path: Path) -> str:

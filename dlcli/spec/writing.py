@@ -9,10 +9,20 @@ import yaml
 
 from dlcli.spec.scalars import plain_value
 
+_WIDE = 1_000_000  # so that no line is broken
+
 
 def to_yaml(data: Mapping[str, Any]) -> str:
     """`data` as YAML text, its keys in the order they have."""
     return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def to_flow(data: Any) -> str:
+    """`data` as YAML on one line, as it stands within `{…}` and `[…]`."""
+    text = yaml.dump(
+        data, Dumper=_Dumper, default_flow_style=True, width=_WIDE, sort_keys=False, allow_unicode=True
+    )  # fmt: skip
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 class _Dumper(yaml.SafeDumper):

@@ -9,8 +9,8 @@ from typing import Any
 
 from dlcli.errors import Path, Problem
 from dlcli.model.catalogue import find
-from dlcli.spec.catalogue import closest
 from dlcli.spec.grammar import TrainSpec
+from dlcli.spec.likeness import closest
 from dlcli.spec.loading import LoadedSpec
 
 

@@ -6,14 +6,14 @@ Keras builds the model with weights that have shapes and no values, so that a ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from dlcli.data.encoding import choose_encoding
+from dlcli.data.encoding import Encoding, choose_encoding
 from dlcli.data.preparation import Preparation
 from dlcli.errors import Problem, SpecError
 from dlcli.model.building import Network, compile_model, makers
@@ -36,10 +36,12 @@ class Rehearsal:
     Attributes:
         problems: the mistakes that only showed now, with their places.
         summary: the model's layers; None if it cannot be built.
+        way: the shapes that lead to the model's output, a line each; empty if it cannot be built.
     """
 
     problems: list[Problem] = field(default_factory=list)
     summary: ModelSummary | None = None
+    way: tuple[str, ...] = ()
 
     def attempt(self, step: Callable[[], Any]) -> Any:
         """What the step gives; None if it finds mistakes, which are kept."""
@@ -62,7 +64,8 @@ def rehearse(loaded: LoadedSpec, sound: frozenset[str]) -> Rehearsal:
             rehearsal.attempt(lambda: _check_monitors(loaded, made["metrics"], callbacks or []))
         all_made = made.keys() == _KINDS.keys() and all(None not in objects for objects in made.values())
         if output_shape is not None and "dataset" in sound and all_made:
-            rehearsal.attempt(lambda: _try_together(loaded, output_shape, is_monitored="train" in sound))
+            is_monitored = "train" in sound
+            rehearsal.attempt(lambda: _try_together(loaded, output_shape, rehearsal.way, is_monitored=is_monitored))
     finally:
         keras.utils.clear_session(free_memory=False)
     return rehearsal
@@ -91,6 +94,7 @@ def _output_shape(loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehea
             return None
         model = network.model()
         rehearsal.summary = summarize(model)
+        rehearsal.way = network.way_to_output()
     return tuple(model.output_shape)
 
 
@@ -120,10 +124,20 @@ def _check_monitors(loaded: LoadedSpec, metrics: list[Any], callbacks: list[Any]
         raise loaded.error(missing)
 
 
-def _try_together(loaded: LoadedSpec, output_shape: Shape, *, is_monitored: bool) -> None:
+def _encoding(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...]) -> Encoding:
+    """How the labels are encoded. Raises SpecError, with the way to an output that has too many axes."""
+    try:
+        return choose_encoding(loaded, output_shape, loaded.spec.dataset.source.number_of_classes)
+    except SpecError as error:
+        if len(output_shape) == 2:
+            raise
+        raise SpecError([replace(problem, trail=(*problem.trail, *way)) for problem in error.problems]) from error
+
+
+def _try_together(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...], *, is_monitored: bool) -> None:
     """See that labels, loss and metrics fit to the model's output. Raises SpecError."""
     spec = loaded.spec
-    encoding = choose_encoding(loaded, output_shape, spec.dataset.source.number_of_classes)
+    encoding = _encoding(loaded, output_shape, way)
     # A model that only passes on what it gets: loss and metrics see no difference.
     stand_in = keras.Sequential([keras.Input(output_shape[1:]), keras.layers.Activation("linear")])
     compile_model(loaded, stand_in)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dlcli.errors import Path, Problem
 from dlcli.spec.grammar import DatasetSpec
@@ -34,8 +34,7 @@ _DIGITS = ("mnist", "digits")
 _UPRIGHT = ("fashion_mnist", "cifar10", "cifar100")
 
 
-@dataclass(frozen=True)
-class _Values:
+class _Values(NamedTuple):
     """The range of the values at some place, and where they were rescaled last."""
 
     low: float

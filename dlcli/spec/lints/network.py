@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dlcli.errors import Path
 from dlcli.spec.grammar import ModelSpec
@@ -27,8 +27,7 @@ _PASSING = re.compile(
 _ACTIVATIONS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "PReLU": "prelu", "ELU": "elu", "Softmax": "softmax"}
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """One entry of `model.layers`.
 
     Attributes:
@@ -87,8 +86,7 @@ class Placed:
         return None if found is None else int(found)
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """The layers of a model by their numbers, each after those that it reads."""
 
     layers: Mapping[int, Placed]
@@ -122,8 +120,7 @@ class Network:
             yield placed
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """How a model ends.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dlcli.errors import Path, Problem
 from dlcli.spec.grammar import DatasetSpec, TrainSpec
@@ -25,8 +25,7 @@ _STILL_HIGH = {
 _PATH: Path = ("optimizer",)
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(NamedTuple):
     """A learning rate schedule as written: its name, its arguments, and where its name is."""
 
     name: str
@@ -60,8 +59,7 @@ def first_rate(optimizer: KerasObject) -> tuple[float, Path] | None:
     return (max(values), (*schedule.path, "values")) if values else None
 
 
-@dataclass(frozen=True)
-class _Run:
+class _Run(NamedTuple):
     """How long the run is, in steps."""
 
     steps: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from dlcli.errors import Problem
-from dlcli.spec.catalogue import suggestion
+from dlcli.spec.likeness import suggestion
 
 UNUSED = "unused-silence"
 

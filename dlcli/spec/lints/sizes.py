@@ -5,13 +5,12 @@ The arithmetic is that of `dlcli.data.splits` and `dlcli.training.engine.steps_o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dlcli.spec.grammar import DatasetSpec, TrainSpec
 
 
-@dataclass(frozen=True)
-class SplitSizes:
+class SplitSizes(NamedTuple):
     """How many examples are for training, validation and test; 0 where there is no such split."""
 
     train: int
