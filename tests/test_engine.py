@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from dlcli.cli.options import catalogue
+from dlcli.data.loading import load_data
 from dlcli.data.shuffling import epoch_order
 from dlcli.data.where import Where
 from dlcli.spec.loading import load_spec
-from dlcli.training.engine import Rows, evaluation_batch_size, steps_of
+from dlcli.training.engine import steps_of
+from dlcli.training.feeding import Rows
 from dlcli.training.job import Job, assemble
 
 SPEC = """dataset: {{source: {source}, validation: 0.2, batch_size: 32}}
@@ -34,10 +36,15 @@ CASES = [
 ]
 
 
+def job_at(path: Path) -> Job:
+    loaded = load_spec(path, catalogue())
+    return assemble(loaded, load_data(loaded, Where(None, True, print)))
+
+
 def job_of(tmp_path: Path, source: str, units: int, activation: str, loss: str, metric: str) -> Job:
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC.format(source=source, units=units, activation=activation, loss=loss, metric=metric))
-    return assemble(load_spec(path, catalogue()), Where(None, True, print))
+    return job_at(path)
 
 
 def batch(job: Job, rows: np.ndarray, split: str = "train") -> tuple[np.ndarray, np.ndarray]:
@@ -69,18 +76,18 @@ def test_testing_gives_the_figures_of_evaluate(tmp_path: Path, case: tuple) -> N
     theirs = job.model.evaluate(inputs, targets, verbose=0, return_dict=True)
     assert list(job.engine.test(rows, 32))[-1].logs == pytest.approx(theirs, rel=1e-5)
     parts: list[np.ndarray] = []
-    evaluated = list(job.engine.evaluate(rows, evaluation_batch_size(len(rows)), parts.append))[-1]
+    evaluated = list(job.engine.evaluate(rows, parts.append))[-1]
     assert evaluated.logs == pytest.approx(theirs, rel=1e-5)
     np.testing.assert_allclose(np.concatenate(parts), job.model.predict(inputs, verbose=0), rtol=1e-4, atol=1e-6)
     parts.clear()
-    list(job.engine.predict(rows, 32, parts.append))
+    list(job.engine.predict(rows, parts.append, 32))
     np.testing.assert_allclose(np.concatenate(parts), job.model.predict(inputs, verbose=0), rtol=1e-4, atol=1e-6)
 
 
 def test_steps_one_by_one_are_the_same_steps(tmp_path: Path) -> None:
     many, one = job_of(tmp_path, *CASES[0]), job_of(tmp_path, *CASES[0])
     list(many.engine.train(many.rows["train"], 32))
-    progress = list(one.engine.train(one.rows["train"], 32, most_steps_a_call=1))
+    progress = list(one.engine.train(one.rows["train"], 32, one_by_one=True))
     assert len(progress) == steps_of(len(one.rows["train"]), 32)
     assert all(np.array_equal(a, b) for a, b in zip(many.model.get_weights(), one.model.get_weights(), strict=True))
 
@@ -104,11 +111,6 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert np.array_equal(np.sort(epoch_order(indices, seed=1, epoch=2)), indices)
 
 
-@pytest.mark.parametrize(("examples", "size"), [(10_000, 250), (6_000, 250), (7, 7), (997, 256), (1, 1)])
-def test_evaluation_batches_divide_the_examples_where_they_can(examples: int, size: int) -> None:
-    assert evaluation_batch_size(examples) == size
-
-
 def test_dropout_and_augmentation_are_only_for_training(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     text = SPEC.format(
@@ -118,7 +120,7 @@ def test_dropout_and_augmentation_are_only_for_training(tmp_path: Path) -> None:
         "batch_size: 32", "batch_size: 32, augment: [RandomTranslation: {height_factor: 0.4, width_factor: 0.4}]"
     )
     path.write_text(text.replace("- Flatten", "- Dropout: {rate: 0.5}\n    - Flatten"))
-    job = assemble(load_spec(path, catalogue()), Where(None, True, print))
+    job = job_at(path)
     first = list(job.engine.test(job.rows["validation"], 32))[-1].logs
     again = list(job.engine.test(job.rows["validation"], 32))[-1].logs
     assert first == again
