@@ -9,7 +9,7 @@ EPOCHS ?= 2
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit catalogue schema configs clean
+.PHONY: help install demo test lint types unit benchmark catalogue schema configs clean
 
 help:  ## Show these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ types: $(INSTALLED)  ## Check types
 
 unit: $(INSTALLED)  ## Run the tests
 	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+
+benchmark: $(INSTALLED)  ## Time dlcli beside plain Keras and, if installed, PyTorch; needs DLCLI_DATA_DIR with MNIST
+	$(VENV)/bin/python -m tests.benchmarks $(NETWORKS)
 
 catalogue: $(INSTALLED)  ## Make the catalogue of Keras names anew, for the installed Keras
 	$(VENV)/bin/python -m dlcli.model.catalogue dlcli/spec

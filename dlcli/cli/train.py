@@ -30,6 +30,9 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
+    ] = "graph",
     strict: options.Strict = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
@@ -42,6 +45,7 @@ def train(
 
     screen: Screen = context.obj
     chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
+    is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
     short: list[Override] = []
     if epochs is not None or smoke:
         short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else epochs))
@@ -63,7 +67,7 @@ def train(
         where = Where(data_dir, not no_fallback, lambda text: display.notice("data", [text]), display.phase)
         request = TrainRequest(
             loaded, written, config.resolve().parent, where, chosen_device, Path(smoke_dir) if smoke else runs_dir,
-            run_name, smoke, sys.argv[1:],
+            run_name, smoke, is_plain, sys.argv[1:],
         )  # fmt: skip
         run_training(request, display, _hooks(screen, display, keep_log=not smoke))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import choose_encoding
+from dlcli.data.loading import load_data
 from dlcli.data.preparation import Preparation, fit_preparation, restore_preparation
 from dlcli.data.where import Where
 from dlcli.errors import DataError, UsageError
@@ -20,8 +21,7 @@ from dlcli.evaluation.outputs import Outcome, outcome_of
 from dlcli.model.building import compile_model, make_layers
 from dlcli.spec.loading import LoadedSpec, restore_spec
 from dlcli.training.checkpoint import Contents, load_keras_model, read_contents, verify
-from dlcli.training.engine import evaluation_batch_size
-from dlcli.training.job import Job, join, load_data, reassemble
+from dlcli.training.job import Job, join, reassemble
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def evaluate(job: Job, split: str) -> Evaluation:
         raise DataError(f"There is no split `{split}` in this data.", f"There is: {', '.join(job.rows)}.")
     parts: list[Array] = []
     metrics: dict[str, float] = {}
-    for progress in job.engine.evaluate(rows, evaluation_batch_size(len(rows)), parts.append):
+    for progress in job.engine.evaluate(rows, parts.append):
         metrics = progress.logs
     if job.facts.class_names is None:
         return Evaluation(split, metrics, [], [])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.data.dataset import Array, Examples
+from dlcli.data.dataset import Array
 from dlcli.data.encoding import Encoding
 from dlcli.data.preparation import restore_preparation
 from dlcli.errors import DataError, UsageError
@@ -18,7 +18,8 @@ from dlcli.evaluation.inputs import Expected, read_inputs
 from dlcli.evaluation.outputs import outcome_of
 from dlcli.spec.loading import restore_spec
 from dlcli.training.checkpoint import load_keras_model, read_contents, verify
-from dlcli.training.engine import Engine, Rows, evaluation_batch_size, make_resident
+from dlcli.training.engine import Engine
+from dlcli.training.feeding import Feed, Rows, Streamed
 from dlcli.training.job import Job
 
 
@@ -53,10 +54,9 @@ def predict_files(checkpoint: Path, paths: Sequence[Path]) -> Predictions:
     inputs = read_inputs(paths, Expected(preparation.raw_shape, preparation.raw_dtype, columns and tuple(columns)))
     model = load_keras_model(checkpoint)
     encoding = Encoding(**contents.encoding)
-    engine = Engine(model, preparation, encoding)
+    engine = Engine(model, Feed(preparation, encoding))
     unknown = np.zeros(len(inputs.values), np.int32 if encoding.classes else np.float32)
-    resident = make_resident(Examples(inputs.values, unknown))
-    outputs = _outputs(engine, Rows(resident, np.arange(len(inputs.values))))
+    outputs = _outputs(engine, Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.values))))
     logits = from_logits(restore_spec(contents.spec))
     return _predictions(outputs, encoding, contents.class_names, inputs.names, logits)
 
@@ -83,7 +83,7 @@ def predict_split(job: Job, split: str, first: int | None) -> Predictions:
 
 def _outputs(engine: Engine, rows: Rows) -> Array:
     parts: list[Array] = []
-    for _ in engine.predict(rows, evaluation_batch_size(len(rows)), parts.append):
+    for _ in engine.predict(rows, parts.append):
         pass
     return np.concatenate(parts)
 

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from dlcli.data.dataset import Dataset
+from dlcli.data.dataset import Dataset, Examples
 from dlcli.data.encoding import Encoding, choose_encoding
-from dlcli.data.fallback import adapt
+from dlcli.data.loading import load_data
 from dlcli.data.preparation import Preparation, fit_preparation, restore_preparation, usual_layers
-from dlcli.data.sources import load_dataset
-from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.splits import Splits
 from dlcli.data.where import Where
 from dlcli.errors import Path, Problem
 from dlcli.model.building import build_model, compile_model, make_layers
 from dlcli.model.misfits import brief
 from dlcli.model.objects import reason
 from dlcli.spec.loading import LoadedSpec
-from dlcli.spec.sources import SOURCES
 from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Contents
-from dlcli.training.engine import Engine, Rows, make_resident
+from dlcli.training.engine import Engine
+from dlcli.training.feeding import Feed, Resident, Rows
 from dlcli.training.monitoring import Figures
 
 
@@ -90,51 +90,20 @@ def facts_of(dataset: Dataset) -> DataFacts:
     )  # fmt: skip
 
 
-def load_data(loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None = None) -> tuple[Dataset, Splits]:
-    """The data of a spec, split. `recorded` is what a checkpoint says of its data: the same source is then taken.
-
-    Raises:
-        DataError: it cannot be had, or not be split so.
-    """
-    spec = loaded.spec.dataset
-    seed = loaded.spec.seed
-    if recorded and recorded.get("requested"):
-        stand_in = spec.fallback if spec.fallback is not None else SOURCES[recorded["source"]]()
-        dataset = adapt(
-            load_dataset(
-                stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify, progressed=where.progressed
-            ),
-            type(spec.source),
-        )
-    else:
-        # A model that was trained on the source itself is never evaluated on something else.
-        fallback = spec.fallback if where.allow_fallback and recorded is None else None
-        dataset = load_dataset(
-            spec.source,
-            fallback=fallback,
-            data_dir=where.data_dir,
-            seed=seed,
-            notify=where.notify,
-            progressed=where.progressed,
-        )
-    return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=seed)
-
-
-def assemble(loaded: LoadedSpec, where: Where) -> Job:
-    """Data, preparation, and a new model for training.
+def assemble(loaded: LoadedSpec, data: tuple[Dataset, Splits], *, plain: bool = False) -> Job:
+    """Data, preparation, and a new model for training; `plain` is for Keras's own way of running its steps.
 
     Raises:
         SpecError: the model cannot be built, or does not fit the data or the loss.
-        DataError: the data cannot be had.
     """
-    dataset, splits = load_data(loaded, where)
+    dataset, splits = data
     set_seeds(loaded.spec.seed)
     preparation, shape = fitted_preparation(loaded, dataset, splits)
     model = build_model(loaded, shape)
     encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
-    engine = Engine(model, preparation, encoding, make_augment(loaded, shape))
+    engine = Engine(model, Feed(preparation, encoding, make_augment(loaded, shape)), plain=plain)
     return _job(loaded, dataset, splits, engine)
 
 
@@ -190,7 +159,8 @@ def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -
     """A job whose model, loss and metrics have been seen to work together. Raises SpecError."""
     names = metric_names(loaded, engine)
     rows, facts = _rows(splits), facts_of(dataset)
-    return Job(loaded, facts, rows, engine.preparation, engine.encoding, engine.model, engine, names)
+    feed = engine.feed
+    return Job(loaded, facts, rows, feed.preparation, feed.encoding, engine.model, engine, names)
 
 
 def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:
@@ -252,13 +222,18 @@ def join(
     encoding: Encoding,
 ) -> Job:
     """A job for a model that is compiled already."""
-    return _job(loaded, dataset, splits, Engine(model, preparation, encoding))
+    return _job(loaded, dataset, splits, Engine(model, Feed(preparation, encoding)))
 
 
 def _rows(splits: Splits) -> dict[str, Rows]:
     """The splits as rows of resident examples; splits of the same examples share them."""
     named = {name: splits.named(name) for name in splits.names}
     examples = {id(split.examples): split.examples for split in named.values()}
-    resident = {key: make_resident(value) for key, value in examples.items()}
+    resident = {key: _resident(value) for key, value in examples.items()}
     rows = {id(split): Rows(resident[id(split.examples)], split.indices) for split in named.values()}
     return {name: rows[id(split)] for name, split in named.items()}
+
+
+def _resident(examples: Examples) -> Resident:
+    """The examples with TensorFlow, which copies the bytes once; the caller may let go of its own."""
+    return Resident(tf.constant(examples.inputs), tf.constant(examples.targets))

@@ -38,6 +38,7 @@ class RunRecord:
     began: str = field(default_factory=_now)
     ended: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    engine: dict[str, Any] = field(default_factory=dict)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -62,6 +63,7 @@ class RunRecord:
                 "seconds": self.seconds,
                 "device": self.backend.device,
                 "device_name": self.backend.device_name,
+                "engine": self.engine,
                 "platform": platform.platform(),
                 "versions": self.versions,
                 "seed": self.seed,

@@ -22,6 +22,7 @@ from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.parts import LAYERS, SHAPE
 from dlcli.training.callbacks import check_monitored, make_callback
 from dlcli.training.engine import Engine
+from dlcli.training.feeding import Feed
 from dlcli.training.job import make_augment, metric_names, shape_without_data
 from dlcli.training.monitoring import Figures, choose_best, monitored
 
@@ -142,7 +143,7 @@ def _try_together(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...],
     stand_in = keras.Sequential([keras.Input(output_shape[1:]), keras.layers.Activation("linear")])
     compile_model(loaded, stand_in)
     nothing = Preparation(tuple(size or 1 for size in output_shape[1:]), "float32", ())
-    names = metric_names(loaded, Engine(stand_in, nothing, encoding))
+    names = metric_names(loaded, Engine(stand_in, Feed(nothing, encoding)))
     figures = Figures.of(stand_in, names, held_out=spec.dataset.validation is not None)
     if is_monitored and monitored(spec.train, figures) in figures.larger_is_better:
         choose_best(loaded, figures)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.data.loading import ReadAhead
 from dlcli.errors import RunError, SpecError
 from dlcli.model.lints import lint_model, machine_memory
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
@@ -39,6 +40,7 @@ class TrainRequest:
         runs_dir: the folder of all runs.
         run_name: the name of this run's folder; None for the time.
         is_smoke: whether only a few batches go through the whole path.
+        is_plain: whether the steps run as in Keras's own `fit`.
         command: the command line, for run.json.
     """
 
@@ -50,6 +52,7 @@ class TrainRequest:
     runs_dir: Path
     run_name: str | None
     is_smoke: bool
+    is_plain: bool
     command: Sequence[str]
 
 
@@ -80,6 +83,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
     check_writable(request.runs_dir)
     check_free(request.runs_dir, spec.name, request.run_name)
     began = time.perf_counter()
+    reading = ReadAhead(request.loaded, request.where)
     listener.phase("starting TensorFlow")
     backend = start_backend(request.device)
 
@@ -98,7 +102,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         raise SpecError(rehearsal.problems)
     _warn_of_the_model(request.loaded, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
-    job = assemble(request.loaded, request.where)
+    job = assemble(request.loaded, reading.result(), plain=request.is_plain)
     assembled = time.perf_counter()
     if job.facts.requested:
         _tell_of_fallback(job.facts, listener)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,12 +17,14 @@ from dlcli.model.objects import reason
 from dlcli.model.summary import ModelSummary
 from dlcli.runs import RunFolder
 from dlcli.training.callbacks import hears_steps
-from dlcli.training.checkpoint import Contents, load_keras_model, save_checkpoint, verify
-from dlcli.training.engine import Engine, Logs, Rows, evaluation_batch_size, steps_of
+from dlcli.training.checkpoint import Contents, load_keras_model, verify
+from dlcli.training.engine import Engine, Logs, steps_of
+from dlcli.training.feeding import Rows
 from dlcli.training.job import Job
 from dlcli.training.listening import End, EpochEnd, Listener, Start
 from dlcli.training.monitoring import Best
 from dlcli.training.record import RunRecord
+from dlcli.training.saving import Position, Saver
 from dlcli.training.stopping import StopRequest
 
 _SMOKE_STEPS = 3
@@ -41,6 +44,21 @@ class Training:
     summary: ModelSummary
     history: list[dict[str, Any]] = field(default_factory=list)
     steps_done: int = 0
+    saver: Saver = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.saver = Saver(self.run, self.job.model, partial(_contents, self))
+
+    @property
+    def position(self) -> Position:
+        """Epochs done, and steps in all."""
+        return Position(len(self.history), self.steps_done)
+
+    @property
+    def kept(self) -> str:
+        """What a person still has of the run, if it ends here."""
+        saved = self.saver.saved
+        return f"{self.run.last} holds epoch {saved.epoch}." if saved else "Nothing is saved yet."
 
 
 def for_smoke(job: Job) -> Job:
@@ -63,14 +81,13 @@ def train(training: Training, *, device: str, is_smoke: bool = False) -> End:
     job.model.stop_training = False
     with _callbacks_work(training):
         training.callbacks.on_train_begin()
-    try:
+    with _kept(training):
         for epoch in range(spec.train.epochs):
             _run_epoch(training, epoch)
             if job.model.stop_training:
                 break
-    except RunError as error:
-        kept = f" {training.run.last} holds epoch {len(training.history)}." if training.run.last.exists() else ""
-        raise RunError(f"{error.message}{kept}", error.hint) from error
+        if training.saver.saved != training.position:
+            training.saver.write(training.position)
     with _callbacks_work(training):
         training.callbacks.on_train_end()
     training.record.timed("training", time.perf_counter() - began)
@@ -111,23 +128,23 @@ def _callbacks_work(training: Training) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kept = f"{training.run.last} is whole." if training.run.last.exists() else "Nothing is saved yet."
         message = f"A callback of the spec failed: {type(error).__name__}: {reason(error)}"
-        raise RunError(message, f"Look at `train.callbacks`. {kept}") from error
+        raise RunError(message, "Look at `train.callbacks`.") from error
 
 
 @contextmanager
-def _averaged(model: keras.Model) -> Iterator[None]:
-    """While entered, the weights are those that `fit` would leave: averages, if the optimizer has `use_ema`."""
-    if not getattr(model.optimizer, "use_ema", False):
-        yield
-        return
-    weights = model.get_weights()
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+def _kept(training: Training) -> Iterator[None]:
+    """Whatever ends the training, the best epoch is written, and a person told what there is."""
     try:
         yield
-    finally:
-        model.set_weights(weights)
+    except Interrupted:
+        raise
+    except Exception as error:
+        with suppress(RunError):  # the disk may be what failed
+            training.saver.write_best()
+        if isinstance(error, RunError):
+            raise RunError(f"{error.message} {training.kept}", error.hint) from error
+        raise
 
 
 def _run_epoch(training: Training, epoch: int) -> None:
@@ -141,6 +158,8 @@ def _run_epoch(training: Training, epoch: int) -> None:
         order = epoch_order(order, seed=spec.seed, epoch=epoch)
     row: dict[str, Any] = {"epoch": epoch + 1}
     row.update(_train_steps(training, Rows(job.rows["train"].data, order)))
+    if epoch == 0:
+        _tell_of_engine(training)
     if "validation" in job.rows:
         row.update({f"val_{name}": value for name, value in _validate(training).items()})
     if training.stop.signal_number is not None:
@@ -154,6 +173,17 @@ def _run_epoch(training: Training, epoch: int) -> None:
     training.listener.epoch_ended(EpochEnd(epoch + 1, row, time.perf_counter() - began, is_best))
 
 
+def _tell_of_engine(training: Training) -> None:
+    engine = training.job.engine
+    training.record.engine = {"path": engine.path, "fallback": engine.fallback, "steps_a_call": engine.steps_a_call}
+    if engine.fallback is not None:
+        lines = [
+            "This model's steps cannot become a graph, so they run one by one, as in Keras's `fit`.",
+            engine.fallback,
+        ]
+        training.listener.notice("slower steps", lines)
+
+
 def _number(value: Any) -> float:
     # `float()` and NumPy take a Keras variable only through a protocol that NumPy 2 deprecates.
     return float(keras.ops.convert_to_numpy(value))
@@ -163,7 +193,7 @@ def _train_steps(training: Training, rows: Rows) -> Logs:
     callbacks, batch_size = training.callbacks, training.job.loaded.spec.dataset.batch_size
     one_by_one = hears_steps(callbacks)
     logs: Logs = {}
-    passes = training.job.engine.train(rows, batch_size, most_steps_a_call=1 if one_by_one else None)
+    passes = training.job.engine.train(rows, batch_size, one_by_one=one_by_one)
     before = training.steps_done
     if one_by_one:
         callbacks.on_train_batch_begin(0)
@@ -195,7 +225,7 @@ def _validate(training: Training) -> Logs:
 def run_test(engine: Engine, rows: Rows, listener: Listener, stop: StopRequest | None = None) -> Logs:
     """The loss and metrics of the engine's model over `rows`."""
     logs: Logs = {}
-    for progress in engine.test(rows, evaluation_batch_size(len(rows))):
+    for progress in engine.test(rows):
         logs = progress.logs
         listener.validating(progress.examples / len(rows))
         if stop is not None and stop.signal_number is not None:
@@ -210,18 +240,14 @@ def _keep(training: Training, row: dict[str, Any]) -> bool:
     if is_best:
         best.epoch, best.value = row["epoch"], monitored
     training.history.append(row)
-    contents = _contents(training)
-    with _averaged(training.job.model):
-        save_checkpoint(training.run.last, training.job.model, contents)
-        if is_best:
-            save_checkpoint(training.run.best, training.job.model, contents)
+    training.saver.epoch_ended(training.position, is_best=is_best)
     training.run.append_history(row)
     if len(training.history) == 1:
         training.run.point_latest()
     return is_best
 
 
-def _contents(training: Training) -> Contents:
+def _contents(training: Training, position: Position) -> Contents:
     job = training.job
     names = job.facts.class_names
     return Contents(
@@ -230,8 +256,8 @@ def _contents(training: Training) -> Contents:
         encoding={"kind": job.encoding.kind, "classes": job.encoding.classes},
         class_names=list(names) if names else None,
         summary=training.summary.to_json(),
-        position={"epoch": len(training.history), "step": training.steps_done},
-        history=training.history,
+        position={"epoch": position.epoch, "step": position.step},
+        history=training.history[: position.epoch],
         data=job.facts.record(job.sizes),
         versions=training.record.versions,
     )
@@ -239,11 +265,7 @@ def _contents(training: Training) -> Contents:
 
 def _leave(training: Training, where: str) -> None:
     """Save after a signal, in the middle of an epoch, and leave."""
-    contents = _contents(training)
-    with _averaged(training.job.model):
-        for path in (training.run.last, training.run.best):
-            if path == training.run.last or not path.exists():
-                save_checkpoint(path, training.job.model, contents)
+    training.saver.write(training.position)
     training.run.point_latest()
     raise Interrupted(
         f"Stopped after {where}; everything up to there is saved in {training.run.last}.",

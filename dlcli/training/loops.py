@@ -1,0 +1,149 @@
+"""Two ways of running a compiled Keras model's own steps over a block of examples: graph loops, and Keras's calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.training.feeding import Block
+
+Kind = Literal["train", "test", "evaluate", "predict"]
+
+
+class Runner(Protocol):
+    """Runs steps of a model, in one way or another."""
+
+    def __call__(
+        self, kind: Kind, block: Block, batch_size: int, *, is_first: bool
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Run all batches of a block, the first of which begins the metrics anew.
+
+        Returns:
+            the model's outputs, an array each, if the kind collects them, and the figures after the last batch.
+        """
+
+
+class NotTraceableError(Exception):
+    """The steps of this model cannot become a graph; the message says why."""
+
+
+class GraphLoops:
+    """All steps of a block in one `tf.while_loop` in one `tf.function`: batches are gathered, prepared and augmented
+    in the graph too, so that no float copy of the data ever exists and nothing but a block's end waits for Python.
+
+    One function a kind serves whole and smaller batches, so that each is traced once.
+    """
+
+    def __init__(self, model: keras.Model, feed: Any) -> None:
+        self._model = model
+        self._feed = feed
+        self._functions: dict[tuple[Kind, int], Any] = {}
+
+    def __call__(
+        self, kind: Kind, block: Block, batch_size: int, *, is_first: bool
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """See `Runner`. Raises NotTraceableError before any step has run."""
+        bounds = np.int64(block.first), np.int64(block.first + block.examples)
+        arguments = (block.tensors, block.order, *bounds, np.bool_(is_first))
+        key = (kind, batch_size)
+        if key not in self._functions:
+            run = partial(self._run, kind, batch_size)
+            self._functions[key] = tf.function(run, autograph=False, reduce_retracing=True)
+            try:
+                self._functions[key].get_concrete_function(*arguments)
+            except Exception as error:
+                raise NotTraceableError(f"{type(error).__name__}: {error}") from error
+        return self._functions[key](*arguments)  # type: ignore[no-any-return]
+
+    def _run(
+        self, kind: Kind, batch_size: int, tensors: Any, order: Any, first: Any, end: Any, is_first: Any
+    ) -> tuple[Any, Any]:
+        """In a graph: the steps from position `first` of `order` to `end`, and the figures after the last one."""
+        step: Callable[[Any], Any] = getattr(self, f"_{kind}_step")
+        collects = kind in ("evaluate", "predict")
+        tf.cond(is_first, self._reset_metrics, lambda: 0)
+        shapes = [(None, *output.shape[1:]) for output in self._model.outputs] if collects else []
+        steps = tf.cast(-((first - end) // batch_size), tf.int32)
+        arrays = tuple(tf.TensorArray(tf.float32, steps, element_shape=shape, infer_shape=False) for shape in shapes)
+
+        def body(number: Any, arrays: Any) -> tuple[Any, Any]:
+            start = first + tf.cast(number, tf.int64) * batch_size
+            size = tf.minimum(tf.constant(batch_size, tf.int64), end - start)
+            chosen = tf.slice(order, [start], [size])
+            outputs = step(tf.nest.map_structure(lambda part: tf.gather(part, chosen), tensors))
+            written = zip(arrays, keras.tree.flatten(outputs), strict=True) if collects else ()
+            return number + 1, tuple(array.write(number, tf.cast(output, tf.float32)) for array, output in written)
+
+        _, arrays = tf.while_loop(lambda number, _: number < steps, body, [0, arrays], parallel_iterations=1)
+        outputs = [array.concat() for array in arrays]
+        return outputs, {} if kind == "predict" else self._model.get_metrics_result()
+
+    def _reset_metrics(self) -> int:
+        # From Python, each of its assignments would take as long as a small network's step.
+        self._model.reset_metrics()
+        return 0
+
+    def _train_step(self, raw: Any) -> None:
+        self._model.train_step(self._feed.for_training(raw))
+
+    def _test_step(self, raw: Any) -> None:
+        self._model.test_step(self._feed.for_testing(raw))
+
+    def _evaluate_step(self, raw: Any) -> Any:
+        # `compute_metrics` is the hook that Keras documents for seeing a step's predictions; set while tracing only.
+        original = self._model.compute_metrics
+        seen: list[Any] = []
+
+        def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            seen.append(y_pred)
+            return original(x, y, y_pred, sample_weight)
+
+        self._model.compute_metrics = compute_metrics
+        try:
+            self._test_step(raw)
+        finally:
+            del self._model.compute_metrics
+        return seen[0]
+
+    def _predict_step(self, raw: Any) -> Any:
+        return self._model(self._feed.for_testing(raw)[0], training=False)
+
+
+class KerasSteps:
+    """The functions that Keras's own `fit`, `evaluate` and `predict` call for each batch: the plain path.
+
+    They also run what is no graph. (`train_on_batch` and its kind would reset the metrics at each batch: Keras 3.15.1.)
+    """
+
+    def __init__(self, model: keras.Model, feed: Any) -> None:
+        self._model = model
+        self._feed = feed
+        model.make_train_function()
+        model.make_test_function()
+
+    def __call__(
+        self, kind: Kind, block: Block, batch_size: int, *, is_first: bool
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """See `Runner`."""
+        if is_first:
+            self._model.reset_metrics()
+        parts: list[list[Any]] = []
+        logs: dict[str, Any] = {}
+        end = block.first + block.examples
+        for start in range(block.first, end, batch_size):
+            chosen = block.order[start : min(start + batch_size, end)]
+            raw = tf.nest.map_structure(lambda part, chosen=chosen: tf.gather(part, chosen), block.tensors)
+            if kind == "train":
+                logs = self._model.train_function(iter([self._feed.for_training(raw)]))
+                continue
+            batch = self._feed.for_testing(raw)
+            if kind != "predict":
+                logs = self._model.test_function(iter([batch]))
+            if kind != "test":
+                parts.append(keras.tree.flatten(self._model.predict_on_batch(batch[0])))
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)], logs
