@@ -76,6 +76,8 @@ class RunFolder:
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Append one epoch to history.csv; the first one brings the names of the columns.
 
+        It is not forced to the disk, which takes longer than a small network's epoch: a checkpoint is, and has it all.
+
         Raises:
             RunError: the file cannot be written.
         """
@@ -87,8 +89,6 @@ class RunFolder:
                 if is_new:
                     writer.writerow(row)
                 writer.writerow(row.values())
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             raise writing_failed(path, error) from error
 

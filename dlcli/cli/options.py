@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dlcli.spec.catalogue import Catalogue, Docs
     from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
+    from dlcli.training.choices import Choices
     from dlcli.training.job import Job
 
 DataDir = Annotated[
@@ -101,8 +102,8 @@ DataSpec = Annotated[
 ]
 
 
-def start(screen: Screen, checkpoint: Path, device: str) -> Path:
-    """Find the checkpoint, see that it can be read, and start the backend; returns the checkpoint's path.
+def start(screen: Screen, checkpoint: Path, device: str) -> tuple[Path, Choices]:
+    """Find the checkpoint, see that it can be read, and start the backend for it; the path, and how it will run.
 
     Raises:
         CheckpointError: there is no readable checkpoint.
@@ -113,13 +114,18 @@ def start(screen: Screen, checkpoint: Path, device: str) -> Path:
 
     chosen_device = chosen("--device", device, ("auto", "cpu", "gpu"))
     path = find_checkpoint(checkpoint)
-    read_contents(path)  # before the slow start of TensorFlow
+    contents = read_contents(path)  # before the slow start of TensorFlow
     screen.divert()
 
-    from dlcli.training.backend import start_backend
+    from dlcli.model.summary import ModelSummary
+    from dlcli.training.backend import start_backend, use_threads
+    from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices, choose
 
-    start_backend(chosen_device)
-    return path
+    backend = start_backend(chosen_device)
+    if contents is None:
+        return path, Choices()
+    choices = choose(ModelSummary.from_json(contents.summary), EVALUATION_BATCH_SIZE, backend.device)
+    return path, use_threads(choices)
 
 
 def open_job(
@@ -129,12 +135,13 @@ def open_job(
     data_spec = None
     if data is not None:
         data_spec = load(screen, data, quiet=True)
-    path = start(screen, checkpoint, device)
+    path, choices = start(screen, checkpoint, device)
 
     from dlcli.data.where import Where
     from dlcli.evaluation.evaluating import open_checkpoint
 
-    job = open_checkpoint(path, data_spec, Where(data_dir, not no_fallback, screen.message, screen.message))
+    where = Where(data_dir, not no_fallback, screen.message, screen.message)
+    job = open_checkpoint(path, data_spec, where, choices)
     if job.facts.requested:
         screen.panel(f"{job.facts.source} instead of {job.facts.requested}", [job.facts.reason or ""])
     return path, job

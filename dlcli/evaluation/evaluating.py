@@ -21,6 +21,7 @@ from dlcli.evaluation.outputs import Outcome, outcome_of
 from dlcli.model.building import compile_model, make_layers
 from dlcli.spec.loading import LoadedSpec, restore_spec
 from dlcli.training.checkpoint import Contents, load_keras_model, read_contents, verify
+from dlcli.training.choices import Choices
 from dlcli.training.job import Job, join, reassemble
 
 
@@ -41,7 +42,7 @@ class Evaluation:
     confusion: list[list[int]]
 
 
-def open_checkpoint(path: Path, data_spec: LoadedSpec | None, where: Where) -> Job:
+def open_checkpoint(path: Path, data_spec: LoadedSpec | None, where: Where, choices: Choices) -> Job:
     """A job for a model in a checkpoint of dlcli's, or in a file of plain Keras's, with `data_spec` naming its data.
 
     Raises:
@@ -60,8 +61,8 @@ def open_checkpoint(path: Path, data_spec: LoadedSpec | None, where: Where) -> J
     loaded = data_spec or restore_spec(contents.spec if contents else {})
     compile_model(loaded, model)
     if contents is not None and data_spec is None:
-        return _warn_if_changed(reassemble(loaded, contents, model, where), contents, where.notify)
-    return _on_other_data(loaded, model, contents, where)
+        return _warn_if_changed(reassemble(loaded, contents, model, where, choices), contents, where.notify)
+    return _on_other_data(loaded, model, contents, where, choices)
 
 
 def _warn_if_changed(job: Job, contents: Contents, notify: Callable[[str], None]) -> Job:
@@ -70,7 +71,9 @@ def _warn_if_changed(job: Job, contents: Contents, notify: Callable[[str], None]
     return job
 
 
-def _on_other_data(loaded: LoadedSpec, model: keras.Model, contents: Contents | None, where: Where) -> Job:
+def _on_other_data(
+    loaded: LoadedSpec, model: keras.Model, contents: Contents | None, where: Where, choices: Choices
+) -> Job:
     dataset, splits = load_data(loaded, where)
     if contents is not None:
         preparation = restore_preparation(contents.preparation)
@@ -83,7 +86,7 @@ def _on_other_data(loaded: LoadedSpec, model: keras.Model, contents: Contents | 
         )
         preparation = _reshaped(fit_preparation(dataset, splits.train, written), model)
     encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
-    return join(loaded, dataset, splits, model, preparation, encoding)
+    return join(loaded, dataset, splits, model, preparation, encoding, choices)
 
 
 def _reshaped(preparation: Preparation, model: keras.Model) -> Preparation:

@@ -18,6 +18,7 @@ from dlcli.evaluation.inputs import Expected, read_inputs
 from dlcli.evaluation.outputs import outcome_of
 from dlcli.spec.loading import restore_spec
 from dlcli.training.checkpoint import load_keras_model, read_contents, verify
+from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed, Rows, Streamed
 from dlcli.training.job import Job
@@ -34,7 +35,7 @@ class Predictions:
     rows: list[dict[str, Any]]
 
 
-def predict_files(checkpoint: Path, paths: Sequence[Path]) -> Predictions:
+def predict_files(checkpoint: Path, paths: Sequence[Path], choices: Choices) -> Predictions:
     """Predictions for images, arrays and tables.
 
     Raises:
@@ -54,7 +55,7 @@ def predict_files(checkpoint: Path, paths: Sequence[Path]) -> Predictions:
     inputs = read_inputs(paths, Expected(preparation.raw_shape, preparation.raw_dtype, columns and tuple(columns)))
     model = load_keras_model(checkpoint)
     encoding = Encoding(**contents.encoding)
-    engine = Engine(model, Feed(preparation, encoding))
+    engine = Engine(model, Feed(preparation, encoding), choices=choices)
     unknown = np.zeros(len(inputs.values), np.int32 if encoding.classes else np.float32)
     outputs = _outputs(engine, Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.values))))
     logits = from_logits(restore_spec(contents.spec))

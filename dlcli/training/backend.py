@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dlcli.errors import DeviceError
+from dlcli.training.choices import Choices
 
 DeviceChoice = Literal["auto", "cpu", "gpu"]
 
@@ -54,6 +55,24 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
         tf.config.experimental.set_memory_growth(gpu, True)
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
     return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions)
+
+
+def use_threads(choices: Choices) -> Choices:
+    """Let TensorFlow work with the chosen threads; gives what it does then.
+
+    They are fixed at its first operation, and so are those of a second training in the same process.
+    """
+    if choices.intra_op_threads is None or choices.inter_op_threads is None:
+        return choices
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(choices.intra_op_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(choices.inter_op_threads)
+    except RuntimeError:
+        because = f"{choices.because}; the threads are those that TensorFlow had begun with in this process"
+        return replace(choices, because=because, intra_op_threads=None, inter_op_threads=None)
+    return choices
 
 
 def set_environment() -> None:

@@ -7,22 +7,23 @@ What an epoch is, and what happens between epochs, is in `dlcli.training.trainer
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices
 from dlcli.training.feeding import Block, Pace, Rows, as_floats
 from dlcli.training.loops import GraphLoops, KerasSteps, Kind, NotTraceableError, Runner
+from dlcli.training.towers import divisible
 
 Logs = dict[str, float]
 Collect = Callable[[Any], None]
-
-EVALUATION_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,20 @@ class Engine:
     Attributes:
         model: the compiled model.
         feed: makes batches for it; see `dlcli.training.feeding.Feed`.
+        choices: how its graphs run.
         fallback: why the steps run through Keras's own calls, if no one asked for that; else None.
     """
 
-    def __init__(self, model: keras.Model, feed: Any, *, plain: bool = False) -> None:
+    def __init__(self, model: keras.Model, feed: Any, *, plain: bool = False, choices: Choices | None = None) -> None:
         self.model = model
         self.feed = feed
+        choices = choices or Choices()
+        if max(choices.towers, choices.test_towers) > 1 and not divisible(model):
+            choices = replace(choices, towers=1, test_towers=1)
+        self.choices = choices
         self.fallback: str | None = None
         eager = bool(getattr(model, "run_eagerly", False))
-        self._run: Runner = KerasSteps(model, feed) if plain or eager else GraphLoops(model, feed)
+        self._run: Runner = KerasSteps(model, feed) if plain or eager else GraphLoops(model, feed, self.choices)
         self._paces: dict[tuple[Kind, int], Pace] = {}
 
     @property
@@ -65,6 +71,11 @@ class Engine:
     def steps_a_call(self) -> int:
         """How many steps of training a call runs now."""
         return max((pace.steps for (kind, _), pace in self._paces.items() if kind == "train"), default=1)
+
+    def record(self) -> dict[str, Any]:
+        """How the graphs run, and why, for run.json."""
+        onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+        return {**asdict(self.choices), "onednn": onednn}
 
     def make_state(self) -> dict[str, tuple[int, ...]]:
         """Make every variable of model, optimizer and metrics, outside graphs; the shapes of the metrics by name."""

@@ -21,6 +21,7 @@ from dlcli.model.objects import reason
 from dlcli.spec.loading import LoadedSpec
 from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Contents
+from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed, Resident, Rows
 from dlcli.training.monitoring import Figures
@@ -90,7 +91,9 @@ def facts_of(dataset: Dataset) -> DataFacts:
     )  # fmt: skip
 
 
-def assemble(loaded: LoadedSpec, data: tuple[Dataset, Splits], *, plain: bool = False) -> Job:
+def assemble(
+    loaded: LoadedSpec, data: tuple[Dataset, Splits], *, plain: bool = False, choices: Choices | None = None
+) -> Job:
     """Data, preparation, and a new model for training; `plain` is for Keras's own way of running its steps.
 
     Raises:
@@ -103,7 +106,7 @@ def assemble(loaded: LoadedSpec, data: tuple[Dataset, Splits], *, plain: bool = 
     encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
-    engine = Engine(model, Feed(preparation, encoding, make_augment(loaded, shape)), plain=plain)
+    engine = Engine(model, Feed(preparation, encoding, make_augment(loaded, shape)), plain=plain, choices=choices)
     return _job(loaded, dataset, splits, engine)
 
 
@@ -121,7 +124,8 @@ def fitted_preparation(
 
 def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int | None, ...]:
     """The shape that the model gets. Raises SpecError if the preparation does not fit the data."""
-    tensor = keras.ops.zeros((2, *preparation.raw_shape))
+    # By shapes alone: TensorFlow's threads can still be chosen while it has computed nothing.
+    tensor = keras.KerasTensor((2, *preparation.raw_shape))
     for number, layer in enumerate(preparation.layers):
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             continue  # it has learned nothing yet, and cannot be called before; it changes no shape
@@ -201,16 +205,15 @@ def shape_without_data(loaded: LoadedSpec) -> tuple[int | None, ...]:
     return _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers)))
 
 
-def reassemble(loaded: LoadedSpec, contents: Contents, model: keras.Model, where: Where) -> Job:
+def reassemble(loaded: LoadedSpec, contents: Contents, model: keras.Model, where: Where, choices: Choices) -> Job:
     """The data, preparation and engine for a model that a checkpoint brought.
 
     Raises:
         DataError: the data cannot be had.
     """
     dataset, splits = load_data(loaded, where, contents.data)
-    return join(
-        loaded, dataset, splits, model, restore_preparation(contents.preparation), Encoding(**contents.encoding)
-    )
+    preparation, encoding = restore_preparation(contents.preparation), Encoding(**contents.encoding)
+    return join(loaded, dataset, splits, model, preparation, encoding, choices)
 
 
 def join(
@@ -220,9 +223,10 @@ def join(
     model: keras.Model,
     preparation: Preparation,
     encoding: Encoding,
+    choices: Choices,
 ) -> Job:
     """A job for a model that is compiled already."""
-    return _job(loaded, dataset, splits, Engine(model, Feed(preparation, encoding)))
+    return _job(loaded, dataset, splits, Engine(model, Feed(preparation, encoding), choices=choices))
 
 
 def _rows(splits: Splits) -> dict[str, Rows]:

@@ -10,7 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.training.choices import Choices
 from dlcli.training.feeding import Block
+from dlcli.training.towers import divided
 
 Kind = Literal["train", "test", "evaluate", "predict"]
 
@@ -39,9 +41,10 @@ class GraphLoops:
     One function a kind serves whole and smaller batches, so that each is traced once.
     """
 
-    def __init__(self, model: keras.Model, feed: Any) -> None:
+    def __init__(self, model: keras.Model, feed: Any, choices: Choices) -> None:
         self._model = model
         self._feed = feed
+        self._choices = choices
         self._functions: dict[tuple[Kind, int], Any] = {}
 
     def __call__(
@@ -51,11 +54,13 @@ class GraphLoops:
         bounds = np.int64(block.first), np.int64(block.first + block.examples)
         arguments = (block.tensors, block.order, *bounds, np.bool_(is_first))
         key = (kind, batch_size)
+        towers = self._choices.towers if kind == "train" else self._choices.test_towers
         if key not in self._functions:
             run = partial(self._run, kind, batch_size)
             self._functions[key] = tf.function(run, autograph=False, reduce_retracing=True)
             try:
-                self._functions[key].get_concrete_function(*arguments)
+                with divided(self._model, towers):
+                    self._functions[key].get_concrete_function(*arguments)
             except Exception as error:
                 raise NotTraceableError(f"{type(error).__name__}: {error}") from error
         return self._functions[key](*arguments)  # type: ignore[no-any-return]

@@ -53,12 +53,24 @@ class Rehearsal:
             return None
 
 
-def rehearse(loaded: LoadedSpec, sound: frozenset[str]) -> Rehearsal:
-    """Try out what is `sound` of a spec, in the words of `dlcli.spec.parts.sound_part`."""
+def rehearse(
+    loaded: LoadedSpec, sound: frozenset[str], built: Callable[[ModelSummary], object] = lambda summary: None
+) -> Rehearsal:
+    """Try out what is `sound` of a spec, in the words of `dlcli.spec.parts.sound_part`.
+
+    Args:
+        loaded: the spec.
+        sound: what of it can be tried out.
+        built: called when the model is known, and before TensorFlow has computed anything.
+    """
     rehearsal = Rehearsal()
     try:
         shape = _shape(loaded, sound, rehearsal)
         output_shape = _output_shape(loaded, shape, sound, rehearsal) if shape is not None else None
+        if rehearsal.summary is not None:
+            built(rehearsal.summary)
+        if shape is not None and "dataset" in sound:
+            rehearsal.attempt(lambda: make_augment(loaded, shape))
         made = {section: _make_each(loaded, section, rehearsal) for section in _KINDS if section in sound}
         callbacks = _make_callbacks(loaded, rehearsal) if "train" in sound else None
         if {"metrics", "dataset", "train"} <= sound:
@@ -76,9 +88,8 @@ def _shape(loaded: LoadedSpec, sound: frozenset[str], rehearsal: Rehearsal) -> S
     """The shape of a prepared example; None if it cannot be told."""
     if SHAPE not in sound:
         return None
-    shape: Shape | None = rehearsal.attempt(lambda: shape_without_data(loaded))
-    if shape is not None and "dataset" in sound:
-        rehearsal.attempt(lambda: make_augment(loaded, shape))
+    with keras.StatelessScope(initialize_variables=False):
+        shape: Shape | None = rehearsal.attempt(lambda: shape_without_data(loaded))
     return shape
 
 

@@ -15,7 +15,8 @@ from dlcli.model.lints import lint_model, machine_memory
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
 from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts
-from dlcli.training.backend import DeviceChoice, start_backend
+from dlcli.training.backend import DeviceChoice, start_backend, use_threads
+from dlcli.training.choices import Choices, choose
 from dlcli.training.listening import End, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.stopping import StopRequest
@@ -97,12 +98,19 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
 
     started = time.perf_counter()
     listener.phase("checking the model")
-    rehearsal = rehearse(request.loaded, EVERYTHING)
+    choices = Choices("Keras's own way was asked for")
+
+    def choose_for(model: ModelSummary) -> None:
+        nonlocal choices
+        if not request.is_plain:
+            choices = use_threads(choose(model, spec.dataset.batch_size, backend.device))
+
+    rehearsal = rehearse(request.loaded, EVERYTHING, choose_for)
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
     _warn_of_the_model(request.loaded, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
-    job = assemble(request.loaded, reading.result(), plain=request.is_plain)
+    job = assemble(request.loaded, reading.result(), plain=request.is_plain, choices=choices)
     assembled = time.perf_counter()
     if job.facts.requested:
         _tell_of_fallback(job.facts, listener)

@@ -175,7 +175,12 @@ def _run_epoch(training: Training, epoch: int) -> None:
 
 def _tell_of_engine(training: Training) -> None:
     engine = training.job.engine
-    training.record.engine = {"path": engine.path, "fallback": engine.fallback, "steps_a_call": engine.steps_a_call}
+    training.record.engine = {
+        "path": engine.path,
+        "fallback": engine.fallback,
+        "steps_a_call": engine.steps_a_call,
+        "choices": engine.record(),
+    }
     if engine.fallback is not None:
         lines = [
             "This model's steps cannot become a graph, so they run one by one, as in Keras's `fit`.",

@@ -1,0 +1,103 @@
+"""How the steps of a model run on this machine: threads, executor, towers. Chosen by rules, before TensorFlow starts.
+
+The rules come from measurements, and measure nothing themselves: so the same spec on the same kind of machine makes the
+same choices, and the same choices give the same bits. What is chosen, and why, is in run.json. Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dlcli.model.summary import LayerSummary, ModelSummary
+
+EVALUATION_BATCH_SIZE = 256
+
+# Multiply-adds of a step, all layers forward, below which one thread is the fastest: three dense layers took 0.6 of the
+# time of two threads with 16 and 64 units, 0.8 with 256 (9 million), and 1.4 of it with 512 (85 million).
+_SMALL_STEP = 10_000_000
+# The same for a recurrent layer, at each moment of its sequence: an LSTM of 64 units took 0.8 of two threads' time (0.6
+# million, batch 32). TensorFlow's SINGLE_THREADED_EXECUTOR would halve that, but it waits for ever where a metric or a
+# layer has a condition and there is one thread (TensorFlow 2.21).
+_SMALL_MOMENT = 1_000_000
+_SMALLEST_HALF = 8
+_SMALL = "the work is less than that of handing it from thread to thread"
+
+_RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
+# Each example's output depends on that example alone, so that a batch may be taken in two halves.
+_APART = frozenset((
+    "Activation", "Add", "AlphaDropout", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+    "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose",
+    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout",
+    "ELU", "EinsumDense", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D", "GroupNormalization", "Identity", "InputLayer", "LayerNormalization", "LeakyReLU",
+    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU",
+    "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv1D",
+    "SeparableConv2D", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Subtract",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
+    "ZeroPadding3D",
+))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How steps run.
+
+    Attributes:
+        because: why so, for a person.
+        intra_op_threads: among how many threads one operation is divided; None for TensorFlow's own choice.
+        inter_op_threads: how many operations run at once; None for TensorFlow's own choice.
+        towers: into how many parts, run side by side, a batch of training is divided on its way through the model.
+        test_towers: the same for a batch of validation, evaluation or prediction.
+    """
+
+    because: str = "nothing better is known than what TensorFlow does by itself"
+    intra_op_threads: int | None = None
+    inter_op_threads: int | None = None
+    towers: int = 1
+    test_towers: int = 1
+
+
+def cores() -> int:
+    """How many processors this process may use: what TensorFlow counts, too."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose(summary: ModelSummary, batch_size: int, device: str, *, processors: int | None = None) -> Choices:
+    """How the steps of a model should run.
+
+    Args:
+        summary: the model.
+        batch_size: examples a step.
+        device: "cpu" or "gpu".
+        processors: how many there are; None to count them.
+    """
+    processors = processors or cores()
+    if device != "cpu":
+        return Choices("the device does not depend on it")
+    names = {layer.class_name for layer in summary.layers}
+    if not names <= _APART | _RECURRENT | {"BatchNormalization"}:
+        return Choices()
+    convolves = any("Conv" in name for name in names)
+    is_recurrent = bool(names & _RECURRENT)
+    if is_recurrent and not convolves and _recurrent_weights(summary.layers) * batch_size <= _SMALL_MOMENT:
+        return Choices(f"{_SMALL}, at each moment of a sequence", 1, 1)
+    if not is_recurrent and not convolves and summary.multiply_adds * batch_size <= _SMALL_STEP:
+        return Choices(_SMALL, 1, 1)
+    if processors != 2:
+        return Choices()  # not measured
+    test_towers = 2 if names <= _APART else 1
+    if not convolves:
+        # Halves of a batch would each make a whole gradient of a large matrix.
+        because = "two operations side by side keep two processors busier than halves of one"
+        return Choices(because, 1, 2, test_towers=test_towers)
+    if test_towers == 1 or batch_size < 2 * _SMALLEST_HALF:
+        return Choices()
+    because = "two halves of a batch side by side keep two processors busier than halves of operations"
+    return Choices(because, 1, 2, towers=2, test_towers=2)
+
+
+def _recurrent_weights(layers: Iterable[LayerSummary]) -> int:
+    return sum(layer.parameters for layer in layers if layer.class_name in _RECURRENT)
