@@ -37,7 +37,7 @@ types: $(INSTALLED)  ## Check types
 unit: $(INSTALLED)  ## Run the tests
 	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
-benchmark: $(INSTALLED)  ## Time dlcli beside plain Keras and, if installed, PyTorch; needs DLCLI_DATA_DIR with MNIST
+benchmark: $(INSTALLED)  ## Time dlcli beside plain Keras and, if installed, PyTorch and Lightning; needs DLCLI_DATA_DIR with MNIST
 	$(VENV)/bin/python -m tests.benchmarks $(NETWORKS)
 
 catalogue: $(INSTALLED)  ## Make the catalogue of Keras names anew, for the installed Keras

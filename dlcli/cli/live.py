@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 40
+# Seconds: how often epochs are printed at most; over how long steps are counted.
+_MOMENT = 0.1
+_COUNTED = 0.5
 _HIDDEN = ("epoch", "seconds", "learning_rate")
 
 
@@ -51,8 +55,8 @@ def _width(name: str) -> int:
 
 
 def curve(values: Sequence[float]) -> str:
-    """A curve of one character a value, lowest to highest; the last forty."""
-    shown = [value for value in values if value == value][-_CURVE_WIDTH:]
+    """A curve of one character a value, lowest to highest."""
+    shown = [value for value in values if value == value]
     if not shown:
         return ""
     low, high = min(shown), max(shown)
@@ -68,7 +72,11 @@ class LiveDisplay:
         self._start: Start | None = None
         self._header = ""
         self._now: dict[str, float] = {}
-        self._rows: list[Mapping[str, Any]] = []
+        self._epochs_done = 0
+        self._last: Mapping[str, Any] = {}
+        self._monitored: deque[float] = deque(maxlen=_CURVE_WIDTH)
+        self._waiting: list[Text] = []
+        self._printed = 0.0
         self._best: Mapping[str, Any] = {}
         self._rate = ""
         self._counted = (0.0, 0)
@@ -81,8 +89,9 @@ class LiveDisplay:
             expand=True,
         )
         # Left alone, Live would bring what goes to `sys.stderr` to the screen; it belongs into the log.
+        # The picture is made when the screen is painted, ten times a second, however often figures come.
         self._live = Live(
-            self._bars,
+            get_renderable=self._picture,
             console=screen.err,
             refresh_per_second=10,
             transient=True,
@@ -98,6 +107,7 @@ class LiveDisplay:
 
     def notice(self, title: str, lines: Sequence[str]) -> None:
         """A panel."""
+        self._print_lines(at_once=True)
         self.screen.panel(title, lines)
 
     def started(self, start: Start) -> None:
@@ -108,30 +118,32 @@ class LiveDisplay:
         self._bars.update(self._phase_task, visible=False)
         self._epoch_task = self._bars.add_task("epoch", total=start.epochs * start.steps_per_epoch, note="")
         self._step_task = self._bars.add_task("step", total=start.steps_per_epoch, note="")
-        self._live.update(self._picture(), refresh=True)  # before the first step is traced, which takes a moment
+        self._live.refresh()  # before the first step is traced, which takes a moment
 
     def epoch_started(self, epoch: int) -> None:
         """The step bar begins again."""
         epochs = self._start.epochs if self._start else epoch
         self._bars.update(self._epoch_task, description=f"epoch {epoch}/{epochs}")
         self._bars.reset(self._step_task, description="step")
-        self._counted = (time.monotonic(), 0)
+        if time.monotonic() - self._counted[0] > _COUNTED:  # or else several epochs are counted together
+            self._counted = (time.monotonic(), self._steps_before)
 
     def progressed(self, steps: int, logs: Mapping[str, float]) -> None:
         """Bars, speed and figures move."""
         start = self._start
         if start is None:
             return
+        self._print_lines()
+        done = self._steps_before + steps
         seconds, counted = self._counted
         now = time.monotonic()
-        if now - seconds > 0.5:
-            self._rate = f"{(steps - counted) / (now - seconds):,.0f} steps/s"
-            self._counted = (now, steps)
+        if now - seconds > _COUNTED:
+            self._rate = f"{(done - counted) / (now - seconds):,.0f} steps/s"
+            self._counted = (now, done)
         self._now = dict(logs)
-        self._bars.update(self._epoch_task, completed=len(self._rows) * start.steps_per_epoch + steps)
+        self._bars.update(self._epoch_task, completed=done)
         description = f"step {steps:,}/{start.steps_per_epoch:,}"
         self._bars.update(self._step_task, completed=steps, description=description, note=self._rate)
-        self._live.update(self._picture())
 
     def validating(self, share: float) -> None:
         """The step bar tells."""
@@ -141,14 +153,28 @@ class LiveDisplay:
         """A line that stays."""
         header = epoch_header(end)
         if header != self._header:
-            self.screen.err.print(Text(header, style="dim"))
+            self._waiting.append(Text(header, style="dim"))
             self._header = header
-        self.screen.err.print(Text(epoch_line(end, self._start.epochs if self._start else end.epoch)))
-        self._rows.append(end.row)
+        self._waiting.append(Text(epoch_line(end, self._start.epochs if self._start else end.epoch)))
+        self._print_lines()
+        self._epochs_done += 1
+        self._last, self._now = end.row, {}
+        if self._start:
+            self._monitored.append(float(end.row[self._start.monitor]))
         if end.is_best:
             self._best = end.row
-        self._now = {}
-        self._live.update(self._picture())
+
+    @property
+    def _steps_before(self) -> int:
+        """The steps of all epochs that are done."""
+        return self._epochs_done * self._start.steps_per_epoch if self._start else 0
+
+    def _print_lines(self, *, at_once: bool = False) -> None:
+        """Print what waits, if the last time was a moment ago: a line takes as long as a small network's epoch."""
+        if self._waiting and (at_once or time.monotonic() - self._printed > _MOMENT):
+            self.screen.err.print(Text("\n").join(self._waiting))
+            self._waiting.clear()
+            self._printed = time.monotonic()
 
     def ended(self, end: End) -> None:
         """The figures of the best epoch."""
@@ -157,10 +183,11 @@ class LiveDisplay:
 
     def close(self) -> None:
         """Take the bars away and show the cursor again."""
+        self._print_lines(at_once=True)
         self._live.stop()
 
     def _picture(self) -> RenderableType:
-        last = {name: value for name, value in (self._rows[-1] if self._rows else {}).items() if name not in _HIDDEN}
+        last = {name: value for name, value in self._last.items() if name not in _HIDDEN}
         names = list(last or self._now)
         if not names:
             return self._bars
@@ -174,8 +201,8 @@ class LiveDisplay:
             table.add_row(Text(name, style=style), *("" if value is None else number(value) for value in figures))
         parts: list[RenderableType] = [table, self._bars]
         monitor = self._start.monitor if self._start else ""
-        if len(self._rows) > 1:
-            values = [float(row[monitor]) for row in self._rows]
+        values = list(self._monitored)
+        if len(values) > 1:
             parts.insert(1, Text.assemble((f"{monitor} ", "dim"), (curve(values), "cyan")))
         return Group(*parts)
 

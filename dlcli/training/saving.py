@@ -85,10 +85,15 @@ class Saver:
         self._best = None
 
 
+def has_averages(model: keras.Model) -> bool:
+    """Whether what is saved are averages of the weights, and not the weights that are validated."""
+    return bool(getattr(model.optimizer, "use_ema", False))
+
+
 @contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
     """While entered, the weights are those that `fit` would leave: averages, if the optimizer has `use_ema`."""
-    if not getattr(model.optimizer, "use_ema", False):
+    if not has_averages(model):
         yield
         return
     weights = model.get_weights()

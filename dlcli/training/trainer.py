@@ -24,7 +24,7 @@ from dlcli.training.job import Job
 from dlcli.training.listening import End, EpochEnd, Listener, Start
 from dlcli.training.monitoring import Best
 from dlcli.training.record import RunRecord
-from dlcli.training.saving import Position, Saver
+from dlcli.training.saving import Position, Saver, has_averages
 from dlcli.training.stopping import StopRequest
 
 _SMOKE_STEPS = 3
@@ -280,14 +280,22 @@ def _leave(training: Training, where: str) -> None:
 
 
 def _evaluate_best(training: Training) -> dict[str, Logs]:
-    """The figures of best.h5, read back from the file, on each split; the live model has its weights afterwards."""
+    """The figures of best.h5, read back from the file, on each split; the live model has its weights afterwards.
+
+    Validation is not done again: the best epoch's own has the same weights, unless the checkpoint has averages of them.
+    """
     job = training.job
     verify(training.run.best)
     job.model.set_weights(load_keras_model(training.run.best).get_weights())
+    known: dict[str, Logs] = {}
+    if "validation" in job.rows and not has_averages(job.model):
+        row = training.history[training.best.epoch - 1]
+        known["validation"] = {name: row[f"val_{name}"] for name in job.metric_names}
     metrics: dict[str, Logs] = {}
     for name, rows in job.rows.items():
-        same = next((other for other in metrics if job.rows[other] is rows), None)
-        metrics[name] = metrics[same] if same else run_test(job.engine, rows, training.listener, training.stop)
+        same = next((other for other in known if job.rows[other] is rows), None)
+        known[name] = known[same] if same else run_test(job.engine, rows, training.listener, training.stop)
+        metrics[name] = known[name]
         if training.stop.signal_number is not None:
             raise Interrupted(
                 "Stopped while the best epoch was evaluated; all checkpoints are saved.",

@@ -1,4 +1,4 @@
-"""`make benchmark`: epochs of dlcli, the plain script and, if installed, PyTorch, by turns; a table of ratios."""
+"""`make benchmark`: epochs of dlcli, the plain script and, if installed, PyTorch and Lightning, by turns; a table of ratios."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def contenders(network: Network, data: Path) -> list[Contender]:
     modules = {"dlcli": ["dlcli_run", network.name, str(data), "graph"], "plain Keras": ["plain_scripts", *sizes]}
     if importlib.util.find_spec("torch"):
         modules["PyTorch"] = ["torch_loops", *sizes]
+    if importlib.util.find_spec("lightning"):
+        modules["Lightning"] = ["lightning_runs", *sizes]
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
     return [
         Contender(name, [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments], quiet)

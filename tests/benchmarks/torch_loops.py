@@ -64,16 +64,29 @@ def data(script: str, rows: int, folder: Path) -> tuple[Any, Any]:
     return images.contiguous(memory_format=torch.channels_last), labels
 
 
+def loss_and_optimizer(script: str, parameters: Any) -> tuple[Any, Any, Any]:
+    """The loss, the optimizer, and what counts the examples that are right."""
+    criterion = {"two_class_sigmoid": nn.MSELoss(), "lstm": nn.BCELoss()}.get(script, nn.CrossEntropyLoss())
+    if script == "two_class_sigmoid":
+        return criterion, torch.optim.SGD(parameters, 0.01), _right_of_two
+    right = _right_of_two if script == "lstm" else _right_of_many
+    return criterion, torch.optim.Adam(parameters, 1e-3, fused=True), right
+
+
+def _right_of_two(outputs: Any, targets: Any) -> Any:
+    return ((outputs > 0.5) == (targets > 0.5)).sum()
+
+
+def _right_of_many(outputs: Any, targets: Any) -> Any:
+    return (outputs.argmax(1) == targets).sum()
+
+
 def main(script: str, batch_size: int, rows: int, folder: Path) -> None:
     """Train for ever."""
     torch.manual_seed(0)
     x, y = data(script, rows, folder)
     model = networks()[script].to(memory_format=torch.channels_last)
-    criterion = {"two_class_sigmoid": nn.MSELoss(), "lstm": nn.BCELoss()}.get(script, nn.CrossEntropyLoss())
-    parameters = model.parameters()
-    optimizer: Any = torch.optim.Adam(parameters, 1e-3, fused=True)
-    if script == "two_class_sigmoid":
-        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    criterion, optimizer, right = loss_and_optimizer(script, model.parameters())
     while True:
         wait_for_turn()
         began = time.perf_counter()
@@ -88,8 +101,7 @@ def main(script: str, batch_size: int, rows: int, folder: Path) -> None:
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(chosen)
-            hits = (outputs > 0.5) == (targets > 0.5) if outputs.shape[1] == 1 else outputs.argmax(1) == targets
-            correct += hits.sum()
+            correct += right(outputs, targets)
             steps += 1
         total.item(), correct.item()  # read once an epoch, which also waits for the last step
         report(time.perf_counter() - began, steps)
