@@ -32,6 +32,17 @@ def test_evaluate_gives_what_training_recorded(dlcli: Command, small_run: Path, 
     assert [row["examples"] for row in evaluation["classes"]] == confusion.sum(axis=1).tolist()
 
 
+def test_averaged_weights_are_evaluated_as_they_are_saved(dlcli: Command, small_spec: Path, tmp_path: Path) -> None:
+    averaging = "optimizer={Adam: {use_ema: true, ema_momentum: 0.9}}"
+    assert dlcli("train", small_spec, "--epochs", 2, "--set", averaging, "--runs-dir", tmp_path, "-q").code == 0
+    run = tmp_path / "small" / "latest"
+    recorded = json.loads((run / "metrics.json").read_text())["validation"]
+    again = dlcli("evaluate", run, "--split", "validation", "--json").json["metrics"]
+    assert again == pytest.approx(recorded, abs=1e-6)
+    row = list(csv.DictReader((run / "history.csv").open()))[-1]
+    assert recorded["loss"] != pytest.approx(float(row["val_loss"]), abs=1e-6)  # those weights were not averaged
+
+
 def test_evaluate_shows_classes_and_confusion(dlcli: Command, small_run: Path) -> None:
     done = dlcli("evaluate", small_run.parent)  # runs/<name> means its newest run
     assert done.code == 0

@@ -1,14 +1,24 @@
-"""`make benchmark`: epochs of dlcli, the plain script and, if installed, PyTorch and Lightning, by turns; a table of ratios."""
+"""`make benchmark`: epochs of dlcli and of the other ways to train, by turns; a table of ratios."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import platform
+import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 
+from dlcli.training.choices import cores
 from tests.benchmarks.networks import NETWORKS, Network, write_data
 from tests.benchmarks.turns import Contender, race
+
+_COLUMNS = (
+    "network", "", "ms a step", "dlcli is × as fast", "least to most", "first epoch, s", "memory, MB",
+    "of the best speed",
+)  # fmt: skip
 
 
 def contenders(network: Network, data: Path) -> list[Contender]:
@@ -28,8 +38,12 @@ def contenders(network: Network, data: Path) -> list[Contender]:
 
 def main(chosen: list[str], rounds: int = 7) -> None:
     """Time the networks whose names begin as one of `chosen` does, or all."""
-    print("| network | | ms a step | dlcli is × as fast | least to most | first epoch, s | peak, MB |")
-    print("|---|---|---|---|---|---|---|")
+    limits = _limits()
+    peaks = ", ".join(f"{name} {speed:.0f}" for name, speed in limits["peaks"].items())
+    print(f"{date.today()}, {platform.machine()}, {cores()} processors.")
+    print(f"At best, billions of operations a second: {peaks}.\n")
+    print(f"| {' | '.join(_COLUMNS)} |")
+    print("|---" * len(_COLUMNS) + "|")
     for network in NETWORKS:
         if chosen and not network.name.startswith(tuple(chosen)):
             continue
@@ -37,11 +51,20 @@ def main(chosen: list[str], rounds: int = 7) -> None:
             write_data(Path(folder), network.rows)
             for result in race(contenders(network, Path(folder)), rounds):
                 span = f"{result.least:.2f} to {result.most:.2f}"
-                figures = f"{result.milliseconds:.3g} | {result.ratio:.2f} | {span}"
-                print(
-                    f"| {network.name} | {result.name} | {figures} | {result.first_epoch:.1f} | {result.peak_mb:.0f} |",
-                    flush=True,
-                )
+                speed = limits["operations"][network.name] / (result.milliseconds / 1000)
+                best = limits["peaks"]["convolutions" if "cnn" in network.name else "matrix products"]
+                figures = [
+                    network.name, result.name, f"{result.milliseconds:.3g}", f"{result.ratio:.2f}", span,
+                    f"{result.first_epoch:.1f}", f"{result.peak_mb:.0f}", f"{speed / best:.1%}",
+                ]  # fmt: skip
+                print(f"| {' | '.join(figures)} |", flush=True)
+
+
+def _limits() -> dict[str, dict[str, float]]:
+    """See `tests.benchmarks.peak`; in a process of its own, so that this one stays small."""
+    done = subprocess.run([sys.executable, "-m", "tests.benchmarks.peak"], capture_output=True, text=True, check=True)
+    limits: dict[str, dict[str, float]] = json.loads(done.stdout)
+    return limits
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same networks with Lightning's `Trainer`, as its documentation shows: a LightningModule, a DataLoader, defaults."""
+"""The same networks with Lightning's `Trainer`, as its documentation shows: a module, a DataLoader, defaults."""
 
 from __future__ import annotations
 
