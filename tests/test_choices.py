@@ -134,10 +134,11 @@ def test_regularization_counts_once() -> None:
         layers.Embedding(10, 3, mask_zero=True),
         Mine(3),
         layers.Dense(3, dtype="mixed_float16"),
+        layers.Dropout(0.5, noise_shape=(8, 1)),
     ],
 )
 def test_what_looks_beyond_its_example_is_never_divided(layer: Any) -> None:
     model = stack(layer, shape=(4,))
     model.compile("sgd", "mse")
     assert not divisible(model)
-    assert Engine(model, PlainFeed(), choices=Choices(towers=2, test_towers=2)).choices.towers == 1
+    assert Engine(model, PlainFeed(), choices=Choices("so", towers=2, test_towers=2)).choices.towers == 1

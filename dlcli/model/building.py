@@ -179,7 +179,7 @@ def compile_model(loaded: LoadedSpec, model: keras.Model) -> None:
     """Give the model its loss, optimizer and metrics. Raises SpecError."""
     [optimizer], [loss] = _made(loaded, "optimizer", "optimizer"), _made(loaded, "loss", "loss")
     metrics = _made(loaded, "metrics", "metric")
-    # XLA on the CPU is ten times slower on matrices and convolutions; see the README's notes on speed.
+    # XLA on the CPU is ten times slower on matrices and convolutions; see the README's section on speed.
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
 
 

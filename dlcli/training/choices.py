@@ -1,4 +1,4 @@
-"""How the steps of a model run on this machine: threads, executor, towers. Chosen by rules, before TensorFlow starts.
+"""How the steps of a model run on this machine: threads, halves of a batch. Chosen by rules, before TensorFlow starts.
 
 The rules come from measurements, and measure nothing themselves: so the same spec on the same kind of machine makes the
 same choices, and the same choices give the same bits. What is chosen, and why, is in run.json. Imports no TensorFlow.
@@ -76,7 +76,7 @@ def choose(summary: ModelSummary, batch_size: int, device: str, *, processors: i
     """
     processors = processors or cores()
     if device != "cpu":
-        return Choices("the device does not depend on it")
+        return Choices("a GPU runs the steps, and has its own ways")
     names = {layer.class_name for layer in summary.layers}
     if not names <= _APART | _RECURRENT | {"BatchNormalization"}:
         return Choices()

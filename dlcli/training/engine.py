@@ -55,7 +55,8 @@ class Engine:
         self.feed = feed
         choices = choices or Choices()
         if max(choices.towers, choices.test_towers) > 1 and not divisible(model):
-            choices = replace(choices, towers=1, test_towers=1)
+            because = f"{choices.because}; but a layer of this model looks beyond its example"
+            choices = replace(choices, because=because, towers=1, test_towers=1)
         self.choices = choices
         self.fallback: str | None = None
         eager = bool(getattr(model, "run_eagerly", False))

@@ -122,10 +122,13 @@ def fitted_preparation(
     return preparation, _prepared_shape(loaded, preparation)
 
 
-def _prepared_shape(loaded: LoadedSpec, preparation: Preparation) -> tuple[int | None, ...]:
-    """The shape that the model gets. Raises SpecError if the preparation does not fit the data."""
-    # By shapes alone: TensorFlow's threads can still be chosen while it has computed nothing.
-    tensor = keras.KerasTensor((2, *preparation.raw_shape))
+def _prepared_shape(loaded: LoadedSpec, preparation: Preparation, *, computes: bool = True) -> tuple[int | None, ...]:
+    """The shape that the model gets. Raises SpecError if the preparation does not fit the data.
+
+    By shapes alone, without computing anything, a layer may miss that it does not fit.
+    """
+    shape = (2, *preparation.raw_shape)
+    tensor = keras.ops.zeros(shape) if computes else keras.KerasTensor(shape)
     for number, layer in enumerate(preparation.layers):
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             continue  # it has learned nothing yet, and cannot be called before; it changes no shape
@@ -196,13 +199,16 @@ def model_without_data(loaded: LoadedSpec) -> keras.Model:
     return build_model(loaded, shape_without_data(loaded))
 
 
-def shape_without_data(loaded: LoadedSpec) -> tuple[int | None, ...]:
-    """The shape of a prepared example, from what is known of the source; nothing is loaded. Raises SpecError."""
+def shape_without_data(loaded: LoadedSpec, *, computes: bool = True) -> tuple[int | None, ...]:
+    """The shape of a prepared example, from what is known of the source; nothing is loaded. Raises SpecError.
+
+    Unless it `computes`, the preparation is not really tried out, and TensorFlow's threads can still be chosen.
+    """
     source = loaded.spec.dataset.source
     layers = usual_layers(source.kind, source.example_shape)
     if loaded.spec.dataset.preparation is not None:
         layers = make_layers(loaded, ("dataset", "preparation"))
-    return _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers)))
+    return _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers)), computes=computes)
 
 
 def reassemble(loaded: LoadedSpec, contents: Contents, model: keras.Model, where: Where, choices: Choices) -> Job:

@@ -69,6 +69,8 @@ def rehearse(
         output_shape = _output_shape(loaded, shape, sound, rehearsal) if shape is not None else None
         if rehearsal.summary is not None:
             built(rehearsal.summary)
+        if shape is not None and not _is_prepared(loaded, rehearsal):
+            shape = output_shape = None
         if shape is not None and "dataset" in sound:
             rehearsal.attempt(lambda: make_augment(loaded, shape))
         made = {section: _make_each(loaded, section, rehearsal) for section in _KINDS if section in sound}
@@ -89,8 +91,17 @@ def _shape(loaded: LoadedSpec, sound: frozenset[str], rehearsal: Rehearsal) -> S
     if SHAPE not in sound:
         return None
     with keras.StatelessScope(initialize_variables=False):
-        shape: Shape | None = rehearsal.attempt(lambda: shape_without_data(loaded))
+        shape: Shape | None = rehearsal.attempt(lambda: shape_without_data(loaded, computes=False))
     return shape
+
+
+def _is_prepared(loaded: LoadedSpec, rehearsal: Rehearsal) -> bool:
+    """Whether the preparation can really be computed; if not, what was found behind it says nothing."""
+    real = Rehearsal()
+    real.attempt(lambda: shape_without_data(loaded))
+    if real.problems:
+        rehearsal.problems, rehearsal.summary, rehearsal.way = real.problems, None, ()
+    return not real.problems
 
 
 def _output_shape(loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehearsal: Rehearsal) -> Shape | None:

@@ -25,6 +25,7 @@ def divisible(model: keras.Model) -> bool:
         type(layer).__module__.startswith("keras.")
         and getattr(layer, "activity_regularizer", None) is None
         and not getattr(layer, "mask_zero", False)
+        and getattr(layer, "noise_shape", None) is None
         and layer.compute_dtype == "float32"
         for layer in layers
     )
