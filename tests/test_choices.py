@@ -53,8 +53,7 @@ class Mine(layers.Dense):
     ],
 )
 def test_what_is_chosen_for_two_processors(model: keras.Model, expected: tuple[Any, ...]) -> None:
-    large = {"Flatten", "BatchNormalization"} <= {type(layer).__name__ for layer in model.layers}
-    assert chosen(model, 128 if large and expected[1] == 2 else 32) == expected
+    assert chosen(model) == expected
 
 
 def test_what_was_not_measured_is_left_to_tensorflow() -> None:

@@ -15,6 +15,7 @@ from dlcli.data.loading import load_data
 from dlcli.data.shuffling import epoch_order
 from dlcli.data.where import Where
 from dlcli.spec.loading import load_spec
+from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine, steps_of
 from dlcli.training.feeding import Pace, Resident, Rows, Streamed
 from dlcli.training.job import Job, assemble
@@ -271,8 +272,9 @@ def test_steps_that_are_no_graph_run_one_by_one_and_say_so(monkeypatch: pytest.M
     monkeypatch.setattr(GraphLoops, "__call__", refuse)
     ours, theirs = made("sgd"), made("sgd")
     inputs, targets = points(40)
-    engine = Engine(ours, PlainFeed())
+    engine = Engine(ours, PlainFeed(), choices=Choices("so", towers=2, test_towers=2))
     list(engine.train(Rows(Resident(tf.constant(inputs), tf.constant(targets)), np.arange(40)), 20))
+    assert (engine.record()["towers"], engine.record()["test_towers"]) == (1, 1)
     for start in (0, 20):
         theirs.train_on_batch(inputs[start : start + 20], targets[start : start + 20])
     assert (engine.path, engine.fallback) == ("keras", "this layer asks for numbers")

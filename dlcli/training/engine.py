@@ -126,6 +126,7 @@ class Engine:
             return self._run(kind, block, batch_size, is_first=is_first)
         except NotTraceableError as error:
             self.fallback = str(error)
+            self.choices = replace(self.choices, towers=1, test_towers=1)  # Keras's own steps take batches whole
             self._run = KerasSteps(self.model, self.feed)
             return self._run(kind, block, batch_size, is_first=is_first)
 
