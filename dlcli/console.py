@@ -145,9 +145,9 @@ class Screen:
         """A message that must not be overlooked."""
         from rich.panel import Panel
 
-        self.err.print(
-            Panel("\n".join(_escaped(line) for line in lines), title=title, border_style=style, expand=False)
-        )
+        content = "\n".join(_escaped(line) for line in lines)
+        # A pipe's lines are not wrapped, but those of a panel are: it would cut them off.
+        self.err.print(Panel(content, title=title, border_style=style, expand=False), soft_wrap=False)
 
     def show(self, renderable: RenderableType) -> None:
         """A result."""

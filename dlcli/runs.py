@@ -6,12 +6,14 @@ runs/<name>/<UTC time>-<4 letters>/      runs/<name>/latest: the newest
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import secrets
+import shutil
 import string
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -38,6 +40,20 @@ class RunFolder:
         return self.path / "checkpoints" / "last.h5"
 
     @property
+    def kept(self) -> list[Path]:
+        """Earlier checkpoints that the spec asked to keep, newest first."""
+        return sorted(self.path.glob("checkpoints/step-*.h5"), reverse=True)
+
+    def kept_at(self, step: int) -> Path:
+        """Where a checkpoint that is to be kept goes, by the steps done."""
+        return self.path / "checkpoints" / f"step-{step:09}.h5"
+
+    @property
+    def resolved(self) -> Path:
+        """The spec with everything filled in."""
+        return self.path / "resolved.yaml"
+
+    @property
     def log(self) -> Path:
         """What TensorFlow had to say."""
         return self.path / "log.txt"
@@ -47,7 +63,18 @@ class RunFolder:
         from dlcli.spec.writing import to_yaml
 
         write_text(self.path / "spec.yaml", written)
-        write_text(self.path / "resolved.yaml", to_yaml(resolved))
+        write_text(self.resolved, to_yaml(resolved))
+
+    def read_record(self) -> dict[str, Any]:
+        """The content of run.json. Raises RunError if there is none that can be read."""
+        path = self.path / "run.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} is not a run: {path.name} cannot be read ({error}).") from error
+        if not isinstance(record, dict):
+            raise RunError(f"{self.path} is not a run: {path.name} holds no mapping.")
+        return record
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace run.json."""
@@ -81,7 +108,7 @@ class RunFolder:
         Raises:
             RunError: the file cannot be written.
         """
-        path = self.path / "history.csv"
+        path = self._history
         try:
             is_new = not path.exists()
             with path.open("a", newline="", encoding="utf-8") as file:
@@ -91,6 +118,52 @@ class RunFolder:
                 writer.writerow(row.values())
         except OSError as error:
             raise writing_failed(path, error) from error
+
+    def rewrite_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Let history.csv have these epochs and no others. Raises RunError."""
+        if rows:
+            write_table(self._history, rows)
+        else:
+            self._history.unlink(missing_ok=True)
+
+    @property
+    def _history(self) -> Path:
+        return self.path / "history.csv"
+
+    def remove_parts(self) -> None:
+        """Remove what a process that was killed has left half-written. Only for whoever has the lock."""
+        for part in self.path.rglob(".*.part*"):
+            with suppress(OSError):
+                part.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While entered, no other process writes into this run; the lock of a process that has died is free again.
+
+        Raises:
+            RunError: another process is at it.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            writer = f"process {self._writer()}"
+            raise RunError(f"{self.path} is being trained by {writer}.", "Wait for it to end, or stop it.") from error
+        except OSError as error:
+            raise writing_failed(self.path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _writer(self) -> str:
+        try:
+            process = self.read_record().get("process") or {}
+        except RunError:
+            process = {}
+        return f"{process.get('id', 'of unknown number')} on {process.get('host', 'this machine')}"
 
 
 def check_writable(runs_dir: Path) -> None:
@@ -122,8 +195,10 @@ def check_free(runs_dir: Path, name: str, run_name: str | None) -> None:
         raise RunError(f"The run {path} exists; nothing was written.", "Give another --run-name, or leave it out.")
 
 
-def create_run(runs_dir: Path, name: str, run_name: str | None = None) -> RunFolder:
-    """Make a new run's folder.
+def create_run(
+    runs_dir: Path, name: str, run_name: str | None = None, fill: Callable[[RunFolder], None] = lambda run: None
+) -> RunFolder:
+    """Make a new run's folder, which is there with all that `fill` writes into it, or not at all.
 
     Raises:
         RunError: the run exists, or the folder cannot be made.
@@ -131,10 +206,15 @@ def create_run(runs_dir: Path, name: str, run_name: str | None = None) -> RunFol
     check_free(runs_dir, name, run_name)
     parent = runs_dir / name
     path = parent / (run_name or _new_name())
+    beside = parent / f".{path.name}.{os.getpid()}.part"
     try:
-        (path / "checkpoints").mkdir(parents=True, exist_ok=False)
+        (beside / "checkpoints").mkdir(parents=True, exist_ok=False)
+        fill(RunFolder(beside))
+        beside.rename(path)
     except OSError as error:
         raise writing_failed(path, error) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return RunFolder(path)
 
 
@@ -143,8 +223,8 @@ def _new_name() -> str:
     return f"{time}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(4))}"
 
 
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a person means: a .h5 file; a run's folder (its best.h5); `runs/<name>` (the newest run's).
+def find_checkpoints(path: Path) -> list[Path]:
+    """The checkpoints that a person may mean, the best first: a .h5 file; those of a run, or of `runs/<name>`'s newest.
 
     Raises:
         CheckpointError: there is none.
@@ -152,13 +232,33 @@ def find_checkpoint(path: Path) -> Path:
     if not path.is_dir():
         if not path.exists():
             raise CheckpointError(f"There is no checkpoint or run {path}.", "`ls runs/*` shows the runs that are here.")
-        return path
+        return [path]
     for folder in (path, _newest(path)):
-        for name in ("best.h5", "last.h5"):
-            found = folder / "checkpoints" / name if folder else None
-            if found is not None and found.exists():
-                return found
+        run = RunFolder(folder) if folder else None
+        found = [file for file in (run.best, run.last, *run.kept) if file.exists()] if run else []
+        if found:
+            return found
     raise CheckpointError(f"{path} is not a run: it has no checkpoints/best.h5.", "Name a run's folder or a .h5 file.")
+
+
+def find_run(path: Path) -> RunFolder | None:
+    """The run that a person means: a run's folder, a checkpoint in it, or `runs/<name>`, for its newest."""
+    for folder in (path, path.parent.parent if path.suffix == ".h5" else _newest(path)):
+        if folder is not None and (folder / "run.json").is_file():
+            return RunFolder(folder)
+    return None
+
+
+def runs_of(runs_dir: Path, name: str) -> list[RunFolder]:
+    """The runs of a spec's name, newest first by when they began."""
+    found = []
+    for record in (runs_dir / name).glob("[!.]*/run.json"):
+        if record.parent.is_symlink():
+            continue
+        run = RunFolder(record.parent)
+        with suppress(RunError):  # what cannot be read is no run
+            found.append((str(run.read_record().get("began")), run))
+    return [run for _, run in sorted(found, key=lambda pair: (pair[0], str(pair[1].path)), reverse=True)]
 
 
 def _newest(path: Path) -> Path | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,19 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = REPOSITORY / "configs"
 SHIPPED_CATALOGUE = REPOSITORY / "dlcli" / "spec" / "catalogue.json"
+_ORDINARY_SECONDS = 0.06  # for a million additions in Python
 DATA_DIR = os.environ.get("DLCLI_DATA_DIR")
+
+
+def some_of(names: Sequence[str], *chosen: str) -> list[str]:
+    """Those chosen, for each run of the tests; DLCLI_THOROUGH=1 in the environment takes all."""
+    assert set(chosen) <= set(names)
+    return list(names if os.environ.get("DLCLI_THOROUGH") else chosen)
+
+
+def pytest_collection_finish() -> None:
+    """What the tests have imported stays; `keras.utils.clear_session` need not look there for garbage each time."""
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,18 @@ def shipped_catalogue() -> Catalogue:
         return content
 
     return load_catalogue(make)
+
+
+def seconds_here(seconds: float) -> float:
+    """How long this machine may take, as it is now, for what takes an ordinary one so many seconds of computing.
+
+    A virtual machine whose processors are taken away is ten times slower at times, and counts that as computing.
+    """
+    start = time.process_time()
+    total = 0
+    for number in range(1_000_000):
+        total += number
+    return seconds * max(1.0, (time.process_time() - start) / _ORDINARY_SECONDS)
 
 
 def run_quietly(*arguments: object) -> int:

@@ -43,9 +43,13 @@ def test_reduce_on_plateau_reduces(dlcli: Command, tmp_path: Path) -> None:
     assert float(rows[-1]["learning_rate"]) < float(rows[0]["learning_rate"]) * 0.2
 
 
-def test_terminate_on_nan_hears_each_step(dlcli: Command, tmp_path: Path) -> None:
-    rows = rows_after(dlcli, tmp_path, "TerminateOnNaN", rate="1e38")
-    assert len(rows) == 1
+def test_terminate_on_nan_comes_too_late(dlcli: Command, tmp_path: Path) -> None:
+    """A loss that is no number stops a run as it is, and says more than Keras's callback would."""
+    path = tmp_path / "called.yaml"
+    path.write_text(SPEC.replace("CALLBACK", "TerminateOnNaN").replace("RATE", "1e38"))
+    done = dlcli("train", path, "--runs-dir", tmp_path, "-q")
+    assert done.code == 4
+    assert "The loss is no number (NaN) at step" in " ".join(done.err.split())
 
 
 def test_tensorboard_writes_into_the_run_or_says_what_is_missing(dlcli: Command, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ PARAMETERS = {
     "mnist_cnn_dropout": (225_162, [320, 18_496, 0, 0, 36_928, 36_928, 0, 0, 0, 131_200, 0, 1_290]),
     "cifar10_cnn": (1_250_858, [896, 9_248, 0, 0, 18_496, 36_928, 0, 0, 0, 1_180_160, 0, 5_130]),
     "mnist_two_layer": (407_050, None),
+    "mnist_lstm": (24_458, [0, 4 * (28 + 64 + 1) * 64, 650]),
 }
 needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not say where MNIST is")
 
@@ -55,11 +56,15 @@ def test_mnist_cnn_flattens_to_3200(dlcli: Command) -> None:
     assert "3200" in done.out
 
 
+# The blocks that are repeated, once each.
+SHORTER = {"cifar10_resnet20": [word for at in (2, 4, 6) for word in ("--set", f"model.layers.{at}.repeat=1")]}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_config_trains(dlcli: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without real data at hand the fallback is trained; nothing reaches for the network in a test.
     monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
-    done = dlcli("train", CONFIGS / f"{name}.yaml", "--smoke")
+    done = dlcli("train", CONFIGS / f"{name}.yaml", "--smoke", *SHORTER.get(name, ()))
     assert done.code == 0, done.err
     assert "smoke run" in done.out
 

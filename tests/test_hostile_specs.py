@@ -24,7 +24,7 @@ from dlcli.errors import SpecError
 from dlcli.problem_text import problems_text
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.loading import load_spec
-from tests.conftest import shipped_catalogue
+from tests.conftest import seconds_here, shipped_catalogue
 
 MOST_SECONDS = 2.0
 MOST_MEGABYTES = 500
@@ -229,7 +229,7 @@ def check_in_new_process(path: Path) -> Ended:
         [sys.executable, "-c", RUNNER, str(ADDRESS_SPACE), *command],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     return Ended(*json.loads(done.stdout))
@@ -263,7 +263,7 @@ def test_it_is_refused_in_time(case: str, tmp_path: Path, catalogue: Catalogue) 
             load_spec(path, catalogue)
         seconds.append(time.process_time() - start)
     assert_clear("".join(text.plain for text in problems_text(caught.value.problems)))
-    assert min(seconds) < MOST_SECONDS
+    assert min(seconds) < seconds_here(MOST_SECONDS)
 
 
 def assert_clear(said: str) -> None:

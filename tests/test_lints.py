@@ -58,7 +58,11 @@ class TestEachWarning:
         assert warnings_of(load(tmp_path, ORDINARY[name])) == []
 
     def test_every_code_has_a_case(self) -> None:
-        assert {case.code for case in CASES} == set(CODES) - set(MODEL_CODES) - {"unused-silence", "unused-variable"}
+        assert {case.code for case in CASES} == set(CODES) - set(MODEL_CODES) - {
+            "unused-silence",
+            "unused-variable",
+            "unused-block",
+        }
 
 
 class TestWhatIsNotAsked:
@@ -72,7 +76,7 @@ class TestWhatIsNotAsked:
         assert {problem.code for problem in lint(without_loss)} == {"unusual-learning-rate"}
         assert "missing-output-activation" in codes_asked(Parts.of(spec)) - codes_asked(without_loss)
         assert list(lint(Parts())) == []
-        assert codes_asked(Parts()) == {"unused-variable"}
+        assert codes_asked(Parts()) == {"unused-block", "unused-variable"}
 
     def test_nothing_is_guessed_behind_what_is_not_known(self, tmp_path: Path) -> None:
         layers = ["Dense: {units: 16}", "LayerNormalization", "Dense: {units: 3}", "LSTM: {units: 3}"]

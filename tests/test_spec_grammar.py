@@ -154,7 +154,15 @@ train:
             "loss": "mse",
             "optimizer": "RMSprop",
             "metrics": [],
-            "train": {"epochs": 1, "callbacks": [], "monitor": None, "mode": "auto"},
+            "train": {
+                "epochs": 1,
+                "callbacks": [],
+                "monitor": None,
+                "mode": "auto",
+                "divergence": None,
+                "checkpoint": {"every_minutes": None, "every_steps": None, "keep": 0},
+            },
+            "deterministic": False,
             "silence": {},
         }
 
@@ -200,7 +208,7 @@ class TestUnknownKeys:
                 "name:",
                 "zzz: 1\nname:",
                 "zzz",
-                "`dataset`, `extends`, `loss`, `metrics`, `model`, `name`, `optimizer`, `seed`",
+                "`dataset`, `deterministic`, `extends`, `loss`, `metrics`, `model`, `name`, `optimizer`, `seed`",
             ),
             (SOURCE, SOURCE + "\n  batchsize: 3", "batchsize", "Did you mean `batch_size`?"),
             ("  layers:", "  layer: []\n  layers:", "layer:", "Did you mean `layers`?"),

@@ -15,6 +15,7 @@ from dlcli.errors import Problem, SpecError
 from dlcli.spec.marks import Document, Mark
 from dlcli.spec.reading import MAX_DEPTH, MAX_VALUES, parse_document, read_document
 from dlcli.spec.writing import to_yaml
+from tests.conftest import seconds_here
 
 
 def parse(text: str | bytes) -> Document:
@@ -237,7 +238,7 @@ class TestAliases:
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 60)]
         start = time.process_time()
         problem = refused("\n".join(lines))
-        assert time.process_time() - start < 2
+        assert time.process_time() - start < seconds_here(2)
         assert f"{MAX_VALUES:,} values" in problem.message
         assert place(problem)[0] == 5  # 9**5 values
 
@@ -300,7 +301,7 @@ class TestRefused:
     def test_too_deep(self, text: str, expected: tuple[int, int]) -> None:
         start = time.process_time()
         problem = refused(text)
-        assert time.process_time() - start < 2
+        assert time.process_time() - start < seconds_here(2)
         assert f"{MAX_DEPTH} levels" in problem.message
         assert place(problem) == expected
 
@@ -603,6 +604,6 @@ class TestFiles:
             file.truncate(50_000_000)
         start = time.process_time()
         problem = self.unreadable(path)
-        assert time.process_time() - start < 2
+        assert time.process_time() - start < seconds_here(2)
         assert "larger than 2 MB" in problem.message
         assert str(path) in problem.message

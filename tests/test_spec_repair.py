@@ -10,6 +10,7 @@ import pytest
 from dlcli.errors import Problem, SpecError
 from dlcli.spec.marks import Document
 from dlcli.spec.reading import parse_document
+from tests.conftest import seconds_here
 
 SECTIONS = ("dataset", "model", "loss", "metrics", "train")
 REST = "The rest of the file is checked once this is right."
@@ -165,12 +166,12 @@ class TestBounds:
     def test_many_mistakes_take_no_time(self, line: str) -> None:
         start = time.process_time()
         self.refused(line * (99_000 // len(line)))
-        assert time.process_time() - start < 2
+        assert time.process_time() - start < seconds_here(2)
 
     def test_a_long_line_takes_no_time(self) -> None:
         start = time.process_time()
         assert len(parse('a: "' + "\\d" * 45_000 + '"\nb: @c\n').problems) == 2
-        assert time.process_time() - start < 2
+        assert time.process_time() - start < seconds_here(2)
 
     @pytest.mark.parametrize("seed", range(300))
     def test_whatever_is_written_is_told_about(self, seed: int) -> None:

@@ -13,7 +13,8 @@ from dlcli.errors import Problem
 from dlcli.spec import catalogue as module
 from dlcli.spec.catalogue import KINDS, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.checking import check_objects
-from dlcli.spec.reading import parse_document, read_document
+from dlcli.spec.composition import compose
+from dlcli.spec.reading import parse_document
 from dlcli.spec.values import check_value, expected, shown
 from tests.conftest import CONFIGS
 
@@ -193,7 +194,7 @@ class TestRightValues:
 
     @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
     def test_of_the_shipped_configs(self, config: Path) -> None:
-        assert list(check_objects(read_document(config).data, SHIPPED)) == []
+        assert list(check_objects(compose(config).data, SHIPPED)) == []
 
     def test_every_default_is_right(self) -> None:
         for kind in KINDS:

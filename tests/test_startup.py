@@ -32,7 +32,7 @@ print(json.dumps({"modules": sorted(sys.modules), "built": built}))
 def started(*arguments: object) -> dict[str, Any]:
     """Which modules a command loaded, as its own process, and which sources of data it looked at."""
     command = [sys.executable, "-c", LOOK, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

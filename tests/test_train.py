@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from dlcli.training.stopping import StopRequest
 from tests.conftest import CONFIGS, Command, run_quietly
 
 
@@ -127,18 +129,32 @@ def test_fallback_is_loud_and_recorded(dlcli: Command, tmp_path: Path, monkeypat
     assert "--data-dir" in refused.err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_saves_the_work(tmp_path: Path, number: int, code: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_remembered_and_its_handler_given_back(number: int) -> None:
+    left: list[str] = []
+    before = signal.signal(number, lambda *_: left.append("handled as before"))
+    try:
+        with StopRequest(lambda: left.append("leaving")) as request:
+            assert not request.is_asked
+            os.kill(os.getpid(), number)
+            assert (request.is_asked, request.signal_number, left) == (True, number, [])
+        os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, before)
+    assert left == ["handled as before"]
+
+
+def test_signal_saves_the_work(tmp_path: Path) -> None:
     spec = CONFIGS / "two_class_sigmoid.yaml"
     command = [sys.executable, "-m", "dlcli", "train", spec, "--epochs", "100000", "--runs-dir", tmp_path]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         history = _wait_for(tmp_path, "history.csv")
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=300)
     finally:
         process.kill()
-    assert process.returncode == code
+    assert process.returncode == 130
     assert "Stopped after" in errors
     assert "Traceback" not in errors
     record = json.loads((history.parent / "run.json").read_text())
@@ -150,7 +166,7 @@ def test_signal_saves_the_work(tmp_path: Path, number: int, code: int) -> None:
 
 
 def _wait_for(folder: Path, name: str) -> Path:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 500
     while time.monotonic() < deadline:
         found = list(folder.rglob(name))
         if found and found[0].stat().st_size > 0:

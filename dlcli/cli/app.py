@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +15,8 @@ from dlcli import __version__
 from dlcli.console import Screen
 from dlcli.errors import DlcliError
 
-COMMANDS = ("train", "check", "evaluate", "predict", "summary", "schema")
-"""the names of the commands: each is a function in the module of its name"""
+COMMANDS = ("train", "check", "evaluate", "predict", "summary", "code", "import", "runs", "schema")
+"""the names of the commands: each is a function, or a group of them, in the module of its name (`import_`)"""
 EXIT_CODES = """
 Exit codes: 0 done; 1 a fault of dlcli's own; 2 wrong usage or spec; 3 data; 4 run or checkpoint; 5 device;
 130 and 143 after SIGINT and SIGTERM, with the work saved.
@@ -61,8 +62,14 @@ class _Commands(TyperGroup):
 
 
 def _loaded(name: str) -> Any:
+    own = f"{name}_" if iskeyword(name) else name
+    found = getattr(import_module(f"dlcli.cli.{own}"), own)
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_command(found)
+        group.name = name  # or the help shows none
+        return group
     alone = typer.Typer(add_completion=False)
-    alone.command()(getattr(import_module(f"dlcli.cli.{name}"), name))
+    alone.command(name)(found)
     return typer.main.get_command(alone)
 
 

@@ -98,7 +98,7 @@ def _built(path: Path, findings: Findings) -> _Checked:
 
     if findings.loaded is None:
         return _Checked(path, findings, findings.shown(), None)
-    rehearsal = rehearse(findings.loaded, findings.sound)
+    rehearsal = rehearse(findings.loaded, findings.sound, folder=path.parent)
     odd = []
     if rehearsal.summary is not None:
         odd = [

@@ -25,10 +25,12 @@ class Display(Listener, Protocol):
 
 
 @contextmanager
-def make_display(screen: Screen, *, quiet: bool, json: bool) -> Iterator[Display]:
+def make_display(screen: Screen, *, quiet: bool, json: bool, silent: bool = False) -> Iterator[Display]:
     """The display that fits the options and the terminal; closed at the end, whatever happens."""
     display: Display
-    if json:
+    if silent:
+        display = SilentDisplay(screen)
+    elif json:
         display = JsonDisplay(screen)
     elif quiet:
         display = QuietDisplay(screen)
@@ -77,6 +79,13 @@ class QuietDisplay:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+class SilentDisplay(QuietDisplay):
+    """Shows only what must not be overlooked: the result is someone else's."""
+
+    def ended(self, end: End) -> None:
+        """Not shown."""
 
 
 class PlainDisplay(QuietDisplay):

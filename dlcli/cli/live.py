@@ -34,7 +34,15 @@ def start_lines(start: Start) -> list[str]:
         f"{start.name}: {start.parameters:,} parameters on {start.device}",
         f"data: {start.data}; {sizes}",
         f"run: {start.run}",
+        *([f"resumed: {_place(start)}"] if start.is_resumed else []),
     ]
+
+
+def _place(start: Start) -> str:
+    if start.epochs_done >= start.epochs:
+        return f"all {start.epochs} epochs are done"
+    step = f", step {start.steps_done:,}" if start.steps_done else ""
+    return f"from epoch {start.epochs_done + 1} of {start.epochs}{step}"
 
 
 def epoch_header(end: EpochEnd) -> str:
@@ -112,7 +120,7 @@ class LiveDisplay:
 
     def started(self, start: Start) -> None:
         """What is trained, then the bars."""
-        self._start = start
+        self._start, self._epochs_done = start, start.epochs_done
         for line in start_lines(start):
             self.screen.message(line)
         self._bars.update(self._phase_task, visible=False)

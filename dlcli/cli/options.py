@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from dlcli.spec.catalogue import Catalogue, Docs
     from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
+    from dlcli.training.checkpoint import Checkpoint
     from dlcli.training.choices import Choices
     from dlcli.training.job import Job
+    from dlcli.training.resuming import Point
 
 DataDir = Annotated[
     Path | None,
@@ -66,6 +68,24 @@ def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     return value
 
 
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(option: str, value: str | None) -> float | None:
+    """The seconds of `90s`, `30m`, `1.5h` or `2d`; of a number alone, too. Raises UsageError."""
+    if value is None:
+        return None
+    unit = value[-1:].lower()
+    number = value[:-1] if unit in _UNITS else value
+    try:
+        seconds = float(number) * _UNITS.get(unit, 1.0)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{option} {value}: a time is needed, such as 90s, 30m or 1.5h.")
+    return seconds
+
+
 def catalogue(screen: Screen | None = None) -> Catalogue:
     """The catalogue of Keras names; Keras itself is imported only if the installed version is a new one."""
     from dlcli.spec.catalogue import load_catalogue
@@ -102,19 +122,39 @@ DataSpec = Annotated[
 ]
 
 
-def start(screen: Screen, checkpoint: Path, device: str) -> tuple[Path, Choices]:
-    """Find the checkpoint, see that it can be read, and start the backend for it; the path, and how it will run.
+def open_checkpoint(screen: Screen, checkpoint: Path) -> Checkpoint:
+    """The checkpoint that a person means; the best whole one of a run. Raises CheckpointError."""
+    from dlcli.runs import find_checkpoints
+    from dlcli.training.checkpoint import open_first_whole
+
+    def damaged(text: str) -> None:
+        screen.panel("damaged", [text])
+
+    return open_first_whole(find_checkpoints(checkpoint), damaged)
+
+
+def data_folder(asked: Path | None, point: Point | None) -> Path | None:
+    """The folder to look for data in first: what is asked for, or else what the run that goes on was told."""
+    then = point.record.get("data_dir") if point is not None else None
+    return asked or (Path(then) if then else None)
+
+
+def initial(screen: Screen, point: Point) -> Checkpoint | None:
+    """The checkpoint with whose weights a run began; None if it began with new ones. Raises CheckpointError."""
+    path = point.record.get("init_from")
+    return open_checkpoint(screen, Path(path)) if path else None
+
+
+def start(screen: Screen, checkpoint: Path, device: str) -> tuple[Checkpoint, Choices]:
+    """Find the checkpoint, see that it can be read, and start the backend for it; it, and how its model will run.
 
     Raises:
         CheckpointError: there is no readable checkpoint.
         DeviceError: the device is not there.
     """
-    from dlcli.runs import find_checkpoint
-    from dlcli.training.checkpoint import read_contents
-
     chosen_device = chosen("--device", device, ("auto", "cpu", "gpu"))
-    path = find_checkpoint(checkpoint)
-    contents = read_contents(path)  # before the slow start of TensorFlow
+    opened = open_checkpoint(screen, checkpoint)  # before the slow start of TensorFlow
+    contents = opened.contents
     screen.divert()
 
     from dlcli.model.summary import ModelSummary
@@ -123,9 +163,9 @@ def start(screen: Screen, checkpoint: Path, device: str) -> tuple[Path, Choices]
 
     backend = start_backend(chosen_device)
     if contents is None:
-        return path, Choices()
+        return opened, Choices()
     choices = choose(ModelSummary.from_json(contents.summary), EVALUATION_BATCH_SIZE, backend.device)
-    return path, use_threads(choices)
+    return opened, use_threads(choices)
 
 
 def open_job(
@@ -135,13 +175,13 @@ def open_job(
     data_spec = None
     if data is not None:
         data_spec = load(screen, data, quiet=True)
-    path, choices = start(screen, checkpoint, device)
+    opened, choices = start(screen, checkpoint, device)
 
     from dlcli.data.where import Where
-    from dlcli.evaluation.evaluating import open_checkpoint
+    from dlcli.evaluation.evaluating import job_of
 
     where = Where(data_dir, not no_fallback, screen.message, screen.message)
-    job = open_checkpoint(path, data_spec, where, choices)
+    job = job_of(opened, data_spec, where, choices)
     if job.facts.requested:
         screen.panel(f"{job.facts.source} instead of {job.facts.requested}", [job.facts.reason or ""])
-    return path, job
+    return opened.path, job

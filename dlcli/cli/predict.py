@@ -67,11 +67,11 @@ def _for_split(
 
 
 def _for_files(screen: Screen, checkpoint: Path, files: list[Path], device: str) -> Predictions:
-    path, choices = options.start(screen, checkpoint, device)
+    opened, choices = options.start(screen, checkpoint, device)
 
     from dlcli.evaluation.predicting import predict_files
 
-    return predict_files(path, files, choices)
+    return predict_files(opened, files, choices)
 
 
 def _show(screen: Screen, predictions: Predictions, output: Path | None, as_json: bool) -> None:

@@ -20,6 +20,10 @@ def summary(
     what: Annotated[Path, typer.Argument(help="A YAML file, a .h5 file, or a run's folder.", show_default=False)],
     explain: Annotated[bool, typer.Option("--explain", help="Show how each count comes about.")] = False,
     style: Annotated[str, typer.Option(help="`table`, or `ascii` for a drawing of a stack of layers.")] = "table",
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the layers as a picture: FILE.png, .svg, .pdf, or .dot for Graphviz."),
+    ] = None,
     set_: options.Set = None,
     json: options.Json = False,
 ) -> None:
@@ -33,6 +37,11 @@ def summary(
 
     from dlcli.cli.layer_table import ascii_drawing, layer_table
 
+    if plot is not None:
+        from dlcli.model.picture import draw
+
+        draw(found, plot)
+        screen.message(f"picture: {plot}")
     if json:
         from dlcli.files import to_json
 
@@ -59,20 +68,17 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> ModelSummary
 
 def _of_checkpoint(screen: Screen, path: Path) -> ModelSummary:
     from dlcli.model.summary import ModelSummary
-    from dlcli.runs import find_checkpoint
-    from dlcli.training.checkpoint import load_keras_model, read_contents
 
-    checkpoint = find_checkpoint(path)
-    contents = read_contents(checkpoint)
-    if contents is not None:
+    checkpoint = options.open_checkpoint(screen, path)
+    if checkpoint.contents is not None:
         try:
-            return ModelSummary.from_json(contents.summary)
+            return ModelSummary.from_json(checkpoint.contents.summary)
         except ValueError as error:
-            raise CheckpointError(f"{checkpoint} holds no summary that this dlcli can read: {error}.") from error
+            raise CheckpointError(f"{checkpoint.path} holds no summary that this dlcli can read: {error}.") from error
     screen.divert()
 
     from dlcli.model.summary import summarize
     from dlcli.training.backend import start_backend
 
     start_backend("cpu")
-    return summarize(load_keras_model(checkpoint))
+    return summarize(checkpoint.model())

@@ -9,19 +9,43 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlcli.cli import options
+from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
+    from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
+    from dlcli.training.resuming import Point
     from dlcli.training.session import Hooks
 
 
 def train(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(help="The YAML file.", show_default=False)],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the spec's `train.epochs`.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="The YAML file; with --resume it may be left out.", show_default=False)
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Instead of the spec's `train.epochs`; `+N`: so many more."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
     set_: options.Set = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on in a run, or from a checkpoint; `auto`: in CONFIG's newest unfinished run.",
+        ),
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(metavar="CHECKPOINT", help="Begin a new run with the weights of this checkpoint.")
+    ] = None,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Resume although spec, data or versions have changed.")
+    ] = False,
+    max_time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Save and stop after this time: `30m`, `1.5h`, `90s`.")
+    ] = None,
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
     runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
@@ -46,13 +70,23 @@ def train(
     screen: Screen = context.obj
     chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
     is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
+    seconds = options.duration("--max-time", max_time)
+    _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
+    initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
+    point = _find_point(screen, resume)
     short: list[Override] = []
-    if epochs is not None or smoke:
-        short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else epochs))
     if seed is not None:
         short.append(option("--seed", "seed", seed))
-    loaded = options.load(screen, config, set_, short, strict=strict, quiet=quiet or json)
-    written = config.read_text(encoding="utf-8-sig")
+    wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
+    if wanted is not None or smoke:
+        short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else wanted))
+    loaded, written, folder = _spec(screen, config, point, set_, short, strict=strict, quiet=quiet or json)
+    if resume == "auto":
+        point = _find_unfinished(screen, runs_dir, loaded)
+    if point is not None and _is_at_end(screen, point, loaded):
+        return
+    if point is not None and point.checkpoint is None:
+        initial = options.initial(screen, point)  # it begins again
     screen.divert()
 
     from dlcli.data.where import Where
@@ -64,15 +98,118 @@ def train(
     ):
         if json and not quiet and loaded.warnings:
             display.notice("warnings", [f"{problem.position}: {problem.message}" for problem in loaded.warnings])
-        where = Where(data_dir, not no_fallback, lambda text: display.notice("data", [text]), display.phase)
+        where = Where(
+            options.data_folder(data_dir, point),
+            not no_fallback,
+            lambda text: display.notice("data", [text]),
+            display.phase,
+        )
         request = TrainRequest(
-            loaded, written, config.resolve().parent, where, chosen_device, Path(smoke_dir) if smoke else runs_dir,
-            run_name, smoke, is_plain, sys.argv[1:],
+            loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
+            is_plain, sys.argv[1:], point, initial, allow_change, seconds,
         )  # fmt: skip
-        run_training(request, display, _hooks(screen, display, keep_log=not smoke))
+        run_training(request, display, hooks_of(screen, display, keep_log=not smoke))
 
 
-def _hooks(screen: Screen, display: Any, *, keep_log: bool) -> Hooks:
+def _check_usage(
+    config: Path | None, resume: str | None, init_from: Path | None, run_name: str | None, *, smoke: bool,
+    allow_change: bool,
+) -> None:  # fmt: skip
+    """Raises UsageError for options that do not go together."""
+    if config is None and resume in (None, "auto"):
+        raise UsageError("Name the YAML file to train.", "`dlcli train configs/mnist_cnn.yaml`, say.")
+    if resume is None and allow_change:
+        raise UsageError("--allow-change goes with --resume.")
+    if resume is not None and smoke:
+        raise UsageError("--smoke begins a run of its own and throws it away; it cannot --resume one.")
+    if resume is not None and init_from is not None:
+        raise UsageError("--resume goes on in a run, and --init-from begins a new one; name one of them.")
+    if resume not in (None, "auto") and run_name is not None:
+        raise UsageError("--run-name is for a new run; --resume goes on in the folder that there is.")
+
+
+def _find_point(screen: Screen, resume: str | None) -> Point | None:
+    if resume in (None, "auto"):
+        return None
+    from dlcli.training.resuming import find_point
+
+    return find_point(Path(str(resume)), lambda text: screen.panel("damaged", [text]))
+
+
+def _find_unfinished(screen: Screen, runs_dir: Path, loaded: LoadedSpec) -> Point | None:
+    from dlcli.training.resuming import find_unfinished
+
+    point = find_unfinished(runs_dir, loaded.spec, lambda text: screen.panel("damaged", [text]))
+    found = f"goes on in {point.run.path}" if point is not None and point.run is not None else "begins a new run"
+    screen.message(f"--resume auto {found}")
+    return point
+
+
+def _wanted_epochs(written: str | None, point: Point | None, *, is_auto: bool) -> int | None:
+    """The epochs of `--epochs 5` or, of a run, `--epochs +5`. Raises UsageError."""
+    if written is None:
+        return None
+    number = written.removeprefix("+")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 10**9):
+        raise UsageError(f"--epochs {written}: a whole number from 1 on, or `+` and one, is needed.")
+    if not written.startswith("+"):
+        return int(number)
+    if point is None or is_auto:
+        hint = "Name the run: `--resume runs/NAME/latest --epochs +5`."
+        raise UsageError(f"--epochs {written} is for a run that goes on, and that is named.", hint)
+    planned = point.contents.spec["train"]["epochs"] if point.contents else None
+    if planned is None:
+        raise UsageError(f"--epochs {written}: nothing of the run is saved yet; say how many epochs it is to have.")
+    return int(number) + int(point.epochs_done if point.is_done else planned)
+
+
+def _spec(
+    screen: Screen, config: Path | None, point: Point | None, set_: list[str] | None, short: list[Override], *,
+    strict: bool, quiet: bool,
+) -> tuple[LoadedSpec, str, Path]:  # fmt: skip
+    """The spec to train, its text, and the folder that its paths are relative to."""
+    if config is not None:
+        loaded = options.load(screen, config, set_, short, strict=strict, quiet=quiet)
+        return loaded, config.read_text(encoding="utf-8-sig"), config.resolve().parent
+    if point is not None and point.run is not None:
+        loaded = options.load(screen, point.run.resolved, set_, short, strict=strict, quiet=True)
+        written = point.run.path / "spec.yaml"
+        folder = Path(point.record.get("spec_folder") or point.run.path)
+        return loaded, (written if written.exists() else point.run.resolved).read_text(encoding="utf-8"), folder
+    return _bare_spec(screen, point, set_, short, strict=strict)
+
+
+def _bare_spec(
+    screen: Screen, point: Point | None, set_: list[str] | None, short: list[Override], *, strict: bool
+) -> tuple[LoadedSpec, str, Path]:
+    """The spec of a checkpoint that is in no run's folder."""
+    import tempfile
+
+    from dlcli.spec.writing import to_yaml
+
+    text = to_yaml(point.contents.spec) if point is not None and point.contents is not None else ""
+    with tempfile.TemporaryDirectory(prefix="dlcli-spec-") as folder:
+        path = Path(folder) / "resolved.yaml"
+        path.write_text(text, encoding="utf-8")
+        return options.load(screen, path, set_, short, strict=strict, quiet=True), text, Path.cwd()
+
+
+def _is_at_end(screen: Screen, point: Point, loaded: LoadedSpec) -> bool:
+    """Whether there is nothing more to train, and a person has been told so. Raises UsageError."""
+    epochs = loaded.spec.train.epochs
+    if epochs < point.epochs_done:
+        message = f"The run has done {point.epochs_done} epochs already; `train.epochs` is {epochs}."
+        raise UsageError(message, "Ask for more, as in `--epochs +5`.")
+    planned = point.contents.spec["train"]["epochs"] if point.contents else 0
+    if not point.is_done or epochs > planned:
+        return False
+    where = point.run.path if point.run else ""
+    screen.message(f"{where} is done: {point.epochs_done} epochs. To train on: --resume {where} --epochs +5")
+    return True
+
+
+def hooks_of(screen: Screen, display: Any, *, keep_log: bool) -> Hooks:
+    """What the command line does while a training runs."""
     from dlcli.cli.layer_table import layer_table
     from dlcli.training.session import Hooks
 

@@ -43,70 +43,62 @@ def load_generated(source: Source, *, seed: int) -> Dataset:
 
 
 def _draw(source: Source, seed: int) -> Points:
+    from sklearn.datasets import make_circles, make_moons
+
     match source:
         case Xor():
-            return _xor(source, seed)
+            return *xor(source.samples, noise=source.noise, seed=seed), ("0", "1")
         case Circles():
-            return _circles(source, seed)
+            drawn = make_circles(source.samples, noise=source.noise, factor=source.factor, random_state=seed)
+            return *drawn, ("outer", "inner")
         case Moons():
-            return _moons(source, seed)
+            return *make_moons(source.samples, noise=source.noise, random_state=seed), ("upper", "lower")
         case Spirals():
-            return _spirals(source, seed)
+            return *spirals(source.samples, noise=source.noise, turns=source.turns, seed=seed), ("first", "second")
         case Blobs():
-            return _blobs(source, seed)
+            if source.samples < source.centers:
+                raise DataError(
+                    f"blobs cannot draw {source.centers} classes (`centers`) from {source.samples} samples: "
+                    "some classes would have no example.",
+                    "Ask for more `samples` or for fewer `centers`.",
+                )
+            shape = {"centers": source.centers, "features": source.features}
+            drawn = blobs(source.samples, **shape, spread=source.spread, seed=seed)
+            return *drawn, tuple(str(number) for number in range(source.centers))
     raise DlcliError(f"{source.name} is not a data set that is generated.")
 
 
-def _xor(source: Xor, seed: int) -> Points:
+# `dlcli code` writes these three into scripts as they stand here.
+
+
+def xor(samples: int, *, noise: float, seed: int) -> tuple[Array, Array]:
     """The four corners of the unit square in turn, each with Gaussian noise of standard deviation `noise`."""
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], dtype=np.float64)
-    targets = np.array([0, 1, 1, 0])
-    rounds = source.samples // len(corners)
-    noise = np.random.default_rng(seed).normal(scale=source.noise, size=(source.samples, 2))
-    return np.tile(corners, (rounds, 1)) + noise, np.tile(targets, rounds), ("0", "1")
+    classes = np.array([0, 1, 1, 0])
+    rounds = samples // len(corners)
+    around = np.random.default_rng(seed).normal(scale=noise, size=(samples, 2))
+    return np.tile(corners, (rounds, 1)) + around, np.tile(classes, rounds)
 
 
-def _circles(source: Circles, seed: int) -> Points:
-    """Two circles around the origin: the outer of radius 1, the inner of radius `factor`."""
-    from sklearn.datasets import make_circles
-
-    points, targets = make_circles(source.samples, noise=source.noise, factor=source.factor, random_state=seed)
-    return points, targets, ("outer", "inner")
-
-
-def _moons(source: Moons, seed: int) -> Points:
-    """Two half circles of radius 1: the upper around (0, 0), the lower around (1, 0.5)."""
-    from sklearn.datasets import make_moons
-
-    points, targets = make_moons(source.samples, noise=source.noise, random_state=seed)
-    return points, targets, ("upper", "lower")
-
-
-def _spirals(source: Spirals, seed: int) -> Points:
+def spirals(samples: int, *, noise: float, turns: float, seed: int) -> tuple[Array, Array]:
     """Two Archimedean spirals (radius proportional to angle), the second turned by half a circle, in mixed order.
 
     The angle is drawn as the root of a uniform number, so that points lie equally dense along the arms. Noise may
     push a point out of the square from -1 to 1; then all points are scaled down together until they fit.
     """
     random = np.random.default_rng(seed)
-    targets = random.permutation(np.arange(source.samples) % 2)
-    radius = np.sqrt(random.uniform(size=source.samples))
-    angle = 2 * np.pi * source.turns * radius + np.pi * targets
+    classes = random.permutation(np.arange(samples) % 2)
+    radius = np.sqrt(random.uniform(size=samples))
+    angle = 2 * np.pi * turns * radius + np.pi * classes
     points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    points += random.normal(scale=source.noise, size=points.shape)
-    return points / max(1.0, np.abs(points).max()), targets, ("first", "second")
+    points += random.normal(scale=noise, size=points.shape)
+    return points / max(1.0, np.abs(points).max()), classes
 
 
-def _blobs(source: Blobs, seed: int) -> Points:
+def blobs(samples: int, *, centers: int, features: int, spread: float, seed: int) -> tuple[Array, Array]:
     """A Gaussian cloud around each of `centers` points, which are drawn uniformly from -1 to 1 in every feature."""
     from sklearn.datasets import make_blobs
 
-    if source.samples < source.centers:
-        raise DataError(
-            f"blobs cannot draw {source.centers} classes (`centers`) from {source.samples} samples: "
-            "some classes would have no example.",
-            "Ask for more `samples` or for fewer `centers`.",
-        )
-    centers = np.random.default_rng(seed).uniform(-1.0, 1.0, size=(source.centers, source.features))
-    points, targets = make_blobs(source.samples, centers=centers, cluster_std=source.spread, random_state=seed)
-    return points, targets, tuple(str(number) for number in range(source.centers))
+    middles = np.random.default_rng(seed).uniform(-1.0, 1.0, size=(centers, features))
+    points, classes = make_blobs(samples, centers=middles, cluster_std=spread, random_state=seed)
+    return points, classes

@@ -63,8 +63,8 @@ class ReadAhead:
     Data that is not on this machine is left alone: a download, or a fallback, begins when it is asked for.
     """
 
-    def __init__(self, loaded: LoadedSpec, where: Where) -> None:
-        self._loaded, self._where = loaded, where
+    def __init__(self, loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None = None) -> None:
+        self._loaded, self._where, self._recorded = loaded, where, recorded
         self._data: Data | None = None
         self._error: Exception | None = None
         self._notes: list[str] = []
@@ -74,7 +74,7 @@ class ReadAhead:
     def _read(self) -> None:
         where = replace(self._where, notify=self._notes.append, allow_fallback=False)
         try:
-            self._data = load_data(self._loaded, where, allow_download=False)
+            self._data = load_data(self._loaded, where, self._recorded, allow_download=False)
         except UnreachableError:
             self._notes.clear()
         except Exception as error:  # noqa: BLE001 - raised where the data is asked for
@@ -88,6 +88,6 @@ class ReadAhead:
         for note in self._notes:
             self._where.notify(note)
         if self._data is None:
-            self._data = load_data(self._loaded, self._where)
+            self._data = load_data(self._loaded, self._where, self._recorded)
         data, self._data = self._data, None  # whoever has it now can let go of it
         return data

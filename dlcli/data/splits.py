@@ -11,7 +11,7 @@ from dlcli.data.dataset import Dataset, Examples
 from dlcli.errors import DataError
 
 Indices = npt.NDArray[np.int64]
-_TEST_DRAW, _VALIDATION_DRAW = 0, 1  # which of the seed's random states belongs to which split
+TEST_DRAW, VALIDATION_DRAW = 0, 1  # which of the seed's random states belongs to which split
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,19 +83,20 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
     if dataset.test is not None:
         test_split = Split(dataset.test, np.arange(len(dataset.test), dtype=np.int64))
     elif test != 0.0:
-        rows, held_out = _hold_out(dataset, rows, test, name="test", random_state=_random_state(seed, _TEST_DRAW))
+        rows, held_out = _hold_out(dataset, rows, test, name="test", random_state=split_seed(seed, TEST_DRAW))
         test_split = Split(dataset.train, held_out)
     validation_split: Split | None = None
     if isinstance(validation, str):
         validation_split = _validation_named(validation, test_split)
     elif validation is not None:
-        random_state = _random_state(seed, _VALIDATION_DRAW)
+        random_state = split_seed(seed, VALIDATION_DRAW)
         rows, held_out = _hold_out(dataset, rows, validation, name="validation", random_state=random_state)
         validation_split = Split(dataset.train, held_out)
     return Splits(Split(dataset.train, rows), validation_split, test_split)
 
 
-def _random_state(seed: int, draw: int) -> int:
+def split_seed(seed: int, draw: int) -> int:
+    """The random state of a split: `draw` is TEST_DRAW or VALIDATION_DRAW."""
     return int(np.random.SeedSequence(seed, spawn_key=(draw,)).generate_state(1)[0])
 
 

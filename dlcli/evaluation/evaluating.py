@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,13 +13,13 @@ import numpy as np
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import choose_encoding
 from dlcli.data.loading import load_data
-from dlcli.data.preparation import Preparation, fit_preparation, restore_preparation
+from dlcli.data.preparation import Preparation, fit_preparation
 from dlcli.data.where import Where
 from dlcli.errors import DataError, UsageError
 from dlcli.evaluation.outputs import Outcome, outcome_of
 from dlcli.model.building import compile_model, make_layers
 from dlcli.spec.loading import LoadedSpec, restore_spec
-from dlcli.training.checkpoint import Contents, load_keras_model, read_contents, verify
+from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
 from dlcli.training.job import Job, join, reassemble
 
@@ -42,27 +41,26 @@ class Evaluation:
     confusion: list[list[int]]
 
 
-def open_checkpoint(path: Path, data_spec: LoadedSpec | None, where: Where, choices: Choices) -> Job:
+def job_of(checkpoint: Checkpoint, data_spec: LoadedSpec | None, where: Where, choices: Choices) -> Job:
     """A job for a model in a checkpoint of dlcli's, or in a file of plain Keras's, with `data_spec` naming its data.
 
     Raises:
-        CheckpointError: the file is no whole checkpoint.
+        CheckpointError: Keras cannot make the model, or must not.
         UsageError: plain Keras saved it, and no data is named.
         DataError: the data cannot be had, or does not fit the model.
     """
-    contents = read_contents(path)
+    contents = checkpoint.contents
     if contents is None and data_spec is None:
         raise UsageError(
-            f"{path} was saved by plain Keras: it does not say which data the model is for.",
+            f"{checkpoint.path} was saved by plain Keras: it does not say which data the model is for.",
             "Name a spec whose `dataset`, `loss` and `metrics` are to be used: --data SPEC.yaml.",
         )
-    verify(path)
-    model = load_keras_model(path)
+    model = checkpoint.model()
     loaded = data_spec or restore_spec(contents.spec if contents else {})
     compile_model(loaded, model)
     if contents is not None and data_spec is None:
-        return _warn_if_changed(reassemble(loaded, contents, model, where, choices), contents, where.notify)
-    return _on_other_data(loaded, model, contents, where, choices)
+        return _warn_if_changed(reassemble(loaded, checkpoint, contents, model, where, choices), contents, where.notify)
+    return _on_other_data(loaded, model, checkpoint, where, choices)
 
 
 def _warn_if_changed(job: Job, contents: Contents, notify: Callable[[str], None]) -> Job:
@@ -72,11 +70,11 @@ def _warn_if_changed(job: Job, contents: Contents, notify: Callable[[str], None]
 
 
 def _on_other_data(
-    loaded: LoadedSpec, model: keras.Model, contents: Contents | None, where: Where, choices: Choices
+    loaded: LoadedSpec, model: keras.Model, checkpoint: Checkpoint, where: Where, choices: Choices
 ) -> Job:
     dataset, splits = load_data(loaded, where)
-    if contents is not None:
-        preparation = restore_preparation(contents.preparation)
+    if checkpoint.contents is not None:
+        preparation = checkpoint.preparation()
         if preparation.raw_shape != dataset.example_shape:
             shapes = f"{list(dataset.example_shape)}, the model's are {list(preparation.raw_shape)}"
             raise DataError(f"The data does not fit the model: its examples have the shape {shapes}.")

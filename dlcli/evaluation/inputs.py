@@ -80,7 +80,8 @@ def _image(path: Path, expected: Expected) -> Array:
 
 def _array(path: Path, expected: Expected) -> Array:
     try:
-        values = np.load(path, allow_pickle=False)
+        # Mapped, so that a header that claims more than the file has is told before memory is taken.
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} is not an array of numbers: {error}.") from error
     return _fitting(values, path, expected)

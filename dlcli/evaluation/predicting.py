@@ -11,13 +11,12 @@ import numpy as np
 
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import Encoding
-from dlcli.data.preparation import restore_preparation
 from dlcli.errors import DataError, UsageError
 from dlcli.evaluation.evaluating import from_logits
 from dlcli.evaluation.inputs import Expected, read_inputs
 from dlcli.evaluation.outputs import outcome_of
 from dlcli.spec.loading import restore_spec
-from dlcli.training.checkpoint import load_keras_model, read_contents, verify
+from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed, Rows, Streamed
@@ -35,7 +34,7 @@ class Predictions:
     rows: list[dict[str, Any]]
 
 
-def predict_files(checkpoint: Path, paths: Sequence[Path], choices: Choices) -> Predictions:
+def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choices) -> Predictions:
     """Predictions for images, arrays and tables.
 
     Raises:
@@ -43,17 +42,16 @@ def predict_files(checkpoint: Path, paths: Sequence[Path], choices: Choices) -> 
         UsageError: plain Keras saved it, so nothing is known about its preparation.
         DataError: a file does not fit.
     """
-    contents = read_contents(checkpoint)
+    contents = checkpoint.contents
     if contents is None:
         raise UsageError(
-            f"{checkpoint} was saved by plain Keras: it does not say how its inputs are prepared.",
+            f"{checkpoint.path} was saved by plain Keras: it does not say how its inputs are prepared.",
             "Name a spec whose data and preparation are to be used, and a split: --data SPEC.yaml --split test.",
         )
-    verify(checkpoint)
-    preparation = restore_preparation(contents.preparation)
+    preparation = checkpoint.preparation()
     columns = contents.data.get("feature_names")
     inputs = read_inputs(paths, Expected(preparation.raw_shape, preparation.raw_dtype, columns and tuple(columns)))
-    model = load_keras_model(checkpoint)
+    model = checkpoint.model()
     encoding = Encoding(**contents.encoding)
     engine = Engine(model, Feed(preparation, encoding), choices=choices)
     unknown = np.zeros(len(inputs.values), np.int32 if encoding.classes else np.float32)

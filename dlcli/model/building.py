@@ -6,30 +6,36 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path as FilePath
 from typing import Any
 
 import keras
 
 from dlcli.errors import Path, Problem
+from dlcli.model.applications import applications
 from dlcli.model.catalogue import find
 from dlcli.model.joining import Shape
 from dlcli.model.misfits import misfit, received, shape_text
 from dlcli.model.objects import ObjectError, make_object
+from dlcli.model.pretrained import make_application
 from dlcli.spec.grammar import Spec
-from dlcli.spec.graph import INPUT, INPUT_LAYERS, Node, is_stack, nodes_in_order
+from dlcli.spec.graph import INPUT, INPUT_LAYERS, SEVERAL_ARGUMENTS, Node, is_stack, nodes_in_order
 from dlcli.spec.keras_objects import KerasObject, LayerEntry
 from dlcli.spec.loading import LoadedSpec
 
 _MOST_STEPS = 12
 
 
-def build_model(loaded: LoadedSpec, input_shape: Shape) -> keras.Model:
+def build_model(loaded: LoadedSpec, input_shape: Shape, pretrained_from: FilePath | None = None) -> keras.Model:
     """The network of a spec, built for examples of `input_shape` (without the batch axis), not yet compiled.
+
+    With `pretrained_from`, the spec's folder, it has the weights that the spec asks for, downloaded or from files.
 
     Raises:
         SpecError: Keras does not accept a layer, or a layer does not fit what comes before it.
+        DataError: weights cannot be downloaded.
     """
-    network = Network(loaded, input_shape)
+    network = Network(loaded, input_shape, pretrained_from, pretrained=pretrained_from is not None)
     network.call_layers()
     return network.model()
 
@@ -47,10 +53,15 @@ class _Step:
 class Network:
     """A network that is being built, layer by layer; how far it got tells where a shape comes from."""
 
-    def __init__(self, loaded: LoadedSpec, input_shape: Shape) -> None:
+    def __init__(
+        self, loaded: LoadedSpec, input_shape: Shape, folder: FilePath | None = None, *, pretrained: bool = False
+    ) -> None:
+        self._folder = folder
+        self._pretrained = pretrained
         self._loaded = loaded
         self._shape = input_shape
         self._layers: list[Any] = []
+        self._named: dict[str, list[Any]] = {}
         self._copies: list[_Step] = []
         self._steps: dict[int | None, _Step] = {}
 
@@ -81,14 +92,36 @@ class Network:
             place = self._loaded.place(path)
             label = f"{entry.layer.name}, {place}" if place else entry.layer.name
             self._copies = []
-            for copy, layer in enumerate(_make_layers(entry, path), start=1):
-                self._check_name(layer.name, path)
+            layers = self._named[entry.reuse] if entry.reuse is not None else self._new_layers(entry, path, output)
+            for copy, layer in enumerate(layers, start=1):
                 output = self._call(layer, output, node, entry.layer.name)
-                self._layers.append(layer)
                 self._copies.append(_Step(f"{label}, copy {copy} of {entry.repeat}", (), output, layer))
-            self._steps[node.number] = _Step(label, node.reads, output, self._layers[-1])
+            self._steps[node.number] = _Step(label, node.reads, output, layers[-1])
         if not self._layers:
             raise ObjectError(Problem("The model has no layer besides its input.", ("model", "layers")))
+
+    def _new_layers(self, entry: LayerEntry, path: Path, read: Any) -> list[Any]:
+        if entry.layer.name in applications():
+            layers = [self._application(entry, path, read)]
+        else:
+            layers = _make_layers(entry, path)
+        for layer in layers:
+            self._check_name(layer.name, path)
+            self._layers.append(layer)
+        if entry.name is not None:
+            self._named[entry.name] = layers
+        return layers
+
+    def _application(self, entry: LayerEntry, path: Path, read: Any) -> Any:
+        """A network of `keras.applications` for what it reads."""
+        if isinstance(read, list) or entry.repeat > 1:
+            what = "be repeated" if entry.repeat > 1 else "read several layers"
+            message = f"`{entry.layer.name}` is a whole network, and cannot {what}."
+            raise ObjectError(Problem(message, (*path, "repeat" if entry.repeat > 1 else "inputs")))
+        shape = tuple(read.shape[1:])
+        network = make_application(entry.layer, shape, entry.name, path, self._folder, pretrained=self._pretrained)
+        network.trainable = entry.trainable
+        return network
 
     def _check_name(self, name: str, path: Path) -> None:
         if name in (INPUT, *(other.name for other in self._layers)):
@@ -99,7 +132,7 @@ class Network:
         path = ("model", "layers", node.number)
         shapes = [tensor.shape for tensor in (tensors if isinstance(tensors, list) else [tensors])]
         try:
-            output = layer(tensors)
+            output = layer(*_arguments(name, tensors))
         except Exception as error:
             raise ObjectError(self._misfit(error, layer, shapes, node, name)) from error
         if not hasattr(output, "shape"):
@@ -136,6 +169,13 @@ class Network:
         while way[0].reads and len(way) < _MOST_STEPS:
             way.insert(0, self._steps[way[0].reads[0]])
         return way
+
+
+def _arguments(name: str, tensors: Any) -> list[Any]:
+    """What a layer of this name is called with for what it reads, one tensor or a list."""
+    if name not in SEVERAL_ARGUMENTS:
+        return [tensors]
+    return tensors if isinstance(tensors, list) else [tensors, tensors]
 
 
 def _as_lines(steps: list[_Step]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from dlcli.model.applications import applications, described_arguments
 from dlcli.model.arguments import Argument, Namesakes, describe, signature_only
 from dlcli.model.docstrings import argument_docs, class_doc, first_sentence, quoted, types_in
 from dlcli.model.probing import SAMPLES, Probe, make_probe, values_to_try
@@ -30,6 +31,8 @@ def make_catalogue() -> dict[str, Any]:
     order = sorted(KINDS, key=lambda kind: kind in ("optimizer", "layer", "loss", "metric", "callback"))
     kinds = {kind: _entries(kind, made) for kind in order}
     kinds["metric"] |= {name: {} for name in _COMPILE_METRICS}
+    kinds["layer"] |= {name: described_arguments(thing) for name, thing in applications().items()}
+    kinds["layer"] = dict(sorted(kinds["layer"].items()))
     keras.backend.clear_session()  # so that the names of a model's layers count from the start
     return {"format": FORMAT, "keras": keras.__version__, "kinds": {kind: kinds[kind] for kind in KINDS}}
 
@@ -40,6 +43,7 @@ def make_docs() -> dict[str, Any]:
     for kind in KINDS:
         things = {name: thing for name, thing in _things(kind).items() if _canonical(kind, name, thing) == name}
         kinds[kind] = {name: _docs(thing) for name, thing in sorted(things.items())}
+    kinds["layer"] |= {name: _docs_of_function(thing) for name, thing in applications().items()}
     return {"format": FORMAT, "keras": keras.__version__, "kinds": kinds}
 
 
@@ -48,7 +52,7 @@ def find(kind: str, name: str) -> Any:
     found = getattr(_module(kind), name, None)
     if found is None or _is_helper(found):
         found = _identifiers(kind).get(name)
-    return found
+    return applications().get(name) if found is None and kind == "layer" else found
 
 
 def _module(kind: str) -> Any:
@@ -199,6 +203,12 @@ def _docs(thing: Any) -> dict[str, Any]:
     names = [argument.name for argument, _ in _arguments(thing)]
     lines = {name: first_sentence(text) for name, text in argument_docs(thing, names).items()}
     return {"doc": class_doc(thing), "arguments": lines}
+
+
+def _docs_of_function(function: Any) -> dict[str, Any]:
+    names = described_arguments(function)
+    lines = {name: first_sentence(text) for name, text in argument_docs(function, names).items()}
+    return {"doc": class_doc(function), "arguments": lines}
 
 
 def _text(content: Mapping[str, Any]) -> str:

@@ -33,10 +33,10 @@ _FUNCTION = re.compile(r"(an? |the )?(function|callable)\b", re.IGNORECASE)
 _LISTS = re.compile(r"\b(one of|either|can be|supports|(supported|available|acceptable) \w+:?)\b[^.]*", re.IGNORECASE)
 
 
-def argument_docs(cls: type, names: Iterable[str]) -> dict[str, str]:
-    """The text on each argument of `names` that the class's docstring, or one of its bases', has; on one line."""
+def argument_docs(thing: Any, names: Iterable[str]) -> dict[str, str]:
+    """The text on each argument of `names` in the docstring of a class or its bases, or of a function; on one line."""
     found: dict[str, str] = {}
-    for owner in cls.__mro__:
+    for owner in getattr(thing, "__mro__", (thing,)):
         if owner.__doc__ and owner is not object:
             for name, text in _arguments(inspect.cleandoc(owner.__doc__).splitlines(), set(names)).items():
                 found.setdefault(name, text)

@@ -17,6 +17,7 @@ from dlcli.spec.keras_objects import KerasObject, split_object
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CALLING = re.compile(r"^Exception encountered when calling [\w.]+\(\)\. ?")
 
+_MADE_BY_NAME = ("initializer", "regularizer", "constraint")
 _TENSORS = re.compile(r" (Inputs )?[Rr]eceived: \[?<KerasTensor.*")
 
 
@@ -85,7 +86,10 @@ def _value(value: Any, path: Path, kind: str | None) -> Any:
                 return make_object(wanted, value, path)
         return {key: _value(item, (*path, key), None) for key, item in value.items()}
     if isinstance(value, str) and kind not in (None, "schedule"):
-        return make_object(str(kind), value, path)
+        found = find(str(kind), value) if kind in _MADE_BY_NAME else None
+        # By its name, as in a script, Keras makes it when its turn comes: the seeds of a layer's initializers are then
+        # drawn in Keras's order, whatever the order in the spec.
+        return found.__name__ if isinstance(found, type) else make_object(str(kind), value, path)
     return value
 
 

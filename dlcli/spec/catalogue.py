@@ -85,6 +85,17 @@ _GIVEN = {
 }
 
 
+_RUNS_CODE = "runs code that comes with the file"
+RUNS_CODE = {
+    "Lambda": _RUNS_CODE,
+    "TFSMLayer": "runs a program from another file",
+    "JaxLayer": _RUNS_CODE,
+    "FlaxLayer": _RUNS_CODE,
+    "TorchModuleWrapper": _RUNS_CODE,
+}
+"""the layers of Keras that no file may bring, a spec or a checkpoint, and why"""
+
+
 class Catalogue(NamedTuple):
     """The names and arguments of one version of Keras."""
 
@@ -99,9 +110,10 @@ class Catalogue(NamedTuple):
         return None if entry is None else {argument: Parameter.from_json(known) for argument, known in entry.items()}
 
     def names(self, kind: str) -> list[str]:
-        """The names of a kind, without second names of the same thing."""
+        """The names of a kind that a spec may have, without second names of the same thing."""
         given = [name for other, name in _GIVEN if other == kind]
-        return sorted([*given, *(name for name, entry in self.kinds[kind].items() if not isinstance(entry, str))])
+        known = [name for name, entry in self.kinds[kind].items() if not isinstance(entry, str)]
+        return sorted([*given, *(name for name in known if kind != "layer" or name not in RUNS_CODE)])
 
     def second_names(self, kind: str) -> dict[str, str]:
         """The other names of things, each with the name that Keras itself gives to it."""

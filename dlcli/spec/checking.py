@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from dlcli.errors import Path, Problem
 from dlcli.spec.arguments_meant import Given
-from dlcli.spec.catalogue import KINDS, Catalogue, Parameter, kind_of_parameter
+from dlcli.spec.catalogue import KINDS, RUNS_CODE, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import refused, split_layer, split_object
 from dlcli.spec.names_meant import name_remedy
@@ -70,6 +70,10 @@ def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Pr
         return
     known = catalogue.parameters(kind, name)
     object_path = (*path, name) if isinstance(raw, dict) else path
+    if kind == "layer" and name in RUNS_CODE:
+        message = f"`{name}` {RUNS_CODE[name]}, and is not used."
+        yield Problem(message, object_path, "Use Keras's other layers: a spec from a stranger must be safe to train.")
+        return
     if known is None:
         message = f"`{shortened(name)}` is not {KINDS[kind].label}."
         yield Problem(message, object_path, name_remedy(kind, name, path, catalogue))

@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from dlcli.errors import Path, Problem, SpecError
+from dlcli.spec.blocks import write_out
 from dlcli.spec.grammar import Spec
 from dlcli.spec.keras_objects import LAYER_WORDS
 from dlcli.spec.likeness import closest
@@ -37,15 +38,25 @@ def compose(path: FilePath, overrides: Sequence[Override] = ()) -> Document:
     Raises:
         SpecError: the file cannot be read at all.
     """
-    document = _extended(path, ())
-    for wanted in overrides:
-        document = override(document, wanted)
-    document = substitute(document)
+    document = substitute(write_out(_put_together(path, overrides)))
     if "name" in document.data:
         return document
     note = "The name is the file's own; `name: …` in the file gives another."
     notes = {**document.notes, ("name",): note}
     return replace(document, data={"name": path.stem, **document.data}, notes=notes)
+
+
+def compose_blocks(path: FilePath, overrides: Sequence[Override] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The plain data of a sound spec with its blocks as they are written; and its variables, which they may use."""
+    document = _put_together(path, overrides)
+    return substitute(document).data, document.data.get("variables") or {}
+
+
+def _put_together(path: FilePath, overrides: Sequence[Override]) -> Document:
+    document = _extended(path, ())
+    for wanted in overrides:
+        document = override(document, wanted)
+    return document
 
 
 def _extended(path: FilePath, above: tuple[FilePath, ...]) -> Document:

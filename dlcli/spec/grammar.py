@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,12 +19,13 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from dlcli.spec.characters import shortened
-from dlcli.spec.keras_objects import KerasObject, LayerEntry, refusal, split_object
+from dlcli.spec.keras_objects import LAYER_WORDS, KerasObject, LayerEntry, refusal, split_object
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.remedies import python_name
 from dlcli.spec.sources import SOURCES, Count, Seed, Source
 
 Item = TypeVar("Item")
+Items = TypeVar("Items", list[Any], tuple[Any, ...])
 # YAML has lists and frozen data has tuples: only the container is converted, its items are checked strictly.
 List = Annotated[tuple[Item, ...], Field(strict=False)]
 # A name becomes a folder under runs/.
@@ -31,6 +33,10 @@ RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 Name = Annotated[str, Field(pattern=RUN_NAME, max_length=100)]
 
 
+WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+Word = Annotated[str, Field(pattern=WORD)]
+# Keras's layers begin with a capital.
+BLOCK_NAME = r"^[a-z][A-Za-z0-9_]*$"
 # Why a warning is silenced: for whoever reads the spec.
 Reason = Annotated[str, Field(min_length=3)]
 
@@ -56,7 +62,7 @@ _VALIDATION = {
 }
 
 
-def _not_empty(layers: tuple[LayerEntry, ...]) -> tuple[LayerEntry, ...]:
+def _not_empty(layers: Items) -> Items:
     # Not pydantic's `min_length`, which does not count the items that are wrong and says so besides.
     if not layers:
         raise refusal("must not be empty")
@@ -114,11 +120,53 @@ class DatasetSpec(Part):
         return None if raw is None else _parse_source(raw)
 
 
+def _named_blocks(raw: Any) -> Any:
+    for name in raw if isinstance(raw, Mapping) else ():
+        if not isinstance(name, str) or not re.search(BLOCK_NAME, name) or name in LAYER_WORDS:
+            text = f"is wrong: `{shortened(str(name))}` cannot be the name of a block"
+            hint = "It begins with a small letter, unlike Keras's layers, and goes on with letters, digits and `_`."
+            raise refusal(text, hint if name not in LAYER_WORDS else "It has a meaning beside a layer.", (name,))
+    return {} if raw is None else raw
+
+
+class BlockSpec(Part):
+    """Layers that are used as one, as often as wanted."""
+
+    parameters: Mapping[Word, Any] = {}
+    """what `${name}` stands for in its layers, if a use says nothing else; empty: each use must say"""
+    inputs: Annotated[List[Word], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})] = ("input",)
+    """its own names for what it reads"""
+    layers: Annotated[list[Any], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+    """its layers, which read each other and its inputs; the last one is what it puts out"""
+
+
 class ModelSpec(Part):
     """The network."""
 
+    blocks: Annotated[Mapping[str, BlockSpec], BeforeValidator(_named_blocks)] = {}
+    """groups of layers, by names that are used like those of Keras's layers"""
     layers: Annotated[List[LayerEntry], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
     """the layers, each of which reads the one above it unless `inputs` says otherwise"""
+
+
+class CheckpointSpec(Part):
+    """When checkpoints are written besides at the ends of epochs, and how many earlier ones are kept."""
+
+    every_minutes: Annotated[float, Field(gt=0)] | None = None
+    """write one when so many minutes have passed since the last one, in the middle of an epoch, too"""
+    every_steps: Count | None = None
+    """write one when so many steps have been done since the last one"""
+    keep: Annotated[int, Field(ge=0)] = 0
+    """how many of them to keep beside last.h5 and best.h5, the newest ones"""
+
+
+class DivergenceSpec(Part):
+    """What happens when the loss is no longer a number."""
+
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """what the learning rate is multiplied by each time"""
+    retries: Count = 3
+    """how often training goes back before it is stopped"""
 
 
 class TrainSpec(Part):
@@ -132,6 +180,10 @@ class TrainSpec(Part):
     """the figure by which `best.h5` is chosen; left out: `val_loss`, or `loss` where nothing is held out"""
     mode: Literal["auto", "min", "max"] = "auto"
     """whether a smaller or a larger figure is better; `auto` tells by the figure's name"""
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    """when checkpoints are written in the middle of epochs, and how many earlier ones are kept"""
+    divergence: DivergenceSpec | None = None
+    """when the loss is no longer a number: go back and on with a smaller learning rate; left out: stop"""
 
 
 VERSION = 1
@@ -147,6 +199,8 @@ class Spec(Part):
     """the folder of its runs; left out: the file's name"""
     seed: Seed = 0
     """of weights, shuffling, dropout and splits"""
+    deterministic: bool = False
+    """whether TensorFlow takes slower ways where the faster ones may give other bits each time"""
     dataset: DatasetSpec
     model: ModelSpec
     loss: KerasObject
@@ -161,7 +215,9 @@ class Spec(Part):
 
     def resolved(self) -> dict[str, Any]:
         """The spec as plain data with every default filled in; reading it again gives an equal spec."""
-        return dict(_plain(self.model_dump()), name=self.name)
+        plain = dict(_plain(self.model_dump()), name=self.name)
+        del plain["model"]["blocks"]  # they are written out
+        return plain
 
 
 def _plain(value: Any) -> Any:

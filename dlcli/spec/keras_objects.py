@@ -17,7 +17,7 @@ from dlcli.spec.paths import sentence
 from dlcli.spec.remedies import python_arguments
 from dlcli.spec.writing import to_flow
 
-LAYER_WORDS = ("name", "inputs", "trainable", "repeat")
+LAYER_WORDS = ("name", "inputs", "trainable", "repeat", "reuse")
 _IN_ITSELF = "is wrong: "
 LAYER_NAME = r"^[A-Za-z0-9_.\-]+$"
 
@@ -157,6 +157,8 @@ class LayerEntry(BaseModel):
     """whether training changes its weights"""
     repeat: Annotated[int, Field(ge=1)] = 1
     """how many such layers stand one after the other"""
+    reuse: LayerName | None = None
+    """the name of a layer above that is called again, with the same weights; it stands alone or beside that layer"""
 
     @model_validator(mode="before")
     @classmethod

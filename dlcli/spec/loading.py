@@ -170,7 +170,9 @@ def _problems_of_graph(document: Document) -> Iterable[Problem]:
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(dict.fromkeys(problems), key=_place))
+    # What is wrong in a block is wrong wherever it is used.
+    told = {(problem.position, problem.message) if problem.position else problem: problem for problem in problems}
+    return tuple(sorted(told.values(), key=_place))
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from dlcli.spec.catalogue import Catalogue, Docs
 from dlcli.spec.checking import LISTS_OF_OBJECTS, SINGLE_OBJECTS
-from dlcli.spec.grammar import Part, Spec
+from dlcli.spec.grammar import BLOCK_NAME, WORD, BlockSpec, Part, Spec
 from dlcli.spec.keras_objects import LAYER_WORDS, LayerEntry
 from dlcli.spec.lints import CODES
 from dlcli.spec.schema_objects import KerasSchema, Schema, named, open_kinds, or_variable, reference
@@ -40,6 +41,11 @@ def make_schema(catalogue: Catalogue, docs: Docs) -> Schema:
         properties[path[-1]] = _renamed(properties[path[-1]], names)
     root["properties"]["silence"] |= or_variable(_silence(root["properties"]["silence"]["anyOf"][0]))
     complete = _complete(root, sections)
+    for model in _inner_parts():
+        definitions[model.__name__] = or_variable(_grammar(model), {"type": "null"})
+    definitions["BlockSpec"] = _block()
+    definitions["block_or_layer"] = _block_or_layer()
+    sections["model"] |= _only_known_blocks(sections["model"]["properties"])
     for key, section in sections.items():
         root["properties"][key] = reference(key)
         definitions[key] = {"description": section.pop("description"), **or_variable(section)}
@@ -58,6 +64,13 @@ def _sections() -> dict[str, type[Part]]:
     """The parts of a spec that are mappings themselves, by key."""
     fields = {key: field.annotation for key, field in Spec.model_fields.items()}
     return {key: model for key, model in fields.items() if isinstance(model, type) and issubclass(model, Part)}
+
+
+def _inner_parts() -> list[type[Part]]:
+    """The mappings within those parts; pydantic refers to them by their names."""
+    fields = [field.annotation for model in _sections().values() for field in model.model_fields.values()]
+    types = [inner for annotation in fields for inner in (annotation, *get_args(annotation))]
+    return [inner for inner in types if isinstance(inner, type) and issubclass(inner, Part)]
 
 
 def _complete(root: Schema, sections: Mapping[str, Schema]) -> Schema:
@@ -83,7 +96,41 @@ def _layer_entry(keras: KerasSchema) -> Schema:
     every = sorted([*keras.catalogue.names("layer"), *second_names])
     entry = {key: value for key, value in entry.items() if key not in ("minProperties", "maxProperties")}
     entry |= {"properties": {**entry["properties"], **words}, "oneOf": [{"required": [name]} for name in every]}
-    return {"description": "A Keras layer, and beside it dlcli's own words", **or_variable(*bare, entry)}
+    again = {word: words[word] for word in ("reuse", "inputs", "name")}
+    again = {"type": "object", "properties": again, "required": ["reuse"], "additionalProperties": False}
+    return {"description": "A Keras layer, and beside it dlcli's own words", **or_variable(*bare, again, entry)}
+
+
+def _block() -> Schema:
+    """A group of layers; in it a parameter may stand for anything."""
+    block = _grammar(BlockSpec)
+    layers = {**block["properties"]["layers"]["anyOf"][0], "items": reference("block_or_layer")}
+    parameters = {"type": ["object", "null"], "propertyNames": {"pattern": WORD}}
+    texts = {name: _described(text) for name, text in attribute_docs(BlockSpec).items()}
+    properties = {**block["properties"], "layers": {**texts["layers"], **layers}}
+    return {**block, "properties": {**properties, "parameters": {**texts["parameters"], **parameters}}}
+
+
+def _block_or_layer() -> Schema:
+    """What may stand in a list of layers where there are blocks: their names are not known to a schema."""
+    words = {word: schema for word, schema in _grammar(LayerEntry)["properties"].items() if word in LAYER_WORDS}
+    used = {
+        "type": "object", "properties": words, "additionalProperties": False,
+        "patternProperties": {f"^(?!({'|'.join(LAYER_WORDS)})$){BLOCK_NAME[1:]}": {"type": ["object", "null"]}},
+    }  # fmt: skip
+    return {"anyOf": [reference("layer_entry"), {"type": "string", "pattern": BLOCK_NAME}, used]}
+
+
+def _only_known_blocks(properties: dict[str, Schema]) -> Schema:
+    """Layers have names of Keras's unless there are blocks."""
+    layers = properties["layers"]
+    properties["layers"] = _described(layers.get("description"))
+    with_blocks = json.loads(json.dumps(layers).replace("/layer_entry", "/block_or_layer"))
+    return {
+        "if": {"required": ["blocks"]},
+        "then": {"properties": {"layers": with_blocks}},
+        "else": {"properties": {"layers": layers}},
+    }
 
 
 def _sources() -> dict[str, Schema]:

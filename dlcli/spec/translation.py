@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from dlcli.errors import Path, Problem
 from dlcli.spec.characters import shortened
 from dlcli.spec.examples import example
-from dlcli.spec.grammar import RUN_NAME, Spec
+from dlcli.spec.grammar import RUN_NAME, BlockSpec, Spec
 from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS, refused
 from dlcli.spec.likeness import closest, suggestion
 from dlcli.spec.paths import in_words, sentence
@@ -165,9 +165,11 @@ def _required_keys(path: Path) -> list[str]:
 
 def _model_at(path: Path) -> type[BaseModel]:
     model: type[BaseModel] = Spec
-    for key in path:
+    for at, key in enumerate(path):
         found = model.model_fields.get(str(key))
         annotation: Any = found.annotation if found else SOURCES.get(str(key))
+        if path[at - 1 : at] == ("blocks",):
+            annotation = BlockSpec
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return model

@@ -7,6 +7,7 @@ written out. `$${` stands for `${` itself.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ _MAX_TEXT = 10_000
 _MOST_OPENED = 20
 _MOST_TOLD = 300
 UNUSED = "unused-variable"
+BLOCKS: Path = ("model", "blocks")
 
 
 def substitute(document: Document) -> Document:
@@ -37,6 +39,14 @@ def substitute(document: Document) -> Document:
         problems=(*document.problems, *work.problems),
         warnings=(*document.warnings, *work.unused()),
     )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 @dataclass
@@ -94,6 +104,10 @@ class _Substitution:
                 self.count = MAX_VALUES + 2
                 self._refuse(f"The variables stand for more than {MAX_VALUES:,} values here.", path, None)
             return None
+        if path == BLOCKS:
+            # Written out before; what is left says `${…}` of parameters, and of variables in blocks that nobody uses.
+            self.used.update(name for text in _texts(value) for name in _USE.findall(text))
+            return value
         if isinstance(value, dict):
             return {key: self.replaced(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):

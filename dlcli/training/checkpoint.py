@@ -4,27 +4,40 @@ Reading what is in the group imports neither TensorFlow nor Keras; making the mo
 
     /                   Keras's own: attributes model_config, training_config, keras_version; group model_weights
     /dlcli              attribute format; texts spec, preparation, encoding, class_names, summary, position, history,
-                        data, versions (JSON each), and digest over all content but itself
+                        data, versions, going_on (JSON each), and digest over all content but itself
+    /dlcli/state        what training needs to go on: optimizer, random, callbacks; metrics and weights where needed
+    behind HDF5's end   the seal: see `dlcli.training.sealing`
 """
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from dlcli.errors import CheckpointError
 from dlcli.files import replacing
+from dlcli.training.checkpoint_file import GROUP, check_signature, digest_of, first_line, opened, unreadable
+from dlcli.training.inspection import inspect_apart
+from dlcli.training.sealing import is_sealed, seal
 
-FORMAT = 1
-GROUP = "dlcli"
+if TYPE_CHECKING:
+    from dlcli.data.preparation import Preparation
+    from dlcli.training.state import Arrays, Snapshot
+
+FORMAT = 2
+_STATE = "state"
+LARGE = 64 * 2**20
+"""from so many bytes on, a checkpoint is not held in memory as a whole"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,7 @@ class Contents:
         history: a mapping for each epoch done.
         data: source, origin and fingerprint of the data, and the splits' sizes.
         versions: of dlcli and the libraries under it.
+        going_on: what else a resumed training must know: `GoingOn.to_json()`.
     """
 
     spec: dict[str, Any]
@@ -52,33 +66,132 @@ class Contents:
     history: list[dict[str, Any]]
     data: dict[str, Any]
     versions: dict[str, str]
+    going_on: dict[str, Any]
 
 
-def save_checkpoint(path: Path, model: Any, contents: Contents) -> None:
-    """Write model and contents to `path`, whole or not at all.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was found whole and harmless.
+
+    Attributes:
+        path: its file.
+        contents: None for a file that plain Keras saved.
+    """
+
+    path: Path
+    contents: Contents | None
+
+    def arrays(self) -> Arrays:
+        """All numbers of a `Snapshot`, by name. Raises CheckpointError."""
+        arrays: Arrays = {}
+
+        def keep(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                arrays[name] = np.asarray(item[()])
+
+        with opened(self.path) as file:
+            if GROUP in file and _STATE in file[GROUP]:
+                file[GROUP][_STATE].visititems(keep)
+        return arrays
+
+    def preparation(self) -> Preparation:
+        """What prepares the model's inputs. No code in the file is run. Raises CheckpointError."""
+        from dlcli.data.preparation import restore_preparation
+        from dlcli.training.untrusted import check_config
+
+        if self.contents is None:
+            raise CheckpointError(f"{self.path} does not say how its inputs are prepared.")
+        check_config(self.contents.preparation, self.path)
+        return restore_preparation(self.contents.preparation)
+
+    def model(self) -> Any:
+        """The `keras.Model` in it. No code in the file is run.
+
+        Raises:
+            CheckpointError: Keras cannot make the model, or it would run code, or read other files.
+        """
+        import keras
+
+        from dlcli.training.untrusted import check_model
+
+        with opened(self.path) as file:
+            check_model(file, self.path)
+        try:
+            model = keras.models.load_model(self.path, compile=False, safe_mode=True)
+        except Exception as error:
+            raise CheckpointError(f"Keras cannot load {self.path}: {first_line(error)}.") from error
+        if not model.built or len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
+            raise CheckpointError(
+                f"The model in {self.path} is not one with one input and one output; others cannot be used yet."
+            )
+        return model
+
+    def load_weights(self, model: Any) -> None:
+        """Set the weights of a model to those in the checkpoint. Raises CheckpointError if they are not of its kind."""
+        try:
+            model.load_weights(self.path)
+        except Exception as error:
+            message = f"The weights in {self.path} do not fit the model: {first_line(error)}."
+            raise CheckpointError(message, "Its layers must be those that the checkpoint was trained with.") from error
+
+
+def save_checkpoint(path: Path, model: Any, contents: Contents, snapshot: Snapshot, size: int) -> None:
+    """Write model and contents to `path`, whole or not at all; may be called in a thread beside the training.
+
+    Args:
+        path: of the file.
+        model: the live model.
+        contents: what the checkpoint says besides.
+        snapshot: the numbers.
+        size: of them, in bytes, about.
 
     Raises:
         RunError: the file cannot be written; one that was there before is as it was.
     """
     with replacing(path) as beside:
-        # Without its optimizer: `include_optimizer=True` takes the optimizer out of the live model's compile config,
-        # and a file with a group `optimizer_weights` cannot be trained further in plain Keras 3.15.1, which builds the
-        # optimizer on an empty list of variables. With `training_config` alone, `evaluate` and `fit` both work.
-        try:
-            model.save(beside, include_optimizer=False)
-            with h5py.File(beside, "r+") as file:
-                _write_group(file, model, contents)
-        except RuntimeError as error:
-            raise OSError(str(error)) from error  # h5py's, when a full disk is noticed only at closing
+        # HDF5 1.14 ends the process with a segmentation fault, at its exit, if a disk was full while it wrote a file.
+        # So it writes into memory, or, what is large, only where there is room for it.
+        if size < LARGE:
+            with h5py.File(beside.name, "w", driver="core", backing_store=False) as file:
+                _write(file, model, contents, snapshot)
+                file.flush()
+                image = file.id.get_file_image()
+            beside.write_bytes(image)
+        else:
+            if shutil.disk_usage(path.parent).free < 1.1 * size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            try:
+                with h5py.File(beside, "w") as file:
+                    _write(file, model, contents, snapshot)
+            except RuntimeError as error:
+                raise OSError(str(error)) from error  # h5py's, when a full disk is noticed only at closing
+        seal(beside)
 
 
-def _write_group(file: h5py.File, model: Any, contents: Contents) -> None:
-    file.attrs["training_config"] = json.dumps(_training_config(model)).encode()
+def _write(file: h5py.File, model: Any, contents: Contents, snapshot: Snapshot) -> None:
+    import keras
+    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
+
+    # As `model.save` does it, but into an open file, and without the optimizer: `include_optimizer=True` takes it out
+    # of the live model's compile config, and a file with a group `optimizer_weights` cannot be trained further in
+    # plain Keras 3.15.1, which builds the optimizer on an empty list of variables. With `training_config` alone,
+    # `evaluate` and `fit` both work. In a StatelessScope, which is the thread's own, variables have the values given.
+    with keras.StatelessScope(snapshot.shown) if snapshot.shown else nullcontext():
+        save_model_to_hdf5(model, file, include_optimizer=False)
+        training_config = _training_config(model)
+    file.attrs["training_config"] = json.dumps(training_config).encode()
+    _write_group(file, contents, snapshot.arrays)
+
+
+def _write_group(file: h5py.File, contents: Contents, arrays: Arrays) -> None:
     group = file.create_group(GROUP)
     group.attrs["format"] = FORMAT
     for field in fields(Contents):
         group[field.name] = json.dumps(getattr(contents, field.name), ensure_ascii=False)
-    group["digest"] = _digest(file)
+    state = group.create_group(_STATE)
+    for name, values in arrays.items():
+        state[name] = values
+    group["digest"] = digest_of(file)
 
 
 def _training_config(model: Any) -> dict[str, Any]:
@@ -91,115 +204,60 @@ def _training_config(model: Any) -> dict[str, Any]:
     }
 
 
-def read_contents(path: Path) -> Contents | None:
-    """The contents of a checkpoint's group `dlcli`; None for a file that plain Keras saved.
+def open_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint, after every check that needs no TensorFlow: that it is whole, and leads nowhere else.
 
     Raises:
-        CheckpointError: there is no such file, it is damaged, or it is not a checkpoint at all.
+        CheckpointError: there is no such file, it is damaged or harmful, or it is not a checkpoint at all.
     """
-    with _opened(path) as file:
+    sealed = _is_sealed(path)
+    if not sealed:
+        check_signature(path)
+        inspect_apart(path)
+    with opened(path) as file:
         if GROUP not in file:
-            return None
+            return Checkpoint(path, None)
         group = file[GROUP]
         version = int(group.attrs.get("format", 0))
-        if version > FORMAT:
-            message = f"{path} is of checkpoint format {version}; this dlcli reads up to {FORMAT}."
-            raise CheckpointError(message, "Use a newer dlcli.")
-        texts = {field.name: json.loads(group[field.name].asstr()[()]) for field in fields(Contents)}
-        return Contents(**texts)
-
-
-def verify(path: Path) -> None:
-    """Compare the content of a checkpoint of dlcli's with its digest. Raises CheckpointError."""
-    with _opened(path) as file:
-        if GROUP in file and file[GROUP]["digest"].asstr()[()] != _digest(file):
+        if version != FORMAT:
+            message = f"{path} is of checkpoint format {version}; this dlcli reads format {FORMAT}."
+            raise CheckpointError(message, "Use a newer dlcli." if version > FORMAT else "Train the model again.")
+        if not sealed and group["digest"].asstr()[()] != digest_of(file):
             raise CheckpointError(
                 f"{path} is damaged: its content does not match its digest.",
                 "Use another checkpoint of the run, such as last.h5 or best.h5.",
             )
+        texts = {field.name: json.loads(group[field.name].asstr()[()]) for field in fields(Contents)}
+        return Checkpoint(path, Contents(**texts))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def open_first_whole(paths: Sequence[Path], notify: Callable[[str], object]) -> Checkpoint:
+    """The first of the checkpoints that is whole; of those before it `notify` is told.
+
+    Raises:
+        CheckpointError: none of them is whole.
+    """
+    told: list[CheckpointError] = []
+    for path in paths:
+        try:
+            found = open_checkpoint(path)
+        except CheckpointError as error:
+            told.append(error)
+            continue
+        for damaged in told:
+            notify(f"{damaged.message} Instead, {path} is used.")
+        return found
+    if len(told) == 1:
+        raise told[0]
+    raise CheckpointError("\n".join(error.message for error in told), "No checkpoint of this run is whole.")
+
+
+def _is_sealed(path: Path) -> bool:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder, not a checkpoint.", "Name a .h5 file, or a run's folder.")
     if not path.exists():
         raise CheckpointError(f"There is no file {path}.", "`ls runs/` shows the runs.")
     try:
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs and "model_weights" not in file:
-                message = f"{path} is an HDF5 file, but not a Keras model: it has no `model_config`."
-                raise CheckpointError(message, "Name a file that `dlcli train` or Keras's `model.save` wrote.")
-            yield file
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> CheckpointError:
-    text = str(error)
-    if isinstance(error, PermissionError):
-        return CheckpointError(f"Cannot read {path}: {error.strerror}.")
-    if "truncated" in text:
-        return CheckpointError(f"{path} is cut off: it is shorter than it was written.", "Use another checkpoint.")
-    if "signature not found" in text:
-        return CheckpointError(
-            f"{path} is not an HDF5 file.", "Name a .h5 file that `dlcli train` or Keras's `model.save` wrote."
-        )
-    return CheckpointError(f"{path} is damaged: {text.rstrip('.')}.", "Use another checkpoint.")
-
-
-def load_keras_model(path: Path) -> Any:
-    """The `keras.Model` in a checkpoint, or in a file that plain Keras saved. No code in the file is run.
-
-    Raises:
-        CheckpointError: Keras cannot make the model, or refuses to because it would run code.
-    """
-    import keras
-
-    with _opened(path):
-        pass
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        first_line = str(error).strip().split("\n")[0].rstrip(".")
-        raise CheckpointError(f"Keras cannot load {path}: {first_line}.") from error
-    if not model.built or len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
-        raise CheckpointError(
-            f"The model in {path} is not one with one input and one output; others cannot be used yet."
-        )
-    return model
-
-
-def _digest(file: h5py.File) -> str:
-    """A digest of every attribute and dataset of the file, in the order of their names, except the digest itself."""
-    digest = hashlib.blake2b(digest_size=16)
-
-    def attributes(owner: Any) -> None:
-        for name in sorted(owner.attrs):
-            digest.update(f"@{name}={_bytes(owner.attrs[name])!r}".encode())
-
-    def walk(group: Mapping[str, Any], path: str) -> None:
-        attributes(group)
-        for name in sorted(group):
-            item, place = group[name], f"{path}/{name}"
-            if place == f"/{GROUP}/digest":
-                continue
-            digest.update(place.encode())
-            if isinstance(item, h5py.Group):
-                walk(item, place)
-            else:
-                attributes(item)
-                digest.update(_bytes(item[()]))
-
-    walk(file, "")
-    return digest.hexdigest()
-
-
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode()
-    if getattr(value, "dtype", None) == np.dtype(object):  # an array of texts
-        return repr(value.tolist()).encode()
-    return bytes(value.tobytes()) if hasattr(value, "tobytes") else repr(value).encode()
+        return is_sealed(path)
+    except OSError as error:
+        raise unreadable(path, error) from error

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices
 from dlcli.training.feeding import Block, Pace, Rows, as_floats
-from dlcli.training.loops import GraphLoops, KerasSteps, Kind, NotTraceableError, Runner
+from dlcli.training.loops import GraphLoops, KerasSteps, Kind, NotTraceableError, Ran, Runner
 from dlcli.training.towers import divisible
 
 Logs = dict[str, float]
@@ -87,12 +87,17 @@ class Engine:
         self.model.reset_metrics()
         return shapes
 
-    def train(self, rows: Rows, batch_size: int, *, one_by_one: bool = False) -> Iterator[Progress]:
+    def train(self, rows: Rows, batch_size: int, *, one_by_one: bool = False, first: int = 0) -> Iterator[Progress]:
         """One pass of training over `rows`; yields after each block, and stops where the caller stops asking.
 
-        With `one_by_one` each step is a block of its own, for callbacks that hear of steps.
+        It also stops after a step whose loss is no number, or infinite. With `one_by_one` each step is a block of its
+        own, for callbacks that hear of steps. A pass that goes on at row `first` goes on with the metrics as they are;
+        its progress counts from there.
         """
-        yield from self._pass("train", rows, batch_size, _ignore, Pace(1) if one_by_one else None)
+        pace = Pace(1) if one_by_one else None
+        yield from self._pass(
+            "train", Rows(rows.data, rows.order[first:]), batch_size, _ignore, pace, goes_on=first > 0
+        )
 
     def test(self, rows: Rows, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
         """One pass of testing over `rows`: no weight changes."""
@@ -107,21 +112,24 @@ class Engine:
         yield from self._pass("predict", rows, batch_size, collect)
 
     def _pass(
-        self, kind: Kind, rows: Rows, batch_size: int, collect: Collect, pace: Pace | None = None
-    ) -> Iterator[Progress]:
+        self, kind: Kind, rows: Rows, batch_size: int, collect: Collect, pace: Pace | None = None, *,
+        goes_on: bool = False,
+    ) -> Iterator[Progress]:  # fmt: skip
         pace = pace or self._paces.setdefault((kind, batch_size), Pace())
         done = 0
         for block in rows.data.blocks(rows.order, batch_size, pace):
             began = time.perf_counter()
-            outputs, logs = self._call(kind, block, batch_size, is_first=done == 0)
-            figures = as_floats(logs)
+            outputs, logs, ran = self._call(kind, block, batch_size, is_first=done == 0 and not goes_on)
+            figures, steps = as_floats(logs), int(ran)
             if outputs:
                 collect(np.asarray(outputs[0]) if len(outputs) == 1 else [np.asarray(output) for output in outputs])
-            pace.ran(steps_of(block.examples, batch_size), time.perf_counter() - began)
-            done += block.examples
+            pace.ran(steps, time.perf_counter() - began)
+            done += min(block.examples, steps * batch_size)
             yield Progress(steps_of(done, batch_size), done, figures)
+            if steps < steps_of(block.examples, batch_size):
+                return
 
-    def _call(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> tuple[list[Any], dict[str, Any]]:
+    def _call(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
         try:
             return self._run(kind, block, batch_size, is_first=is_first)
         except NotTraceableError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ import tensorflow as tf
 from dlcli.data.dataset import Dataset, Examples
 from dlcli.data.encoding import Encoding, choose_encoding
 from dlcli.data.loading import load_data
-from dlcli.data.preparation import Preparation, fit_preparation, restore_preparation, usual_layers
+from dlcli.data.preparation import Preparation, fit_preparation, usual_layers
 from dlcli.data.splits import Splits
 from dlcli.data.where import Where
 from dlcli.errors import Path, Problem
@@ -20,7 +21,7 @@ from dlcli.model.misfits import brief
 from dlcli.model.objects import reason
 from dlcli.spec.loading import LoadedSpec
 from dlcli.training.backend import set_seeds
-from dlcli.training.checkpoint import Contents
+from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed, Resident, Rows
@@ -92,9 +93,23 @@ def facts_of(dataset: Dataset) -> DataFacts:
 
 
 def assemble(
-    loaded: LoadedSpec, data: tuple[Dataset, Splits], *, plain: bool = False, choices: Choices | None = None
+    loaded: LoadedSpec,
+    data: tuple[Dataset, Splits],
+    *,
+    plain: bool = False,
+    choices: Choices | None = None,
+    prepared_by: Checkpoint | None = None,
+    pretrained_from: FilePath | None = None,
 ) -> Job:
-    """Data, preparation, and a new model for training; `plain` is for Keras's own way of running its steps.
+    """Data, preparation, and a new model for training.
+
+    Args:
+        loaded: the spec.
+        data: its data, split.
+        plain: whether its steps run in Keras's own way.
+        choices: how its graphs run.
+        prepared_by: a checkpoint whose preparation is taken, instead of one that is fitted to the data.
+        pretrained_from: the spec's folder, for weights that it asks for; None where a checkpoint brings all weights.
 
     Raises:
         SpecError: the model cannot be built, or does not fit the data or the loss.
@@ -102,7 +117,9 @@ def assemble(
     dataset, splits = data
     set_seeds(loaded.spec.seed)
     preparation, shape = fitted_preparation(loaded, dataset, splits)
-    model = build_model(loaded, shape)
+    if prepared_by is not None:
+        preparation = prepared_by.preparation()
+    model = build_model(loaded, shape, pretrained_from)
     encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
@@ -211,14 +228,16 @@ def shape_without_data(loaded: LoadedSpec, *, computes: bool = True) -> tuple[in
     return _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers)), computes=computes)
 
 
-def reassemble(loaded: LoadedSpec, contents: Contents, model: keras.Model, where: Where, choices: Choices) -> Job:
+def reassemble(
+    loaded: LoadedSpec, checkpoint: Checkpoint, contents: Contents, model: keras.Model, where: Where, choices: Choices
+) -> Job:
     """The data, preparation and engine for a model that a checkpoint brought.
 
     Raises:
         DataError: the data cannot be had.
     """
     dataset, splits = load_data(loaded, where, contents.data)
-    preparation, encoding = restore_preparation(contents.preparation), Encoding(**contents.encoding)
+    preparation, encoding = checkpoint.preparation(), Encoding(**contents.encoding)
     return join(loaded, dataset, splits, model, preparation, encoding, choices)
 
 

@@ -10,7 +10,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Start:
-    """What is known when the first step is about to run."""
+    """What is known when the first step is about to run.
+
+    Attributes:
+        epochs_done: by processes before this one.
+        steps_done: of the epoch that follows, by processes before this one.
+        is_resumed: whether there were any.
+    """
 
     name: str
     run: Path
@@ -23,6 +29,9 @@ class Start:
     batch_size: int
     monitor: str
     larger_is_better: bool
+    epochs_done: int
+    steps_done: int
+    is_resumed: bool
 
 
 @dataclass(frozen=True)

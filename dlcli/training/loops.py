@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -17,16 +17,27 @@ from dlcli.training.towers import divided
 Kind = Literal["train", "test", "evaluate", "predict"]
 
 
+class Ran(NamedTuple):
+    """What came of a block.
+
+    Attributes:
+        outputs: of the model, an array each, if the kind collects them.
+        logs: the figures after the last batch.
+        steps: how many batches were run.
+    """
+
+    outputs: list[Any]
+    logs: dict[str, Any]
+    steps: Any
+
+
 class Runner(Protocol):
     """Runs steps of a model, in one way or another."""
 
-    def __call__(
-        self, kind: Kind, block: Block, batch_size: int, *, is_first: bool
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """Run all batches of a block, the first of which begins the metrics anew.
+    def __call__(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
+        """Run the batches of a block; with `is_first`, the first one begins the metrics anew.
 
-        Returns:
-            the model's outputs, an array each, if the kind collects them, and the figures after the last batch.
+        Training ends at a step whose loss is no number, or infinite, which is then the last that was run.
         """
 
 
@@ -47,9 +58,7 @@ class GraphLoops:
         self._choices = choices
         self._functions: dict[tuple[Kind, int], Any] = {}
 
-    def __call__(
-        self, kind: Kind, block: Block, batch_size: int, *, is_first: bool
-    ) -> tuple[list[Any], dict[str, Any]]:
+    def __call__(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
         """See `Runner`. Raises NotTraceableError before any step has run."""
         bounds = np.int64(block.first), np.int64(block.first + block.examples)
         arguments = (block.tensors, block.order, *bounds, np.bool_(is_first))
@@ -57,18 +66,20 @@ class GraphLoops:
         towers = self._choices.towers if kind == "train" else self._choices.test_towers
         if key not in self._functions:
             run = partial(self._run, kind, batch_size)
-            self._functions[key] = tf.function(run, autograph=False, reduce_retracing=True)
+            # With a signature: another split of the data, of another length, would be traced again.
+            signature = tf.nest.map_structure(_any_length, arguments)
+            function = tf.function(run, autograph=False, input_signature=signature)
             try:
                 with divided(self._model, towers):
-                    self._functions[key].get_concrete_function(*arguments)
+                    self._functions[key] = function.get_concrete_function()
             except Exception as error:
                 raise NotTraceableError(f"{type(error).__name__}: {error}") from error
-        return self._functions[key](*arguments)  # type: ignore[no-any-return]
+        return Ran(*self._functions[key](*arguments))
 
     def _run(
         self, kind: Kind, batch_size: int, tensors: Any, order: Any, first: Any, end: Any, is_first: Any
-    ) -> tuple[Any, Any]:
-        """In a graph: the steps from position `first` of `order` to `end`, and the figures after the last one."""
+    ) -> tuple[Any, Any, Any]:
+        """In a graph: the steps from position `first` of `order` to `end`; see `Ran`."""
         step: Callable[[Any], Any] = getattr(self, f"_{kind}_step")
         collects = kind in ("evaluate", "predict")
         tf.cond(is_first, self._reset_metrics, lambda: 0)
@@ -76,25 +87,34 @@ class GraphLoops:
         steps = tf.cast(-((first - end) // batch_size), tf.int32)
         arrays = tuple(tf.TensorArray(tf.float32, steps, element_shape=shape, infer_shape=False) for shape in shapes)
 
-        def body(number: Any, arrays: Any) -> tuple[Any, Any]:
+        def body(number: Any, is_finite: Any, arrays: Any) -> tuple[Any, Any, Any]:
             start = first + tf.cast(number, tf.int64) * batch_size
             size = tf.minimum(tf.constant(batch_size, tf.int64), end - start)
             chosen = tf.slice(order, [start], [size])
-            outputs = step(tf.nest.map_structure(lambda part: tf.gather(part, chosen), tensors))
-            written = zip(arrays, keras.tree.flatten(outputs), strict=True) if collects else ()
-            return number + 1, tuple(array.write(number, tf.cast(output, tf.float32)) for array, output in written)
+            result = step(tf.nest.map_structure(lambda part: tf.gather(part, chosen), tensors))
+            written = zip(arrays, keras.tree.flatten(result), strict=True) if collects else ()
+            if kind == "train":
+                is_finite = tf.math.is_finite(result["loss"]) if "loss" in result else is_finite
+            return (
+                number + 1,
+                is_finite,
+                tuple(array.write(number, tf.cast(output, tf.float32)) for array, output in written),
+            )
 
-        _, arrays = tf.while_loop(lambda number, _: number < steps, body, [0, arrays], parallel_iterations=1)
+        def goes_on(number: Any, is_finite: Any, arrays: Any) -> Any:
+            return tf.logical_and(number < steps, is_finite)
+
+        number, _, arrays = tf.while_loop(goes_on, body, [0, tf.constant(True), arrays], parallel_iterations=1)
         outputs = [array.concat() for array in arrays]
-        return outputs, {} if kind == "predict" else self._model.get_metrics_result()
+        return outputs, {} if kind == "predict" else self._model.get_metrics_result(), number
 
     def _reset_metrics(self) -> int:
         # From Python, each of its assignments would take as long as a small network's step.
         self._model.reset_metrics()
         return 0
 
-    def _train_step(self, raw: Any) -> None:
-        self._model.train_step(self._feed.for_training(raw))
+    def _train_step(self, raw: Any) -> Any:
+        return self._model.train_step(self._feed.for_training(raw))
 
     def _test_step(self, raw: Any) -> None:
         self._model.test_step(self._feed.for_testing(raw))
@@ -119,6 +139,12 @@ class GraphLoops:
         return self._model(self._feed.for_testing(raw)[0], training=False)
 
 
+def _any_length(value: Any) -> Any:
+    """What a value of any number of rows is like."""
+    tensor = tf.convert_to_tensor(value)
+    return tf.TensorSpec([None, *tensor.shape[1:]] if tensor.shape.rank else [], tensor.dtype)
+
+
 class KerasSteps:
     """The functions that Keras's own `fit`, `evaluate` and `predict` call for each batch: the plain path.
 
@@ -131,24 +157,27 @@ class KerasSteps:
         model.make_train_function()
         model.make_test_function()
 
-    def __call__(
-        self, kind: Kind, block: Block, batch_size: int, *, is_first: bool
-    ) -> tuple[list[Any], dict[str, Any]]:
+    def __call__(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
         """See `Runner`."""
         if is_first:
             self._model.reset_metrics()
         parts: list[list[Any]] = []
         logs: dict[str, Any] = {}
+        steps = 0
         end = block.first + block.examples
         for start in range(block.first, end, batch_size):
             chosen = block.order[start : min(start + batch_size, end)]
             raw = tf.nest.map_structure(lambda part, chosen=chosen: tf.gather(part, chosen), block.tensors)
             if kind == "train":
                 logs = self._model.train_function(iter([self._feed.for_training(raw)]))
+                steps += 1
+                if not np.isfinite(np.asarray(logs.get("loss", 0.0))):
+                    break
                 continue
             batch = self._feed.for_testing(raw)
             if kind != "predict":
                 logs = self._model.test_function(iter([batch]))
             if kind != "test":
                 parts.append(keras.tree.flatten(self._model.predict_on_batch(batch[0])))
-        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)], logs
+            steps += 1
+        return Ran([np.concatenate(arrays) for arrays in zip(*parts, strict=True)], logs, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -9,12 +10,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlcli
 from dlcli.errors import Interrupted, RunError
 from dlcli.runs import RunFolder
 from dlcli.training.backend import Backend
+from dlcli.training.choices import cores
+
+if TYPE_CHECKING:
+    from dlcli.training.engine import Engine
+    from dlcli.training.resuming import Point
 
 
 def _now() -> str:
@@ -39,11 +45,36 @@ class RunRecord:
     ended: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     engine: dict[str, Any] = field(default_factory=dict)
+    spec_folder: str = ""
+    data_dir: str | None = None
+    deterministic: bool = False
+    init_from: str | None = None
+    resumed: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def versions(self) -> dict[str, str]:
         """Of dlcli, Python and the libraries that decide the numbers."""
         return {"dlcli": dlcli.__version__, "python": platform.python_version(), **self.backend.versions}
+
+    def engine_now(self, engine: Engine) -> dict[str, Any]:
+        """How the steps run, of what decides their bits."""
+        return {
+            "path": engine.path,
+            "fallback": engine.fallback,
+            "choices": engine.record(),
+            "device": self.backend.device,
+            "processors": cores(),
+            "deterministic": self.deterministic,
+        }
+
+    def went_on(self, point: Point, command: list[str]) -> None:
+        """Note where this process goes on from, and with which command."""
+        position = point.contents.position if point.contents else {"epoch": 0, "step": 0}
+        checkpoint = str(point.checkpoint.path) if point.checkpoint else None
+        self.resumed = [
+            *(point.record.get("resumed") or ()),
+            {"began": _now(), "command": command, "checkpoint": checkpoint, **position},
+        ]
 
     def timed(self, part: str, seconds: float) -> None:
         """Note how long a part of the run took."""
@@ -58,6 +89,11 @@ class RunRecord:
                 "error": self.error,
                 "smoke": self.is_smoke,
                 "command": self.command,
+                "spec_folder": self.spec_folder,
+                "data_dir": self.data_dir,
+                "process": {"id": os.getpid(), "host": platform.node()},
+                "init_from": self.init_from,
+                "resumed": self.resumed,
                 "began": self.began,
                 "ended": self.ended,
                 "seconds": self.seconds,

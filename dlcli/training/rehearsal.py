@@ -38,11 +38,13 @@ class Rehearsal:
         problems: the mistakes that only showed now, with their places.
         summary: the model's layers; None if it cannot be built.
         way: the shapes that lead to the model's output, a line each; empty if it cannot be built.
+        encoding: of the labels; None if that cannot be told.
     """
 
     problems: list[Problem] = field(default_factory=list)
     summary: ModelSummary | None = None
     way: tuple[str, ...] = ()
+    encoding: Encoding | None = None
 
     def attempt(self, step: Callable[[], Any]) -> Any:
         """What the step gives; None if it finds mistakes, which are kept."""
@@ -54,7 +56,10 @@ class Rehearsal:
 
 
 def rehearse(
-    loaded: LoadedSpec, sound: frozenset[str], built: Callable[[ModelSummary], object] = lambda summary: None
+    loaded: LoadedSpec,
+    sound: frozenset[str],
+    built: Callable[[ModelSummary], object] = lambda summary: None,
+    folder: Path | None = None,
 ) -> Rehearsal:
     """Try out what is `sound` of a spec, in the words of `dlcli.spec.parts.sound_part`.
 
@@ -62,11 +67,12 @@ def rehearse(
         loaded: the spec.
         sound: what of it can be tried out.
         built: called when the model is known, and before TensorFlow has computed anything.
+        folder: that of the spec, to see that its files of weights are there; None to leave that out.
     """
     rehearsal = Rehearsal()
     try:
         shape = _shape(loaded, sound, rehearsal)
-        output_shape = _output_shape(loaded, shape, sound, rehearsal) if shape is not None else None
+        output_shape = _output_shape(loaded, shape, sound, rehearsal, folder) if shape is not None else None
         if rehearsal.summary is not None:
             built(rehearsal.summary)
         if shape is not None and not _is_prepared(loaded, rehearsal):
@@ -74,13 +80,17 @@ def rehearse(
         if shape is not None and "dataset" in sound:
             rehearsal.attempt(lambda: make_augment(loaded, shape))
         made = {section: _make_each(loaded, section, rehearsal) for section in _KINDS if section in sound}
+        if {"optimizer", "train"} <= sound:
+            rehearsal.attempt(lambda: _check_rate(loaded, made["optimizer"]))
         callbacks = _make_callbacks(loaded, rehearsal) if "train" in sound else None
         if {"metrics", "dataset", "train"} <= sound:
             rehearsal.attempt(lambda: _check_monitors(loaded, made["metrics"], callbacks or []))
         all_made = made.keys() == _KINDS.keys() and all(None not in objects for objects in made.values())
         if output_shape is not None and "dataset" in sound and all_made:
             is_monitored = "train" in sound
-            rehearsal.attempt(lambda: _try_together(loaded, output_shape, rehearsal.way, is_monitored=is_monitored))
+            rehearsal.encoding = rehearsal.attempt(
+                lambda: _try_together(loaded, output_shape, rehearsal.way, is_monitored=is_monitored)
+            )
     finally:
         keras.utils.clear_session(free_memory=False)
     return rehearsal
@@ -104,14 +114,16 @@ def _is_prepared(loaded: LoadedSpec, rehearsal: Rehearsal) -> bool:
     return not real.problems
 
 
-def _output_shape(loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehearsal: Rehearsal) -> Shape | None:
+def _output_shape(
+    loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehearsal: Rehearsal, folder: Path | None
+) -> Shape | None:
     """The shape that the whole model puts out; None if it, or what it is built on, has a mistake."""
     if LAYERS not in sound:
         return None
     # Left to itself the scope gives all weights their values at its end (Keras 3.15.1: 11 GB for a layer of 900 million
     # weights), and so does any later one, unless the session is cleared.
     with keras.StatelessScope(initialize_variables=False):
-        network = Network(loaded, shape)
+        network = Network(loaded, shape, folder)
         rehearsal.attempt(network.call_layers)
         if "model" not in sound or rehearsal.problems:
             return None
@@ -124,6 +136,17 @@ def _output_shape(loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehea
 def _make_each(loaded: LoadedSpec, section: str, rehearsal: Rehearsal) -> list[Any]:
     """The Keras objects of a section, each made by itself; None for each that Keras refuses."""
     return [rehearsal.attempt(make) for make in makers(loaded, section, _KINDS[section])]
+
+
+def _check_rate(loaded: LoadedSpec, optimizers: list[Any]) -> None:
+    """See that the learning rate can be made smaller, if the spec says that it may be. Raises SpecError."""
+    if loaded.spec.train.divergence is None:
+        return
+    for optimizer in optimizers:
+        if isinstance(getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule):
+            message = "`divergence` makes the learning rate smaller, which cannot be done to a schedule."
+            hint = "Leave `divergence` out, or give the optimizer a number for its rate."
+            raise loaded.error(Problem(message, ("train", "divergence"), hint))
 
 
 def _make_callbacks(loaded: LoadedSpec, rehearsal: Rehearsal) -> list[Any]:
@@ -157,8 +180,8 @@ def _encoding(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...]) -> 
         raise SpecError([replace(problem, trail=(*problem.trail, *way)) for problem in error.problems]) from error
 
 
-def _try_together(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...], *, is_monitored: bool) -> None:
-    """See that labels, loss and metrics fit to the model's output. Raises SpecError."""
+def _try_together(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...], *, is_monitored: bool) -> Encoding:
+    """How labels are encoded, once they, loss and metrics are seen to fit to the model's output. Raises SpecError."""
     spec = loaded.spec
     encoding = _encoding(loaded, output_shape, way)
     # A model that only passes on what it gets: loss and metrics see no difference.
@@ -169,3 +192,4 @@ def _try_together(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...],
     figures = Figures.of(stand_in, names, held_out=spec.dataset.validation is not None)
     if is_monitored and monitored(spec.train, figures) in figures.larger_is_better:
         choose_best(loaded, figures)
+    return encoding

@@ -1,10 +1,11 @@
-"""One training from beginning to end: what `dlcli train` does, as a function."""
+"""One training from beginning to end: what `dlcli train` does, as a function; a new run, or one that goes on."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +16,19 @@ from dlcli.model.lints import lint_model, machine_memory
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
 from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts
-from dlcli.training.backend import DeviceChoice, start_backend, use_threads
+from dlcli.training.backend import Backend, DeviceChoice, make_deterministic, start_backend, use_threads
 from dlcli.training.choices import Choices, choose
 from dlcli.training.listening import End, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
+from dlcli.training.resuming import Point, differences, machine_differences, refuse, version_differences
 from dlcli.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from dlcli.data.where import Where
     from dlcli.model.summary import ModelSummary
     from dlcli.spec.loading import LoadedSpec
-    from dlcli.training.job import DataFacts
+    from dlcli.training.checkpoint import Checkpoint
+    from dlcli.training.job import DataFacts, Job
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class TrainRequest:
         is_smoke: whether only a few batches go through the whole path.
         is_plain: whether the steps run as in Keras's own `fit`.
         command: the command line, for run.json.
+        point: where to go on from; None for a new run.
+        init_from: a checkpoint whose weights a new run begins with.
+        allow_change: whether a run may go on although something has changed that decides its bits.
+        max_seconds: for how long to train at most; None without a limit.
+        like: where a run is that this new one is to run as: on the same device, with the same choices.
     """
 
     loaded: LoadedSpec
@@ -55,6 +63,11 @@ class TrainRequest:
     is_smoke: bool
     is_plain: bool
     command: Sequence[str]
+    point: Point | None = None
+    init_from: Checkpoint | None = None
+    allow_change: bool = False
+    max_seconds: float | None = None
+    like: Point | None = None
 
 
 @dataclass(frozen=True)
@@ -78,70 +91,192 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
     Raises:
         SpecError, DataError, DeviceError, RunError: as their names say; before training starts,
             nothing but an empty runs folder is written.
-        Interrupted: a signal came; the work is saved.
+        Interrupted: a signal came, or the time was up; the work is saved.
     """
-    spec = request.loaded.spec
-    check_writable(request.runs_dir)
-    check_free(request.runs_dir, spec.name, request.run_name)
+    point = request.point
+    until = time.monotonic() + request.max_seconds if request.max_seconds is not None else None
+    with ExitStack() as stack:
+        if point is not None and point.run is not None:
+            stack.enter_context(point.run.locked())
+            point.run.remove_parts()
+        else:
+            check_writable(request.runs_dir)
+            check_free(request.runs_dir, request.loaded.spec.name, request.run_name)
+        ready = _assemble(request, listener)
+
+        from dlcli.model.summary import summarize
+        from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
+        from dlcli.training.monitoring import choose_best
+        from dlcli.training.trainer import train
+        from dlcli.training.training import Training
+
+        job = ready.job
+        best = choose_best(job.loaded, job.figures)
+        check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
+        summary = summarize(job.model)
+        record = _make_record(request, ready)
+
+        def fill(run: RunFolder) -> None:
+            record.run = run
+            record.write()
+            run.write_spec(request.written, job.loaded.spec.resolved())
+            run.write_summary(hooks.summary_text(summary), summary.to_json())
+
+        if point is not None and point.run is not None:
+            run = point.run
+            fill(run)
+        else:
+            run = create_run(request.runs_dir, job.loaded.spec.name, request.run_name, fill)
+            record.run = run
+            stack.enter_context(run.locked())
+        stack.enter_context(recorded(record))
+        stop = stack.enter_context(StopRequest(lambda: _leave_at_once(hooks, record), until))
+        hooks.on_run(run)
+        callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
+        training = Training(job, run, record, listener, stop, best, callbacks, summary)
+        return train(
+            training,
+            point,
+            device=ready.backend.device_name,
+            is_smoke=request.is_smoke,
+            is_changed=ready.is_changed,
+        )
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What a training needs before it has a folder.
+
+    Attributes:
+        backend: TensorFlow, started.
+        job: the model, its data and its engine.
+        is_plain: whether the steps run as in Keras's own `fit`.
+        is_changed: whether the spec or the data are not those of the checkpoint to go on from.
+        seconds: what took how long until now.
+    """
+
+    backend: Backend
+    job: Job
+    is_plain: bool
+    is_changed: bool
+    seconds: dict[str, float]
+
+
+def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
+    """Start TensorFlow, read the data, and make the model."""
+    loaded, point, device = request.loaded, request.point, request.device
+    like = request.like or point
     began = time.perf_counter()
-    reading = ReadAhead(request.loaded, request.where)
+    if like is not None and like.engine:
+        device = like.engine["device"] if device == "auto" else device
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1" if like.engine["choices"]["onednn"] else "0")
+    reading = ReadAhead(loaded, request.where, like.data if like is not None else None)
     listener.phase("starting TensorFlow")
-    backend = start_backend(request.device)
+    backend = start_backend(device)
+    if loaded.spec.deterministic:
+        make_deterministic()
 
     # Only now: what these import imports TensorFlow, which reads its environment then.
-    from dlcli.model.summary import summarize
-    from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
     from dlcli.training.job import assemble
-    from dlcli.training.monitoring import choose_best
     from dlcli.training.rehearsal import rehearse
-    from dlcli.training.trainer import Training, for_smoke, train
+    from dlcli.training.trainer import for_smoke
+    from dlcli.training.transfer import take_weights
 
     started = time.perf_counter()
+    other = _see_changes(request, backend, listener)
     listener.phase("checking the model")
+    is_plain = request.is_plain or (like is not None and like.is_plain)
     choices = Choices("Keras's own way was asked for")
 
     def choose_for(model: ModelSummary) -> None:
         nonlocal choices
-        if not request.is_plain:
-            choices = use_threads(choose(model, spec.dataset.batch_size, backend.device))
+        if not is_plain:
+            then = like.choices if like is not None else None
+            choices = use_threads(then or choose(model, loaded.spec.dataset.batch_size, backend.device))
 
-    rehearsal = rehearse(request.loaded, EVERYTHING, choose_for)
+    brings_weights = point is not None and point.checkpoint is not None
+    pretrained_from = None if brings_weights else request.spec_folder
+    rehearsal = rehearse(loaded, EVERYTHING, choose_for, pretrained_from)
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
-    _warn_of_the_model(request.loaded, rehearsal.summary, listener)
+    _warn_of_the_model(loaded, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
-    job = assemble(request.loaded, reading.result(), plain=request.is_plain, choices=choices)
-    assembled = time.perf_counter()
+    data = reading.result()
+    other_data = _see_data(request, data[0].fingerprint, listener)
+    prepared_by = point.checkpoint if point is not None and other_data else None
+    job = assemble(
+        loaded, data, plain=is_plain, choices=choices, prepared_by=prepared_by, pretrained_from=pretrained_from
+    )
+    del data  # TensorFlow has it now
     if job.facts.requested:
         _tell_of_fallback(job.facts, listener)
+    if request.init_from is not None:
+        title, lines = take_weights(job.model, request.init_from)
+        listener.notice(title, lines)
     job = for_smoke(job) if request.is_smoke else job
-    best = choose_best(job.loaded, job.figures)
-    files = None if request.is_smoke else request.spec_folder
-    check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
-    summary = summarize(job.model)
-    run = create_run(request.runs_dir, spec.name, request.run_name)
+    seconds = {"starting": started - began, "assembling": time.perf_counter() - started}
+    return _Ready(backend, job, is_plain, other or other_data, seconds)
+
+
+def _see_changes(request: TrainRequest, backend: Backend, listener: Listener) -> bool:
+    """Whether the spec, or what runs it, is not that of the run's checkpoint; a person is told what.
+
+    Raises:
+        RunError: it is not, and that was not allowed.
+    """
+    point = request.point
+    if point is None or point.contents is None:
+        return False
+    breaking, doubtful = machine_differences(point.engine, backend.device)
+    changes = differences(point.contents.spec, request.loaded.spec.resolved())
+    changes += [*version_differences(point.contents.versions, backend.versions), *breaking]
+    if changes and not request.allow_change:
+        raise refuse(changes, point)
+    if changes:
+        listener.notice("changed", [*changes, "What follows is not what the run would have come to without."])
+    if doubtful:
+        listener.notice("another machine", [*doubtful, "The last bits of what follows may be others."])
+    return bool(changes)
+
+
+def _see_data(request: TrainRequest, fingerprint: str, listener: Listener) -> bool:
+    """Whether the data is not that of the run's checkpoint. Raises RunError if that was not allowed."""
+    point = request.point
+    if point is None or point.contents is None or fingerprint == point.contents.data["fingerprint"]:
+        return False
+    change = f"the data: its fingerprint was {point.contents.data['fingerprint']} and is {fingerprint}"
+    if not request.allow_change:
+        raise refuse([change], point)
+    listener.notice("changed", [change, "It is prepared as before, by what was learned from the earlier data."])
+    return True
+
+
+def _make_record(request: TrainRequest, ready: _Ready) -> RunRecord:
+    job, point = ready.job, request.point
+    then = point.record if point is not None else {}
+    command = list(request.command)
     record = RunRecord(
-        run, spec.name, list(request.command), backend, spec.seed, job.facts.record(job.sizes),
-        git_commit(request.spec_folder), request.is_smoke,
+        RunFolder(Path()), job.loaded.spec.name, list(then.get("command") or command), ready.backend,
+        job.loaded.spec.seed, job.facts.record(job.sizes), git_commit(request.spec_folder), request.is_smoke,
     )  # fmt: skip
-    record.timed("starting", started - began)
-    record.timed("assembling", assembled - started)
-    with recorded(record), StopRequest(lambda: _leave_at_once(hooks, record)) as stop:
-        record.write()
-        hooks.on_run(run)
-        run.write_spec(request.written, spec.resolved())
-        run.write_summary(hooks.summary_text(summary), summary.to_json())
-        callbacks = callback_list(job, run.path, files)
-        training = Training(job, run, record, listener, stop, best, callbacks, summary)
-        return train(training, device=backend.device_name, is_smoke=request.is_smoke)
+    record.engine = {"asked": "keras" if ready.is_plain else "graph"}
+    folder = request.where.data_dir
+    record.data_dir = str(folder.resolve()) if folder is not None else then.get("data_dir")
+    record.spec_folder, record.deterministic = str(request.spec_folder), job.loaded.spec.deterministic
+    record.init_from = str(request.init_from.path.resolve()) if request.init_from else then.get("init_from")
+    if point is not None:
+        record.began = then.get("began") or record.began
+        record.went_on(point, command)
+    for part, seconds in ready.seconds.items():
+        record.timed(part, seconds)
+    return record
 
 
 def _leave_at_once(hooks: Hooks, record: RunRecord) -> None:
     """At a second signal: leave the terminal and the run's folder as they should be."""
     with suppress(OSError, RunError):
         record.finish("interrupted")
-        for part in record.run.path.rglob(".*.part*"):
-            part.unlink()
+        record.run.remove_parts()
     hooks.before_leaving()
 
 

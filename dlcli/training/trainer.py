@@ -1,64 +1,31 @@
-"""The training of one spec, from the first step to the last file of the run: epochs, best and last."""
+"""The training of one spec, from the first step to the last file of the run: epochs, validation, callbacks, the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import keras
 
 from dlcli.data.shuffling import epoch_order
-from dlcli.errors import Interrupted, RunError
-from dlcli.model.objects import reason
-from dlcli.model.summary import ModelSummary
-from dlcli.runs import RunFolder
+from dlcli.errors import Interrupted
+from dlcli.training.callback_state import begin_patience_anew, go_on_in_files
 from dlcli.training.callbacks import hears_steps
-from dlcli.training.checkpoint import Contents, load_keras_model, verify
+from dlcli.training.checkpoint import Contents, open_checkpoint
+from dlcli.training.diverging import DivergenceError, check_finite, go_back
 from dlcli.training.engine import Engine, Logs, steps_of
+from dlcli.training.failing import callbacks_work, kept
 from dlcli.training.feeding import Rows
+from dlcli.training.going_on import InEpoch
 from dlcli.training.job import Job
 from dlcli.training.listening import End, EpochEnd, Listener, Start
-from dlcli.training.monitoring import Best
-from dlcli.training.record import RunRecord
-from dlcli.training.saving import Position, Saver, has_averages
+from dlcli.training.resuming import Point
+from dlcli.training.state import has_averages
 from dlcli.training.stopping import StopRequest
+from dlcli.training.training import Training
 
 _SMOKE_STEPS = 3
-
-
-@dataclass
-class Training:
-    """One training under way."""
-
-    job: Job
-    run: RunFolder
-    record: RunRecord
-    listener: Listener
-    stop: StopRequest
-    best: Best
-    callbacks: Any
-    summary: ModelSummary
-    history: list[dict[str, Any]] = field(default_factory=list)
-    steps_done: int = 0
-    saver: Saver = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.saver = Saver(self.run, self.job.model, partial(_contents, self))
-
-    @property
-    def position(self) -> Position:
-        """Epochs done, and steps in all."""
-        return Position(len(self.history), self.steps_done)
-
-    @property
-    def kept(self) -> str:
-        """What a person still has of the run, if it ends here."""
-        saved = self.saver.saved
-        return f"{self.run.last} holds epoch {saved.epoch}." if saved else "Nothing is saved yet."
 
 
 def for_smoke(job: Job) -> Job:
@@ -68,41 +35,73 @@ def for_smoke(job: Job) -> Job:
     return replace(job, rows={name: fewer[id(rows)] for name, rows in job.rows.items()})
 
 
-def train(training: Training, *, device: str, is_smoke: bool = False) -> End:
+def train(
+    training: Training, point: Point | None = None, *, device: str, is_smoke: bool = False, is_changed: bool = False
+) -> End:
     """Run all epochs, evaluate the best one, and write everything into the run's folder.
 
+    Args:
+        training: with a model that is as it was made.
+        point: where to go on from; None to begin.
+        device: for a person.
+        is_smoke: whether only a few batches are there.
+        is_changed: whether the training is not the one of the point.
+
     Raises:
-        Interrupted: a signal came; the running step was finished and `last.h5` written.
-        RunError: something could not be written; the last whole checkpoint is kept and named.
+        Interrupted: a signal came, or the time was up; the running step was finished and `last.h5` written.
+        RunError: something could not be written, or the loss is no number; the last whole checkpoint is kept and named.
+        CheckpointError: the checkpoint does not fit the model.
     """
-    began = time.perf_counter()
     job, spec = training.job, training.job.loaded.spec
-    training.listener.started(_start(training, device))
     job.model.stop_training = False
-    with _callbacks_work(training):
+    going_on = point.going_on if point is not None else None
+    if point is not None:
+        rows = point.contents.history if point.contents else []
+        training.run.rewrite_history(rows)
+        heard = len(rows) if going_on is None or going_on.callbacks_done else len(rows) - 1
+        go_on_in_files(training.callbacks.callbacks, heard)
+    with callbacks_work():
         training.callbacks.on_train_begin()
-    with _kept(training):
-        for epoch in range(spec.train.epochs):
-            _run_epoch(training, epoch)
-            if job.model.stop_training:
-                break
-        if training.saver.saved != training.position:
-            training.saver.write(training.position)
-    with _callbacks_work(training):
+    training.begun()
+    if point is not None and point.checkpoint is not None:
+        training.resume(point.checkpoint, is_changed=is_changed)
+    elif not training.saver.is_large:
+        training.first = training.take(copied=True)
+    training.listener.started(_start(training, device))
+    with kept(training):
+        if spec.train.divergence is not None and training.saver.saved is None:
+            training.saver.write()  # there must be something to go back to
+        _hear_of_last_epoch(training)
+        if point is not None and point.contents is not None and _is_extended(point.contents, spec.train.epochs):
+            job.model.stop_training = False
+            begin_patience_anew(training.callbacks.callbacks)
+        while len(training.history) < spec.train.epochs and not job.model.stop_training:
+            _run_epoch(training)
+        training.saver.finish()
+        # Callbacks change things after an epoch's checkpoint is written: the last one has what they did.
+        if training.saver.saved != training.position or training.callbacks.callbacks:
+            training.saver.write()
+        training.saver.write_best()
+    with callbacks_work():
         training.callbacks.on_train_end()
-    training.record.timed("training", time.perf_counter() - began)
+    training.record.timed("training", training.seconds)
     training.listener.phase("evaluating the best epoch")
     evaluating = time.perf_counter()
     metrics = _evaluate_best(training)
     training.record.timed("evaluating", time.perf_counter() - evaluating)
     training.run.write_metrics({"checkpoint": "best.h5", "epoch": training.best.epoch, **metrics})
-    seconds = time.perf_counter() - began
     best = training.best
     end = End(
-        training.run.path, metrics, best.epoch, best.monitor, best.value, len(training.history), seconds, is_smoke
-    )
+        training.run.path, metrics, best.epoch, best.monitor, best.value, len(training.history), training.seconds,
+        is_smoke,
+    )  # fmt: skip
     training.listener.ended(end)
     return end
+
+
+def _is_extended(contents: Contents, epochs: int) -> bool:
+    then: int = contents.spec["train"]["epochs"]
+    return epochs > then
 
 
 def _start(training: Training, device: str) -> Start:
@@ -119,68 +118,59 @@ def _start(training: Training, device: str) -> Start:
         batch_size=spec.dataset.batch_size,
         monitor=training.best.monitor,
         larger_is_better=training.best.larger_is_better,
+        epochs_done=len(training.history),
+        steps_done=training.in_epoch.steps if training.in_epoch else 0,
+        is_resumed=training.saver.saved is not None,
     )
 
 
-@contextmanager
-def _callbacks_work(training: Training) -> Iterator[None]:
-    """Says that a callback failed, and not dlcli."""
-    try:
-        yield
-    except Exception as error:
-        message = f"A callback of the spec failed: {type(error).__name__}: {reason(error)}"
-        raise RunError(message, "Look at `train.callbacks`.") from error
-
-
-@contextmanager
-def _kept(training: Training) -> Iterator[None]:
-    """Whatever ends the training, the best epoch is written, and a person told what there is."""
-    try:
-        yield
-    except Interrupted:
-        raise
-    except Exception as error:
-        with suppress(RunError):  # the disk may be what failed
-            training.saver.write_best()
-        if isinstance(error, RunError):
-            raise RunError(f"{error.message} {training.kept}", error.hint) from error
-        raise
-
-
-def _run_epoch(training: Training, epoch: int) -> None:
-    job, spec = training.job, training.job.loaded.spec
-    began = time.perf_counter()
+def _run_epoch(training: Training) -> None:
+    job, spec, epoch = training.job, training.job.loaded.spec, len(training.history)
+    begun = training.in_epoch
+    began = time.perf_counter() - (begun.seconds if begun else 0.0)
     training.listener.epoch_started(epoch + 1)
-    with _callbacks_work(training):
-        training.callbacks.on_epoch_begin(epoch)
+    if begun is None:
+        with callbacks_work():
+            training.callbacks.on_epoch_begin(epoch)
     order = job.rows["train"].order
     if spec.dataset.shuffle:
         order = epoch_order(order, seed=spec.seed, epoch=epoch)
     row: dict[str, Any] = {"epoch": epoch + 1}
-    row.update(_train_steps(training, Rows(job.rows["train"].data, order)))
-    if epoch == 0:
+    try:
+        row.update(_train_steps(training, Rows(job.rows["train"].data, order), began))
+    except DivergenceError as error:
+        go_back(training, error)
+        return
+    if "path" not in training.record.engine:
         _tell_of_engine(training)
+    drawn = training.state.drawn()
     if "validation" in job.rows:
         row.update({f"val_{name}": value for name, value in _validate(training).items()})
-    if training.stop.signal_number is not None:
+    if training.stop.is_asked:
+        training.state.draw_again(drawn)  # the validation will be done anew
         _leave(training, f"the training steps of epoch {epoch + 1}")
     row["learning_rate"] = _number(job.model.optimizer.learning_rate)
     row["seconds"] = round(time.perf_counter() - began, 3)
+    training.in_epoch, training.callbacks_done = None, False
     is_best = _keep(training, row)  # first, so that no callback can lose the epoch
-    with _callbacks_work(training):
-        logs = {key: value for key, value in row.items() if key not in ("epoch", "learning_rate", "seconds")}
-        training.callbacks.on_epoch_end(epoch, logs)
+    _hear_of_last_epoch(training)
     training.listener.epoch_ended(EpochEnd(epoch + 1, row, time.perf_counter() - began, is_best))
+
+
+def _hear_of_last_epoch(training: Training) -> None:
+    """Let the callbacks hear of the end of the last epoch that is done, unless they have."""
+    if training.callbacks_done:
+        return
+    row = training.history[-1]
+    logs = {key: value for key, value in row.items() if key not in ("epoch", "learning_rate", "seconds")}
+    with callbacks_work():
+        training.callbacks.on_epoch_end(len(training.history) - 1, logs)
+    training.callbacks_done = True
 
 
 def _tell_of_engine(training: Training) -> None:
     engine = training.job.engine
-    training.record.engine = {
-        "path": engine.path,
-        "fallback": engine.fallback,
-        "steps_a_call": engine.steps_a_call,
-        "choices": engine.record(),
-    }
+    training.record.engine.update(training.record.engine_now(engine), steps_a_call=engine.steps_a_call)
     if engine.fallback is not None:
         lines = [
             "This model's steps cannot become a graph, so they run one by one, as in Keras's `fit`.",
@@ -194,35 +184,43 @@ def _number(value: Any) -> float:
     return float(keras.ops.convert_to_numpy(value))
 
 
-def _train_steps(training: Training, rows: Rows) -> Logs:
+def _train_steps(training: Training, rows: Rows, began: float) -> Logs:
+    """The steps of the epoch that are still to be done; the figures of all of them."""
     callbacks, batch_size = training.callbacks, training.job.loaded.spec.dataset.batch_size
     one_by_one = hears_steps(callbacks)
-    logs: Logs = {}
-    passes = training.job.engine.train(rows, batch_size, one_by_one=one_by_one)
-    before = training.steps_done
+    before = training.in_epoch or InEpoch(0, 0.0, {})
+    logs, steps_before = before.logs, training.steps_done
+    first = before.steps * batch_size
+    if first >= len(rows) or (first and training.job.model.stop_training):
+        return logs
+    passes = training.job.engine.train(rows, batch_size, one_by_one=one_by_one, first=first)
     if one_by_one:
-        callbacks.on_train_batch_begin(0)
+        callbacks.on_train_batch_begin(before.steps)
     for progress in passes:
-        logs, training.steps_done = progress.logs, before + progress.steps
+        steps, logs = before.steps + progress.steps, progress.logs
+        training.steps_done = steps_before + progress.steps
+        training.in_epoch = InEpoch(steps, time.perf_counter() - began, logs)
+        check_finite(steps, logs)
         if one_by_one:
-            with _callbacks_work(training):
-                callbacks.on_train_batch_end(progress.steps - 1, logs)
-        training.listener.progressed(progress.steps, logs)
-        if training.stop.signal_number is not None:
-            _leave(training, f"step {progress.steps} of epoch {len(training.history) + 1}")
+            with callbacks_work():
+                callbacks.on_train_batch_end(steps - 1, logs)
+        training.listener.progressed(steps, logs)
+        if training.stop.is_asked:
+            _leave(training, f"step {steps} of epoch {len(training.history) + 1}")
         if training.job.model.stop_training:
             break
-        if one_by_one and progress.examples < len(rows):
-            with _callbacks_work(training):
-                callbacks.on_train_batch_begin(progress.steps)
+        training.saver.progressed(training.position)
+        if one_by_one and first + progress.examples < len(rows):
+            with callbacks_work():
+                callbacks.on_train_batch_begin(steps)
     return logs
 
 
 def _validate(training: Training) -> Logs:
-    with _callbacks_work(training):
+    with callbacks_work():
         training.callbacks.on_test_begin()
     logs = run_test(training.job.engine, training.job.rows["validation"], training.listener, training.stop)
-    with _callbacks_work(training):
+    with callbacks_work():
         training.callbacks.on_test_end(logs)
     return logs
 
@@ -233,7 +231,7 @@ def run_test(engine: Engine, rows: Rows, listener: Listener, stop: StopRequest |
     for progress in engine.test(rows):
         logs = progress.logs
         listener.validating(progress.examples / len(rows))
-        if stop is not None and stop.signal_number is not None:
+        if stop is not None and stop.is_asked:
             break
     return logs
 
@@ -245,37 +243,21 @@ def _keep(training: Training, row: dict[str, Any]) -> bool:
     if is_best:
         best.epoch, best.value = row["epoch"], monitored
     training.history.append(row)
-    training.saver.epoch_ended(training.position, is_best=is_best)
+    training.saver.epoch_ended(is_best=is_best)
     training.run.append_history(row)
     if len(training.history) == 1:
         training.run.point_latest()
     return is_best
 
 
-def _contents(training: Training, position: Position) -> Contents:
-    job = training.job
-    names = job.facts.class_names
-    return Contents(
-        spec=job.loaded.spec.resolved(),
-        preparation=job.preparation.state(),
-        encoding={"kind": job.encoding.kind, "classes": job.encoding.classes},
-        class_names=list(names) if names else None,
-        summary=training.summary.to_json(),
-        position={"epoch": position.epoch, "step": position.step},
-        history=training.history[: position.epoch],
-        data=job.facts.record(job.sizes),
-        versions=training.record.versions,
-    )
-
-
 def _leave(training: Training, where: str) -> None:
     """Save after a signal, in the middle of an epoch, and leave."""
-    training.saver.write(training.position)
+    training.saver.write()
     training.run.point_latest()
     raise Interrupted(
-        f"Stopped after {where}; everything up to there is saved in {training.run.last}.",
-        signal_number=training.stop.signal_number or 0,
-        hint=f"`dlcli evaluate {training.run.last}` shows how far it got.",
+        f"Stopped after {where}{training.stop.why}; everything up to there is saved in {training.run.last}.",
+        signal_number=training.stop.signal_number,
+        hint=f"`dlcli train --resume {training.run.path}` goes on from there.",
     )
 
 
@@ -285,21 +267,20 @@ def _evaluate_best(training: Training) -> dict[str, Logs]:
     Validation is not done again: the best epoch's own has the same weights, unless the checkpoint has averages of them.
     """
     job = training.job
-    verify(training.run.best)
-    job.model.set_weights(load_keras_model(training.run.best).get_weights())
+    open_checkpoint(training.run.best).load_weights(job.model)
     known: dict[str, Logs] = {}
     if "validation" in job.rows and not has_averages(job.model):
-        row = training.history[training.best.epoch - 1]
+        row = training.row_of(training.best.epoch)
         known["validation"] = {name: row[f"val_{name}"] for name in job.metric_names}
     metrics: dict[str, Logs] = {}
     for name, rows in job.rows.items():
         same = next((other for other in known if job.rows[other] is rows), None)
         known[name] = known[same] if same else run_test(job.engine, rows, training.listener, training.stop)
         metrics[name] = known[name]
-        if training.stop.signal_number is not None:
+        if training.stop.is_asked:
             raise Interrupted(
-                "Stopped while the best epoch was evaluated; all checkpoints are saved.",
+                f"Stopped while the best epoch was evaluated{training.stop.why}; all checkpoints are saved.",
                 signal_number=training.stop.signal_number,
-                hint=f"`dlcli evaluate {training.run.best}` does it again.",
+                hint=f"`dlcli train --resume {training.run.path}` does it again.",
             )
     return metrics

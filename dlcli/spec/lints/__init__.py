@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from dlcli.errors import Problem
+from dlcli.spec.blocks import UNUSED as UNUSED_BLOCK
 from dlcli.spec.lints import callbacks, hidden, inputs, metrics, optimizing, outputs, schedules, splits
 from dlcli.spec.lints.rules import facts_of
 from dlcli.spec.lints.silencing import UNUSED, check_codes, without_silenced
@@ -28,6 +29,7 @@ MODEL_CODES: Mapping[str, str] = {
 CODES: Mapping[str, str] = {
     **{rule.code: rule.description for rule in _RULES},
     **MODEL_CODES,
+    UNUSED_BLOCK: "a block that is never used",
     UNUSED_VARIABLE: "a variable that is set and never used",
     UNUSED: "a silenced warning that does not occur",
 }
@@ -46,7 +48,7 @@ def lint(parts: Parts) -> Iterator[Problem]:
 def codes_asked(parts: Parts) -> frozenset[str]:
     """The codes of the warnings that `lint` can give for these sections: of the rules that have all they need."""
     facts = facts_of(parts)
-    return frozenset({UNUSED_VARIABLE, *(rule.code for rule in _RULES if rule.can_tell(facts))})
+    return frozenset({UNUSED_BLOCK, UNUSED_VARIABLE, *(rule.code for rule in _RULES if rule.can_tell(facts))})
 
 
 def check_silence(silence: Mapping[str, str]) -> Iterator[Problem]:

@@ -1,0 +1,86 @@
+"""`dlcli code`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlcli.cli import options
+from dlcli.errors import CheckpointError, SpecError, UsageError
+
+if TYPE_CHECKING:
+    from dlcli.code.script import Subject
+    from dlcli.console import Screen
+
+
+def code(
+    context: typer.Context,
+    what: Annotated[Path, typer.Argument(help="A YAML file, a .h5 file, or a run's folder.", show_default=False)],
+    model_only: Annotated[bool, typer.Option("--model-only", help="Only what makes the model.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to this file; it must not be there.")
+    ] = None,
+    set_: options.Set = None,
+) -> None:
+    """Show the plain Keras script that a spec stands for: `dlcli code configs/mnist_cnn.yaml > mnist_cnn.py`."""
+    screen: Screen = context.obj
+    is_spec = what.suffix.lower() in (".yaml", ".yml")
+    if set_ and not is_spec:
+        raise UsageError("--set changes a spec; a checkpoint is as it is.", "Name the YAML file instead.")
+    if output is not None and output.exists():
+        raise UsageError(f"There is a file {output} already.", "Name another, or remove it.")
+    subject = _of_spec(screen, what, set_) if is_spec else _of_checkpoint(screen, what)
+
+    from dlcli.code.script import write_script
+
+    script = write_script(subject, options.catalogue(screen), model_only=model_only)
+    if output is None:
+        screen.out.print(script, soft_wrap=True, markup=False, highlight=False, end="")
+    else:
+        from dlcli.files import write_text
+
+        write_text(output, script)
+        screen.message(f"script: {output}")
+
+
+def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
+    loaded = options.load(screen, path, sets, quiet=True)
+    screen.divert()
+
+    from dlcli.training.backend import start_backend
+
+    start_backend("cpu")
+
+    from dlcli.code.outline import Outline
+    from dlcli.code.script import Subject
+    from dlcli.spec.composition import compose_blocks
+    from dlcli.spec.overrides import parse_overrides
+    from dlcli.spec.parts import EVERYTHING
+    from dlcli.training.rehearsal import rehearse
+
+    rehearsal = rehearse(loaded, EVERYTHING, folder=path.parent)
+    if rehearsal.problems or rehearsal.summary is None or rehearsal.encoding is None:
+        raise SpecError(rehearsal.problems)
+    data, variables = compose_blocks(path, parse_overrides(sets or ())[0])
+    outline = Outline.of(data, variables) or Outline.written_out(loaded.spec.resolved()["model"]["layers"])
+    shape = next(iter(rehearsal.summary.input_shapes.values()))[1:]
+    return Subject(loaded.spec, outline, shape, rehearsal.encoding, f"dlcli code {path}")
+
+
+def _of_checkpoint(screen: Screen, path: Path) -> Subject:
+    from dlcli.code.outline import Outline
+    from dlcli.code.script import Subject
+    from dlcli.data.encoding import Encoding
+    from dlcli.model.summary import ModelSummary
+    from dlcli.spec.loading import restore_spec
+
+    contents = options.open_checkpoint(screen, path).contents
+    if contents is None:
+        message = f"{path} was saved by plain Keras: it has a model, but no spec."
+        raise CheckpointError(message, "`dlcli import` makes a spec of its model.")
+    spec = restore_spec(contents.spec).spec
+    shape = next(iter(ModelSummary.from_json(contents.summary).input_shapes.values()))[1:]
+    outline = Outline.written_out(spec.resolved()["model"]["layers"])
+    return Subject(spec, outline, shape, Encoding(**contents.encoding), f"dlcli code {path}")

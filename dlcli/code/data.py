@@ -1,0 +1,181 @@
+"""The data of a spec in Python: loaded, split, prepared and encoded as dlcli does it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlcli.code.objects import Writer
+from dlcli.data import generated
+from dlcli.data.encoding import Encoding
+from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
+from dlcli.errors import DlcliError
+from dlcli.spec.grammar import DatasetSpec, Spec
+from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.sources import EMBEDDED, Blobs, Circles, Moons, Source, Spirals, Xor
+
+_HOLD_OUT = '''
+def hold_out(x, y, share, seed):
+    """Set a share of the examples apart{classes}."""
+    rows, held_out = train_test_split(
+        np.arange(len(x)), test_size=round(share * len(x)), random_state=seed{stratify}
+    )
+    rows, held_out = np.sort(rows), np.sort(held_out)
+    return x[rows], y[rows], x[held_out], y[held_out]
+'''
+_NAMES = {"train": "train", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class DataCode:
+    """The statements that bring the data.
+
+    Attributes:
+        imports: lines.
+        functions: what is defined before, each with its lines.
+        lines: the statements; `x_train`, `y_train` and so on are there after them.
+        splits: which of train, val and test there are.
+    """
+
+    imports: tuple[str, ...]
+    functions: tuple[str, ...]
+    lines: tuple[str, ...]
+    splits: tuple[str, ...]
+
+
+def data_code(spec: Spec, encoding: Encoding, writer: Writer) -> DataCode:
+    """What a script does before there is a model."""
+    dataset, source = spec.dataset, spec.dataset.source
+    imports, functions, lines = _loaded(source, spec.seed)
+    splits = ["train"]
+    has_test_set = bool(source.examples and source.examples[1])
+    is_held_out = (dataset.test and not has_test_set) or isinstance(dataset.validation, float)
+    if is_held_out:
+        imports += ["import numpy as np", "from sklearn.model_selection import train_test_split"]
+        is_classes = encoding.classes is not None
+        functions.append(
+            _HOLD_OUT.format(
+                classes=", with the same shares of the classes in both parts" if is_classes else "",
+                stratify=", stratify=y" if is_classes else "",
+            )
+        )
+    if has_test_set:
+        splits.append("test")
+    elif dataset.test:
+        seed = split_seed(spec.seed, TEST_DRAW)
+        lines.append(f"x_train, y_train, x_test, y_test = hold_out(x_train, y_train, {dataset.test}, seed={seed})")
+        splits.append("test")
+    if isinstance(dataset.validation, float):
+        seed = split_seed(spec.seed, VALIDATION_DRAW)
+        lines.append(f"x_train, y_train, x_val, y_val = hold_out(x_train, y_train, {dataset.validation}, seed={seed})")
+        splits.insert(1, "val")
+    lines += _prepared(dataset, splits, writer)
+    lines += _encoded(encoding, splits)
+    return DataCode(tuple(dict.fromkeys(imports)), tuple(functions), tuple(lines), tuple(splits))
+
+
+def _loaded(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
+    """Imports, functions and statements for `x_train` and `y_train`, and the test set if the source has one."""
+    if source.kind == "points":
+        return _drawn(source, seed)
+    if source.name not in EMBEDDED:
+        lines = [f"(x_train, y_train), (x_test, y_test) = keras.datasets.{source.name}.load_data()"]
+        if source.name.startswith("cifar"):
+            lines.append("y_train, y_test = y_train.ravel(), y_test.ravel()")
+        return [], [], lines
+    if source.name == "digits":
+        lines = [
+            "digits = datasets.load_digits()",
+            'x_train = np.rint(digits.images * (255 / 16)).astype("uint8")',
+            "y_train = digits.target",
+        ]
+        return ["import numpy as np", "from sklearn import datasets"], [], lines
+    scaled = ", scaled=False" if source.name == "diabetes" else ""
+    load = f"x_train, y_train = datasets.load_{source.name}(return_X_y=True{scaled})"
+    return ["from sklearn import datasets"], [], [load, 'x_train = x_train.astype("float32")']
+
+
+def _drawn(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
+    own = getattr(source, "seed", None)
+    used = seed if own is None else own
+    match source:
+        case Circles():
+            shape = f"noise={source.noise}, factor={source.factor}"
+            call = f"datasets.make_circles({source.samples}, {shape}, random_state={used})"
+        case Moons():
+            call = f"datasets.make_moons({source.samples}, noise={source.noise}, random_state={used})"
+        case Xor():
+            call = f"xor({source.samples}, noise={source.noise}, seed={used})"
+        case Spirals():
+            call = f"spirals({source.samples}, noise={source.noise}, turns={source.turns}, seed={used})"
+        case Blobs():
+            arguments = f"centers={source.centers}, features={source.features}, spread={source.spread}, seed={used}"
+            call = f"blobs({source.samples}, {arguments})"
+        case _:
+            raise DlcliError(f"{source.name} is not a data set that is generated.")
+    function = {Xor: generated.xor, Spirals: generated.spirals, Blobs: generated.blobs}.get(type(source))
+    functions = [_source_of(function)] if function else []
+    imports = [] if functions else ["from sklearn import datasets"]
+    lines = [f"x_train, y_train = {call}", 'x_train = x_train.astype("float32")']
+    if isinstance(source, Xor) and source.samples == 4:
+        lines.append("x_test, y_test = x_train, y_train  # these four points are all there is to know")
+    return [*(["import numpy as np"] if functions else []), *imports], functions, lines
+
+
+def _source_of(function: object) -> str:
+    return inspect.getsource(function).replace(" -> tuple[Array, Array]", "")  # type: ignore[arg-type]
+
+
+def _each(letter: str, splits: Sequence[str], what: str) -> str:
+    """An assignment to that variable of every split; `what` says it of the variable without its split."""
+    names = [f"{letter}_{split}" for split in splits]
+    if len(names) == 1:
+        return f"{names[0]} = {what.format(names[0])}"
+    return f"{', '.join(names)} = ({what.format(letter)} for {letter} in ({', '.join(names)}))"
+
+
+def _prepared(dataset: DatasetSpec, splits: Sequence[str], writer: Writer) -> list[str]:
+    source = dataset.source
+    if dataset.preparation is not None:
+        return _prepared_as_written(dataset.preparation, splits, writer)
+    if source.kind == "table":
+        lines = ["normalize = layers.Normalization()", "normalize.adapt(x_train)"]
+        return [*lines, _each("x", splits, "normalize({})")]
+    if source.kind != "images":
+        return []
+    channel = "[..., None]" if len(source.example_shape) == 2 else ""
+    return [_each("x", splits, f'{{}}{channel}.astype("float32") * (1 / 255)')]
+
+
+def _prepared_as_written(preparation: Sequence[KerasObject], splits: Sequence[str], writer: Writer) -> list[str]:
+    """Layers that learn from the training examples stand alone; those between them are called together."""
+    lines = [_each("x", splits, '{}.astype("float32")')]
+    together: list[str] = []
+    number = 0
+    for layer in preparation:
+        learns = layer.name == "Normalization" and "mean" not in layer.arguments
+        if learns:
+            lines += _called_together(together, splits)
+            together, number = [], number + 1
+            name = "normalize" if number == 1 else f"normalize_{number}"
+            lines += [f"{name} = {writer.made('layer', layer)}", f"{name}.adapt(x_train)"]
+            lines.append(_each("x", splits, f"np.asarray({name}({{}}))"))
+        else:
+            together.append(writer.made("layer", layer))
+    return [*lines, *_called_together(together, splits)]
+
+
+def _called_together(together: Sequence[str], splits: Sequence[str]) -> list[str]:
+    if not together:
+        return []
+    made = f"prepare = keras.Sequential([{', '.join(together)},])"
+    return [made, _each("x", splits, "prepare.predict({}, verbose=0)")]
+
+
+def _encoded(encoding: Encoding, splits: Sequence[str]) -> list[str]:
+    if encoding.kind == "one_hot":
+        return [_each("y", splits, f"keras.utils.to_categorical({{}}, {encoding.classes})")]
+    if encoding.kind in ("binary", "number"):
+        return [_each("y", splits, '{}.astype("float32").reshape(-1, 1)')]
+    return []

@@ -1,0 +1,143 @@
+"""A whole script: data, model, training, evaluation, each as a person would write it with plain Keras."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dlcli.code.data import DataCode, data_code
+from dlcli.code.network import Shape, network_lines
+from dlcli.code.objects import Writer
+from dlcli.code.outline import Outline
+from dlcli.data.encoding import Encoding
+from dlcli.spec.catalogue import Catalogue
+from dlcli.spec.grammar import Spec
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a script is written of.
+
+    Attributes:
+        spec: the spec.
+        outline: its network as it is written.
+        shape: of a prepared example.
+        encoding: of the labels.
+        command: what makes the script, for its first line.
+    """
+
+    spec: Spec
+    outline: Outline
+    shape: Shape
+    encoding: Encoding
+    command: str
+
+
+def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) -> str:
+    """The script, laid out by Black."""
+    import black
+
+    spec = subject.spec
+    network = network_lines(subject.outline, catalogue, subject.shape, re.sub(r"[-.]", "_", spec.name))
+    functions, statements = _functions_first(network)
+    writer = Writer(catalogue)
+    title = f'"""{spec.name}: {"the model" if model_only else "data, model, training"}, made by `{subject.command}`."""'
+    seed = [f"keras.utils.set_random_seed({spec.seed})"]
+    if model_only:
+        imports = ["import keras", "from keras import layers"]
+        parts = [[title], imports, functions, seed, statements, ["model.summary()"]]
+        return black.format_str(_joined(parts), mode=black.Mode())
+    data = data_code(spec, subject.encoding, writer)
+    if spec.deterministic:
+        seed.append("tf.config.experimental.enable_op_determinism()")
+    augment, training = _training(spec, data, writer)
+    parts = [
+        [title],
+        functions, list(data.functions),
+        seed,
+        list(data.lines),
+        statements, ["model.summary()"],
+        _compiled(spec, writer),
+        augment,
+        training,
+        _evaluated(spec, data),
+    ]  # fmt: skip
+    body = _joined(parts[1:])
+    return black.format_str(_joined([[title], _imports(data.imports, body), [body]]), mode=black.Mode())
+
+
+def _joined(parts: Iterable[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _functions_first(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The functions, and the statements behind them."""
+    at = max((number + 1 for number, line in enumerate(lines) if line == ""), default=0)
+    return list(lines[:at]), list(lines[at:])
+
+
+def _imports(asked: Sequence[str], body: str) -> list[str]:
+    """The import statements in their groups, sorted; what the script does not name is left out."""
+    whole = [*asked, "import keras", "from keras import layers"]
+    if "np." in body:
+        whole.append("import numpy as np")
+    if "tf." in body:
+        whole.append("import tensorflow as tf")
+    needed = [line for line in dict.fromkeys(whole) if re.search(rf"\b{line.split()[-1]}\b", body)]
+    return sorted(needed, key=lambda line: (line.startswith("from"), line))
+
+
+def _compiled(spec: Spec, writer: Writer) -> list[str]:
+    metrics = [writer.named("metric", metric) for metric in spec.metrics]
+    arguments = [
+        f"optimizer={writer.named('optimizer', spec.optimizer)}",
+        f"loss={writer.named('loss', spec.loss)}",
+        *([f"metrics=[{', '.join(metrics)}]"] if metrics else []),
+        "jit_compile=False",
+    ]
+    return [f"model.compile({', '.join(arguments)})"]
+
+
+def _training(spec: Spec, data: DataCode, writer: Writer) -> tuple[list[str], list[str]]:
+    """What augments the training examples, and the call of `fit`."""
+    dataset, train = spec.dataset, spec.train
+    held_out = "test" if dataset.validation == "test" else "val" if dataset.validation is not None else None
+    callbacks = [writer.made("callback", callback) for callback in train.callbacks]
+    more = [f"epochs={train.epochs}"]
+    if held_out:
+        more.append(f"validation_data=(x_{held_out}, y_{held_out})")
+    if callbacks:
+        more.append(f"callbacks=[{', '.join(callbacks)}]")
+    if not dataset.augment:
+        order = [] if dataset.shuffle else ["shuffle=False"]
+        return [], [
+            f"model.fit({', '.join(['x_train', 'y_train', f'batch_size={dataset.batch_size}', *more, *order])})"
+        ]
+    scaled = dataset.source.kind == "images" and dataset.preparation is None
+    made = []
+    for layer in dataset.augment:
+        known = writer.catalogue.parameters("layer", layer.name) or {}
+        given = scaled and "value_range" in known and "value_range" not in layer.arguments
+        made.append(writer.made("layer", layer, [("value_range", "(0.0, 1.0)")] if given else []))
+    shuffled = ".shuffle(len(x_train))" if dataset.shuffle else ""
+    augment = [
+        f"augment = keras.Sequential([{', '.join(made)}{',' if len(made) > 1 else ''}])",
+        "",
+        "",
+        "def augmented(x, y):",
+        "    return augment(x, training=True), y",
+        "",
+        "",
+        f"train = tf.data.Dataset.from_tensor_slices((x_train, y_train)){shuffled}",
+        f"train = train.batch({dataset.batch_size}).map(augmented).prefetch(tf.data.AUTOTUNE)",
+    ]
+    if held_out:
+        more.append("validation_batch_size=" + str(dataset.batch_size))
+    # The data set does that; Keras 3.15.1 warns that it does not, unless it is told not to.
+    return augment, [f"model.fit({', '.join(['train', *more, 'shuffle=False'])})"]
+
+
+def _evaluated(spec: Spec, data: DataCode) -> list[str]:
+    split = next(name for name in ("test", "val", "train") if name in data.splits)
+    return [f"print(model.evaluate(x_{split}, y_{split}, return_dict=True))"]

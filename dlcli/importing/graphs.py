@@ -1,0 +1,329 @@
+"""The layers of a serialized model, and which reads which, as the entries of `model.layers`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
+from typing import Any
+
+from dlcli.importing.objects import Importer, snake_case
+from dlcli.spec.graph import INPUT, SEVERAL_ARGUMENTS, in_order
+
+Shape = tuple[int | None, ...]
+_MODELS = ("Sequential", "Functional", "Model")
+# Their names depend on the data's preparation, which has such layers, too.
+_ALSO_PREPARE = ("Rescaling", "Reshape", "Normalization", "Resizing")
+_Key = tuple[str, int]  # a layer's name, and which of its calls
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a layer: which, what it reads, and how the layer is made.
+
+    Attributes:
+        key: the layer's name and the number of the call.
+        reads: the calls that it reads; the model's input has the name `input`.
+        class_name: of the layer.
+        arguments: of the layer.
+        is_frozen: whether its weights are not trained.
+    """
+
+    key: _Key
+    reads: tuple[_Key, ...]
+    class_name: str
+    arguments: Mapping[str, Any]
+    is_frozen: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The layers of a model in the order of their calls, each after those that it reads.
+
+    Attributes:
+        calls: the calls.
+        shape: of the model's input, without the batch axis; None if the file does not say.
+        output: the call that gives the model's output.
+    """
+
+    calls: Sequence[Call]
+    shape: Shape | None
+    output: _Key
+
+
+def read_graph(config: Mapping[str, Any], importer: Importer) -> Graph:
+    """The graph of a serialized model.
+
+    Raises:
+        CheckpointError: a spec cannot describe it.
+    """
+    kind, inner = str(config["class_name"]), config["config"]
+    if kind not in _MODELS:
+        hint = "A class of one's own is Python; only `Sequential` and functional models can be read as data."
+        raise importer.refuse(f"its model is a `{kind}`.", hint)
+    layers = inner if isinstance(inner, list) else inner.get("layers")
+    if not isinstance(layers, list) or not all(isinstance(layer, Mapping) for layer in layers):
+        raise importer.refuse("its config has no list of layers.")
+    return _Reader(importer).stack(layers, inner) if kind == "Sequential" else _Reader(importer).graph(layers, inner)
+
+
+class _Reader:
+    def __init__(self, importer: Importer) -> None:
+        self._importer = importer
+        self._masks: set[str] = set()
+
+    def stack(self, layers: Sequence[Mapping[str, Any]], config: Any) -> Graph:
+        shape = _shape(config.get("build_input_shape") if isinstance(config, Mapping) else None)
+        calls: list[Call] = []
+        last: _Key = (INPUT, 0)
+        for layer in layers:
+            inner = _inner(layer)
+            written = _shape(inner.get("batch_shape") or inner.get("batch_input_shape"))
+            shape = shape or written
+            if layer.get("class_name") != "InputLayer":
+                made = list(self._called(layer, [(0, (last,))]))
+                calls += made
+                last = made[-1].key
+        return Graph(calls, shape, last)
+
+    def graph(self, layers: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Graph:
+        inputs, outputs = _keys(config.get("input_layers")), _keys(config.get("output_layers"))
+        if len(inputs) != 1 or len(outputs) != 1:
+            words = f"it has {len(inputs)} inputs and {len(outputs)} outputs; a spec has one of each."
+            raise self._importer.refuse(words)
+        shape = None
+        self._masks = _masks(layers)
+        calls: list[Call] = []
+        last_calls: dict[_Key, _Key] = {inputs[0]: (INPUT, 0)}
+        for layer in layers:
+            name = _name(layer.get("name") or _inner(layer).get("name"))
+            if layer.get("class_name") == "InputLayer":
+                inner = _inner(layer)
+                shape = _shape(inner.get("batch_shape") or inner.get("batch_input_shape"))
+                continue
+            if name in self._masks:
+                continue
+            nodes = [(number, self._reads(node, name)) for number, node in enumerate(layer.get("inbound_nodes") or ())]
+            made = list(self._called(layer, nodes))
+            for number, _ in nodes:
+                last_calls[name, number] = (name, number) if len(nodes) > 1 else made[-1].key
+            calls += made
+        renamed = [replace(call, reads=tuple(last_calls.get(read, read) for read in call.reads)) for call in calls]
+        numbers = {call.key: number for number, call in enumerate(renamed)}
+        needs = {
+            number: {numbers[key] for key in (*call.reads, (call.key[0], 0)) if key in numbers and key != call.key}
+            for number, call in enumerate(renamed)
+        }
+        return Graph([renamed[number] for number in in_order(needs)], shape, last_calls.get(outputs[0], outputs[0]))
+
+    def _called(self, layer: Mapping[str, Any], nodes: Sequence[tuple[int, tuple[_Key, ...]]]) -> Iterator[Call]:
+        """The calls of a layer; of a model within the model, those of its layers."""
+        inner, kind = _inner(layer), str(layer.get("class_name"))
+        name = _name(layer.get("name") or inner.get("name"))
+        if kind in _MODELS:
+            yield from self._called_within(layer, name, nodes)
+            return
+        class_name, arguments = self._importer.named("layer", layer)
+        is_frozen = inner.get("trainable") is False
+        for number, read in nodes:
+            is_one = class_name in SEVERAL_ARGUMENTS and len(set(read)) == 1
+            reads = read[:1] if is_one else read
+            yield Call((name, number), reads, class_name, arguments, is_frozen)
+
+    def _called_within(
+        self, layer: Mapping[str, Any], name: str, nodes: Sequence[tuple[int, tuple[_Key, ...]]]
+    ) -> Iterator[Call]:
+        if len(nodes) != 1 or len(nodes[0][1]) != 1:
+            raise self._importer.refuse(f"the model `{name}` in it is called more than once, or reads several layers.")
+        graph = read_graph(layer, self._importer)
+        self._importer.left_out.append(f"that `{name}` is a model of its own: its layers are among the others.")
+        is_frozen = _inner(layer).get("trainable") is False
+        outside = nodes[0][1][0]
+
+        def renamed(key: _Key) -> _Key:
+            return outside if key == (INPUT, 0) else (f"{name}_{key[0]}", key[1])
+
+        ordered = [call for call in graph.calls if call.key != graph.output]
+        ordered += [call for call in graph.calls if call.key == graph.output]
+        for call in ordered:
+            reads = tuple(renamed(read) for read in call.reads)
+            yield replace(call, key=renamed(call.key), reads=reads, is_frozen=call.is_frozen or is_frozen)
+
+    def _reads(self, node: Any, name: str) -> tuple[_Key, ...]:
+        """What one call of a layer reads, as Keras 3 or Keras 2 wrote it."""
+        if isinstance(node, Mapping):
+            found = list(_tensors(node.get("args")))
+            # Keras sets `training` itself at each call.
+            more = {key: value for key, value in (node.get("kwargs") or {}).items() if key != "training"}
+            if all(_name(tensor[0]) in self._masks for tensor in _tensors(more.get("mask"))):
+                more.pop("mask", None)
+            found_by_name = [key for key, value in more.items() if list(_tensors(value))]
+            said = {key: value for key, value in more.items() if value is not None and key not in found_by_name}
+            if found_by_name:
+                raise self._importer.refuse(f"`{name}` reads a layer as its `{found_by_name[0]}`, by name.")
+        else:
+            parts = node if node and isinstance(node[0], list) else [node]
+            found = [list(part[:3]) for part in parts]
+            said = {key: value for part in parts if len(part) > 3 for key, value in (part[3] or {}).items() if value}
+        if said:
+            listed = ", ".join(f"{key}={value}" for key, value in said.items())
+            self._importer.left_out.append(f"that `{name}` is called with {listed}.")
+        if any(tensor[2] != 0 for tensor in found):
+            raise self._importer.refuse(f"`{name}` reads one of several outputs of a layer.")
+        return tuple((_name(tensor[0]), int(tensor[1])) for tensor in found)
+
+
+def _masks(layers: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The operations that only make the masks of `Embedding` and `Masking`, which Keras makes again by itself.
+
+    Keras 3.15.1 saves them among the layers of a functional model, and who reads them as arguments called `mask`.
+    """
+    if not any(layer.get("class_name") == "Masking" or _inner(layer).get("mask_zero") for layer in layers):
+        return set()
+    operations = {_name(layer.get("name")): layer for layer in layers if ".ops." in str(layer.get("module"))}
+    others = [layer for layer in layers if _name(layer.get("name")) not in operations]
+    read = {_name(tensor[0]) for layer in others for tensor in _tensors(_positional(layer))}
+    wanted = [name for name in operations if name in read]
+    while wanted:  # what makes something that a layer reads is no mask, nor is what that is made of
+        name = wanted.pop()
+        layer = operations.pop(name)
+        wanted += [found for tensor in _tensors(_positional(layer)) if (found := _name(tensor[0])) in operations]
+    return set(operations)
+
+
+def _positional(layer: Mapping[str, Any]) -> list[Any]:
+    nodes = layer.get("inbound_nodes") or ()
+    return [node.get("args") for node in nodes if isinstance(node, Mapping)]
+
+
+def _inner(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = layer.get("config")
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _name(written: Any) -> str:
+    """A layer's name, with the signs that a spec's names may have: Keras 2 had slashes in some."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "_", str(written))
+
+
+def _shape(written: Any) -> Shape | None:
+    if isinstance(written, Mapping):
+        written = written.get("items") or next(iter(written.values()), None)
+    return tuple(written[1:]) if isinstance(written, (list, tuple)) and len(written) > 1 else None
+
+
+def _keys(written: Any) -> list[_Key]:
+    """The layers that `input_layers` or `output_layers` names: one, or several of `[name, call, output]`."""
+    if isinstance(written, list) and written and isinstance(written[0], str):
+        written = [written]
+    return [(_name(item[0]), int(item[1])) for item in written or ()]
+
+
+def _tensors(value: Any) -> Iterator[list[Any]]:
+    """The `[layer, call, output]` of each tensor among the arguments of a call."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            yield list(value["config"]["keras_history"])
+        else:
+            for item in value.values():
+                yield from _tensors(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _tensors(item)
+
+
+@dataclass
+class _Namer:
+    """What Keras would call each layer by itself."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def differs(self, call: Call, *, wanted: bool) -> bool:
+        """Whether a layer must be given its name: since it is `wanted`, or since Keras would not give it this one."""
+        word = snake_case(call.class_name)
+        before = self.counts.get(word, 0)
+        is_given = self.next(call.class_name, call.arguments) != call.key[0] or call.class_name in _ALSO_PREPARE
+        if wanted or is_given:
+            self.counts[word] = before  # a layer with a name of its own is not counted
+        return wanted or is_given
+
+    def next(self, class_name: str, arguments: Any) -> str:
+        """The name of the next layer of this class; those in its arguments are made before it."""
+        for value in arguments.values() if isinstance(arguments, Mapping) else ():
+            self._within(value)
+        word = snake_case(class_name)
+        number = self.counts.get(word, 0)
+        self.counts[word] = number + 1
+        return f"{word}_{number}" if number else word
+
+    def _within(self, value: Any) -> None:
+        if isinstance(value, Mapping) and len(value) == 1:
+            [(name, arguments)] = value.items()
+            if isinstance(arguments, Mapping) and "name" not in arguments and str(name)[:1].isupper():
+                self.next(str(name), arguments)
+
+
+def entries_of(graph: Graph) -> list[dict[str, Any]]:
+    """The entries of `model.layers`; what is the same several times in a stack is there once, with `repeat`."""
+    calls = list(graph.calls)
+    if calls and calls[-1].key != graph.output:  # the last layer is the model's output
+        calls.sort(key=lambda call: call.key == graph.output)
+    names, namer = _names(calls), _Namer()
+    needed = _read_by_name(calls) | {(call.key[0], 0) for call in calls if call.key[1] > 0}
+    entries = []
+    above: _Key = (INPUT, 0)
+    for call in calls:
+        is_first = call.key[1] == 0
+        is_named = call.key in needed
+        if is_first:
+            is_named = namer.differs(call, wanted=is_named)
+        entry: dict[str, Any] = {call.class_name: dict(call.arguments) or None} if is_first else {"reuse": call.key[0]}
+        if is_named:
+            entry["name"] = names[call.key]
+        if call.reads != (above,):
+            read = [names[key] for key in call.reads]
+            entry["inputs"] = read[0] if len(read) == 1 else read
+        if call.is_frozen and is_first:
+            entry["trainable"] = False
+        entries.append(entry)
+        above = call.key
+    return _repeated(entries)
+
+
+def _names(calls: Sequence[Call]) -> dict[_Key, str]:
+    """What each call is called by those that read it: as its layer, unless that was called before."""
+    names = {call.key: call.key[0] for call in calls if call.key[1] == 0}
+    names[INPUT, 0] = INPUT
+    for call in calls:
+        if call.key not in names:
+            names[call.key] = _another(f"{call.key[0]}_again", set(names.values()))
+    return names
+
+
+def _another(name: str, taken: set[str]) -> str:
+    """The name, with a number if it is taken."""
+    return next(one for one in chain([name], (f"{name}_{number}" for number in count(2))) if one not in taken)
+
+
+def _read_by_name(calls: Sequence[Call]) -> set[_Key]:
+    """The calls that a layer reads which does not follow directly, or which reads others, too."""
+    above: _Key = (INPUT, 0)
+    found: set[_Key] = set()
+    for call in calls:
+        if call.reads != (above,):
+            found.update(call.reads)
+        above = call.key
+    return found
+
+
+def _repeated(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Equal entries without words of their own, one after the other, as one."""
+    kept: list[dict[str, Any]] = []
+    for entry in entries:
+        last = kept[-1] if kept else None
+        if last is not None and len(entry) == 1 and {key: last[key] for key in last if key != "repeat"} == entry:
+            last["repeat"] = last.get("repeat", 1) + 1
+        else:
+            kept.append(dict(entry))
+    return kept

@@ -1,0 +1,229 @@
+"""`dlcli import`: a spec of a model that Keras saved, which makes the same model again."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from dlcli.cli.options import catalogue
+from dlcli.spec.loading import load_spec
+from dlcli.training.job import model_without_data
+from tests.conftest import CONFIGS, Command, run_quietly, some_of
+
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+# One of each kind. Those called ConvNeXt have a layer that is not in `keras.layers`.
+CHOSEN = some_of(NAMES, "cifar10_resnet20", "mnist_cnn_dropout", "mnist_gru", "mnist_transformer")
+APPLICATIONS = [name for name in vars(keras.applications) if name[:1].isupper() and not name.startswith("ConvNeXt")]
+
+
+def graph_of(model: keras.Model) -> list[tuple[str, str, int, list[str]]]:
+    """Its layers by name, what they are, how many parameters they have, and what they read."""
+    found = []
+    for layer in model.layers:
+        if not isinstance(layer, layers.InputLayer):
+            reads = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+            above = [tensor._keras_history.operation for tensor in reads]
+            # Masks are among them, as operations.
+            read = ["input" if isinstance(one, layers.InputLayer) else one.name
+                    for one in above if isinstance(one, layers.Layer)]  # fmt: skip
+            # A `Sequential` calls its layers twice.
+            found.append((layer.name, type(layer).__name__, layer.count_params(), list(dict.fromkeys(read))))
+    return found
+
+
+def imported(model: Path, folder: Path, dlcli: Command) -> tuple[str, str]:
+    done = dlcli("import", model)
+    assert done.code == 0, done.err
+    (folder / "imported.yaml").write_text(done.out)
+    return done.out, done.err
+
+
+def assert_comes_back(model: keras.Model, folder: Path, dlcli: Command, suffix: str = ".keras") -> str:
+    """The spec of a model, which makes the same layers, and with the same weights the same output to the bit."""
+    path = folder / f"model{suffix}"
+    if suffix == ".json":
+        path.write_text(model.to_json())
+    else:
+        model.save(path)
+    text, _ = imported(path, folder, dlcli)
+    keras.utils.clear_session()
+    again = model_without_data(load_spec(folder / "imported.yaml", catalogue()))
+    assert graph_of(again) == graph_of(model)
+    again.set_weights(model.get_weights())
+    shape = [size or 32 for size in model.input_shape[1:]]
+    inputs = np.random.default_rng(0).random((2, *shape)).astype("float32")
+    assert np.array_equal(np.asarray(model(inputs, training=False)), np.asarray(again(inputs, training=False)))
+    return text
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_config_s_model_comes_back(name: str, dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    model = model_without_data(load_spec(CONFIGS / f"{name}.yaml", catalogue()))
+    assert_comes_back(model, tmp_path, dlcli)
+
+
+@pytest.mark.parametrize("name", some_of(APPLICATIONS, "MobileNet"))
+def test_an_application_comes_back(name: str, dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    model = getattr(keras.applications, name)(weights=None)
+    assert_comes_back(model, tmp_path, dlcli)
+
+
+def shared() -> keras.Model:
+    keras.utils.clear_session()
+    inputs = keras.Input((4,))
+    again = layers.Dense(4, activation="tanh")
+    first = again(inputs)
+    second = again(first)
+    other = layers.Dense(4, name="other", trainable=False)(inputs)
+    joined = layers.Concatenate()([first, second, other])
+    deep = layers.Dense(8)(joined)
+    for _ in range(2):
+        deep = layers.Dense(8)(deep)
+    return keras.Model(inputs, layers.Dense(3, activation="softmax")(deep), name="shared-layers")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_shared_layers_in_every_kind_of_file(suffix: str, dlcli: Command, tmp_path: Path) -> None:
+    text = assert_comes_back(shared(), tmp_path, dlcli, suffix)
+    assert "reuse: dense" in text
+    assert "trainable: false" in text
+
+
+def recurrent() -> keras.Model:
+    keras.utils.clear_session()
+    return keras.Sequential([
+        keras.Input((16,)),
+        layers.Embedding(100, 8, mask_zero=True),
+        layers.Bidirectional(layers.LSTM(4, return_sequences=True, recurrent_dropout=0.1), merge_mode="sum"),
+        layers.TimeDistributed(layers.Dense(3, kernel_regularizer=keras.regularizers.L1L2(0.1, 0.2))),
+        layers.GRU(5, activation="linear", kernel_initializer=keras.initializers.VarianceScaling(2.0, mode="fan_out")),
+        layers.Dense(2, activation="softmax", kernel_constraint="non_neg"),
+    ])  # fmt: skip
+
+
+def test_wrappers_and_objects_in_arguments(dlcli: Command, tmp_path: Path) -> None:
+    text = assert_comes_back(recurrent(), tmp_path, dlcli)
+    assert (
+        "Bidirectional: {layer: {LSTM: {units: 4, recurrent_dropout: 0.1, return_sequences: true}}, merge_mode: sum}"
+        in text
+    )
+    assert "activation: linear" in text
+    assert "kernel_constraint: NonNeg" in text
+
+
+def test_masks_are_made_again(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    inputs = keras.Input((16,))
+    steps = layers.Embedding(10, 4, mask_zero=True)(inputs)
+    branch = layers.Dense(3)(steps)
+    both = layers.Concatenate()([layers.LSTM(3, return_sequences=True)(steps), branch])
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.GRU(3)(both)))
+    model.save(tmp_path / "model.keras")
+    _, said = imported(tmp_path / "model.keras", tmp_path, dlcli)
+    assert said == ""
+    again = model_without_data(load_spec(tmp_path / "imported.yaml", catalogue()))
+    again.set_weights(model.get_weights())
+    numbers = np.random.default_rng(0).integers(0, 3, (4, 16)).astype("float32")  # zeros are masked
+    assert np.array_equal(np.asarray(model(numbers)), np.asarray(again(numbers)))
+
+
+def test_a_model_within_the_model_is_written_out(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dense(6)], name="inner")
+    model = keras.Sequential([keras.Input((4,)), inner, layers.Dense(3, activation="softmax")])
+    model.save(tmp_path / "model.keras")
+    text, said = imported(tmp_path / "model.keras", tmp_path, dlcli)
+    assert "inner_dense" in text
+    assert "`inner` is a model of its own" in " ".join(said.split())
+    assert dlcli("check", tmp_path / "imported.yaml").code == 0
+
+
+def test_what_is_the_same_several_times_is_there_once(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    hidden = [layers.Dense(8, activation="relu") for _ in range(3)]
+    model = keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(3, activation="softmax")])
+    assert "- Dense: {units: 8, activation: relu}\n      repeat: 3\n" in assert_comes_back(model, tmp_path, dlcli)
+
+
+def test_what_it_was_compiled_with_and_its_weights(dlcli: Command, tmp_path: Path) -> None:
+    model = shared()
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 1000)
+    model.compile(keras.optimizers.AdamW(schedule, weight_decay=0.001), loss="mse", metrics=["accuracy"])
+    model.save(tmp_path / "model.keras")
+    done = dlcli("import", tmp_path / "model.keras", "-o", tmp_path / "model.yaml", "--weights", tmp_path / "model.h5")
+    assert done.code == 0, done.err
+    text = (tmp_path / "model.yaml").read_text()
+    schedule_text = "{CosineDecay: {initial_learning_rate: 0.01, decay_steps: 1000}}"
+    assert f"optimizer: {{AdamW: {{learning_rate: {schedule_text}, weight_decay: 0.001}}}}" in text
+    assert "metrics: [accuracy]" in text
+    assert "name: shared-layers" in text
+    begun = ["train", tmp_path / "model.yaml", "--init-from", tmp_path / "model.h5", "--smoke", "-q"]
+    assert run_quietly(*begun) == 0
+    assert dlcli("import", tmp_path / "model.keras", "-o", tmp_path / "model.yaml").code == 2  # it is there
+
+
+def with_config(folder: Path, change: Any) -> Path:
+    """A saved model whose config was changed."""
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model.save(folder / "whole.keras")
+    with zipfile.ZipFile(folder / "whole.keras") as whole, zipfile.ZipFile(folder / "model.keras", "w") as other:
+        config = json.loads(whole.read("config.json"))
+        other.writestr("config.json", json.dumps(change(config) or config))
+    return folder / "model.keras"
+
+
+def with_layer(**changes: Any) -> Any:
+    return lambda config: config["config"]["layers"][1].update(changes)
+
+
+CODE = {"class_name": "__lambda__", "config": {"value": "4wEAAAAAAAAAAAAAAA=="}}
+REFUSED: list[tuple[str, Any, str]] = [
+    ("a Lambda", with_layer(class_name="Lambda", config={"name": "it", "function": CODE}), "has a `Lambda`"),
+    ("a foreign class", with_layer(class_name="Mine", module="mine"), "`mine.Mine`, which is not a Keras layer"),
+    ("a function of the system's", with_layer(config={"units": 3, "activation": {
+        "class_name": "function", "config": "system", "module": "os"}}), "`os.system`, which is not Keras's"),
+    ("an operation", with_layer(class_name="Add", module="keras.src.ops.numpy"), "which is not a Keras layer"),
+    ("a model of one's own", lambda config: {**config, "class_name": "Mine"}, "its model is a `Mine`"),
+    ("no layers", lambda config: {**config, "config": {}}, "no list of layers"),
+    ("no name of a layer", with_layer(class_name=3), "has a `keras.layers.3`, which is not"),
+    ("a wrapper around nothing", with_layer(class_name="Bidirectional", config={}), "not as Keras writes it"),
+    ("something else", lambda _: {"a": 1}, "names no class"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_what_cannot_be_imported_is_told(change: Any, said: str, dlcli: Command, tmp_path: Path) -> None:
+    done = dlcli("import", with_config(tmp_path, change))
+    assert (done.code, done.out) == (4, "")
+    assert said in " ".join(done.err.split()), done.err
+
+
+def test_its_name_is_that_of_the_command(dlcli: Command) -> None:
+    assert re.search(r"│ import +Show the spec", dlcli("--help").out)
+
+
+def test_files_that_are_no_models(dlcli: Command, tmp_path: Path) -> None:
+    (tmp_path / "text.json").write_text("{")
+    with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
+        archive.writestr("something.txt", "else")
+    for name, said in (("text.json", "is not JSON"), ("empty.keras", "no config.json"), ("nothing.h5", "is not there")):
+        done = dlcli("import", tmp_path / name)
+        assert (done.code, said in " ".join(done.err.split())) == (4, True), done.err
+
+
+def test_several_inputs_and_outputs_are_told(dlcli: Command, tmp_path: Path) -> None:
+    one, other = keras.Input((2,)), keras.Input((2,))
+    keras.Model([one, other], layers.Add()([one, other])).save(tmp_path / "model.keras")
+    done = dlcli("import", tmp_path / "model.keras")
+    assert (done.code, "it has 2 inputs and 1 outputs" in " ".join(done.err.split())) == (4, True), done.err
