@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable
 
@@ -63,6 +64,7 @@ def _in_case_of(word: str, names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: name[:1].isupper() == word[:1].isupper())
 
 
+@functools.lru_cache(maxsize=4096)  # the same hundreds of names are compared to each unknown one
 def plain(name: str) -> str:
     """A name without what counts for nothing when names are compared: capitals and underscores."""
     return name.replace("_", "").lower()

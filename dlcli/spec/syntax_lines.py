@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from dlcli.spec.characters import shortened
-from dlcli.spec.scene import Edit, Fault, Scene, indent_of
+from dlcli.spec.scene import Edit, Fault, Scene, content_of, indent_of
 from dlcli.spec.syntax_indents import is_item, is_section, is_single, level_meant, moved, shifted, strays, unit_of
 from dlcli.spec.syntax_keys import KEY, LONGEST_KEY, colon_in_text, line_without_colon
 
@@ -189,6 +189,10 @@ def _is_the_slip(scene: Scene, number: int, indent: int) -> bool:
 
 def _wrong_dash(scene: Scene, edits: tuple[Edit, ...]) -> Fault:
     """An item that is indented as no other; or the one above it has no dash."""
+    message = "This `-` is not indented as its list."
+    owner = re.fullmatch(r" *([a-z_]+):", content_of(next(scene.above(), (0, ""))[1]))
+    if owner is not None:  # it is the first of that list, whatever stands further up
+        return Fault(message, f"Indent it deeper than `{owner[1]}`, whose list it starts.", *scene.at, edits)
     indent = indent_of(scene.line(scene.at[0]))
     dashes, first = [], None
     for other, line in scene.above():
@@ -198,8 +202,7 @@ def _wrong_dash(scene: Scene, edits: tuple[Edit, ...]) -> Fault:
             return _item_without_dash(scene, first)
         first = other
     wanted = f" by {_spaces(dashes[0])}, as the one above" if dashes and dashes[0] != indent else ""
-    hint = f"Indent every `-` of a list alike{wanted}."
-    return Fault("This `-` is not indented as its list.", hint, *scene.at, edits)
+    return Fault(message, f"Indent every `-` of a list alike{wanted}.", *scene.at, edits)
 
 
 def _wrong_from_the_start(scene: Scene, indent: int) -> Fault:
