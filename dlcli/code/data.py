@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dlcli.code.objects import Writer
@@ -24,7 +24,6 @@ def hold_out(x, y, share, seed):
     rows, held_out = np.sort(rows), np.sort(held_out)
     return x[rows], y[rows], x[held_out], y[held_out]
 '''
-_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,9 @@ def _drawn(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
             call = f"blobs({source.samples}, {arguments})"
         case _:
             raise DlcliError(f"{source.name} is not a data set that is generated.")
-    function = {Xor: generated.xor, Spirals: generated.spirals, Blobs: generated.blobs}.get(type(source))
+    plain: dict[type, Callable[..., object]]
+    plain = {Xor: generated.xor, Spirals: generated.spirals, Blobs: generated.blobs}
+    function = plain.get(type(source))
     functions = [_source_of(function)] if function else []
     imports = [] if functions else ["from sklearn import datasets"]
     lines = [f"x_train, y_train = {call}", 'x_train = x_train.astype("float32")']
@@ -123,8 +124,8 @@ def _drawn(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
     return [*(["import numpy as np"] if functions else []), *imports], functions, lines
 
 
-def _source_of(function: object) -> str:
-    return inspect.getsource(function).replace(" -> tuple[Array, Array]", "")  # type: ignore[arg-type]
+def _source_of(function: Callable[..., object]) -> str:
+    return inspect.getsource(function).replace(" -> tuple[Array, Array]", "")
 
 
 def _each(letter: str, splits: Sequence[str], what: str) -> str:
@@ -141,7 +142,7 @@ def _prepared(dataset: DatasetSpec, splits: Sequence[str], writer: Writer) -> li
         return _prepared_as_written(dataset.preparation, splits, writer)
     if source.kind == "table":
         lines = ["normalize = layers.Normalization()", "normalize.adapt(x_train)"]
-        return [*lines, _each("x", splits, "normalize({})")]
+        return [*lines, _each("x", splits, "np.asarray(normalize({}))")]
     if source.kind != "images":
         return []
     channel = "[..., None]" if len(source.example_shape) == 2 else ""

@@ -63,7 +63,7 @@ def _of_archive(path: Path) -> ModelFile:
             config = _parsed(_member(archive, "config.json", path), path)
             has_metadata = "metadata.json" in archive.namelist()
             metadata = _parsed(_member(archive, "metadata.json", path), path) if has_metadata else {}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the last two: compressed or encrypted
         raise CheckpointError(f"{path} is damaged: {error}.") from error
     return ModelFile(path, _model(config, path), _mapping(config.get("compile_config")), _version(metadata))
 
