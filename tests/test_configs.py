@@ -23,6 +23,26 @@ PARAMETERS = {
     "mnist_cnn_dropout": (225_162, [320, 18_496, 0, 0, 36_928, 36_928, 0, 0, 0, 131_200, 0, 1_290]),
     "cifar10_cnn": (1_250_858, [896, 9_248, 0, 0, 18_496, 36_928, 0, 0, 0, 1_180_160, 0, 5_130]),
     "mnist_two_layer": (407_050, None),
+    "cifar10_alexnet": (
+        58_322_314,
+        [
+            (11 * 11 * 3 + 1) * 96,
+            0,
+            (5 * 5 * 96 + 1) * 256,
+            0,
+            (9 * 256 + 1) * 384,
+            (9 * 384 + 1) * 384,
+            (9 * 384 + 1) * 256,
+            0,
+            0,
+            (6 * 6 * 256 + 1) * 4096,
+            0,
+            4097 * 4096,
+            0,
+            4097 * 10,
+        ],
+    ),
+    "ratings": (300 * 4 + 200 * 4 + 200 + 2, None),
     "mnist_lstm": (24_458, [0, 4 * (28 + 64 + 1) * 64, 650]),
 }
 needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not say where MNIST is")
@@ -56,15 +76,23 @@ def test_mnist_cnn_flattens_to_3200(dlcli: Command) -> None:
     assert "3200" in done.out
 
 
-# The blocks that are repeated, once each.
-SHORTER = {"cifar10_resnet20": [word for at in (2, 4, 6) for word in ("--set", f"model.layers.{at}.repeat=1")]}
+# Large ones, with less of the same.
+SHORTER = {
+    "cifar10_resnet20": ["model.layers.2.repeat=1", "model.layers.4.repeat=1", "model.layers.6.repeat=1"],
+    "cifar10_alexnet": ["dataset.batch_size=2", "model.layers.9.units=64", "model.layers.11.units=64"],
+    # Its weights must be downloaded.
+    "cifar10_mobilenet": [
+        "dataset.batch_size=4", "model.layers.base.weights=null", "model.layers.base.alpha=0.35",
+    ],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_config_trains(dlcli: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without real data at hand the fallback is trained; nothing reaches for the network in a test.
     monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
-    done = dlcli("train", CONFIGS / f"{name}.yaml", "--smoke", *SHORTER.get(name, ()))
+    changes = [word for change in SHORTER.get(name, ()) for word in ("--set", change)]
+    done = dlcli("train", CONFIGS / f"{name}.yaml", "--smoke", *changes)
     assert done.code == 0, done.err
     assert "smoke run" in done.out
 

@@ -203,8 +203,8 @@ class TestSizes:
         train = load_dataset(source).train
         assert source.values is not None
         np.testing.assert_allclose((train.inputs.min(), train.inputs.max()), source.values, rtol=1e-6)
-        if source.targets is not None:
-            assert (train.targets.min(), train.targets.max()) == source.targets
+        if source.target_range is not None:
+            assert (train.targets.min(), train.targets.max()) == source.target_range
 
     def test_published_sizes(self) -> None:
         known = {name: SOURCES[name]().examples for name in ("mnist", "fashion_mnist", "cifar10", "cifar100")}

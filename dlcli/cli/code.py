@@ -54,7 +54,7 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
     start_backend("cpu")
 
     from dlcli.code.outline import Outline
-    from dlcli.code.script import Subject
+    from dlcli.code.script import Subject, outputs_of, shapes_of
     from dlcli.spec.composition import compose_blocks
     from dlcli.spec.overrides import parse_overrides
     from dlcli.spec.parts import EVERYTHING
@@ -64,15 +64,17 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
     if rehearsal.problems or rehearsal.summary is None or rehearsal.encoding is None:
         raise SpecError(rehearsal.problems)
     data, variables = compose_blocks(path, parse_overrides(sets or ())[0])
-    outline = Outline.of(data, variables) or Outline.written_out(loaded.spec.resolved()["model"]["layers"])
-    shape = next(iter(rehearsal.summary.input_shapes.values()))[1:]
-    return Subject(loaded.spec, outline, shape, rehearsal.encoding, f"dlcli code {path}")
+    outputs = outputs_of(loaded.spec)
+    layers = loaded.spec.resolved()["model"]["layers"]
+    outline = Outline.of(data, variables, outputs) or Outline.written_out(layers, outputs)
+    shapes = shapes_of(loaded.spec, rehearsal.summary)
+    return Subject(loaded.spec, outline, shapes, rehearsal.encoding, f"dlcli code {path}")
 
 
 def _of_checkpoint(screen: Screen, path: Path) -> Subject:
     from dlcli.code.outline import Outline
-    from dlcli.code.script import Subject
-    from dlcli.data.encoding import Encoding
+    from dlcli.code.script import Subject, outputs_of, shapes_of
+    from dlcli.data.encoding import restore_encoding
     from dlcli.model.summary import ModelSummary
     from dlcli.spec.loading import restore_spec
 
@@ -81,6 +83,6 @@ def _of_checkpoint(screen: Screen, path: Path) -> Subject:
         message = f"{path} was saved by plain Keras: it has a model, but no spec."
         raise CheckpointError(message, "`dlcli import` makes a spec of its model.")
     spec = restore_spec(contents.spec).spec
-    shape = next(iter(ModelSummary.from_json(contents.summary).input_shapes.values()))[1:]
-    outline = Outline.written_out(spec.resolved()["model"]["layers"])
-    return Subject(spec, outline, shape, Encoding(**contents.encoding), f"dlcli code {path}")
+    shapes = shapes_of(spec, ModelSummary.from_json(contents.summary))
+    outline = Outline.written_out(spec.resolved()["model"]["layers"], outputs_of(spec))
+    return Subject(spec, outline, shapes, restore_encoding(contents.encoding), f"dlcli code {path}")

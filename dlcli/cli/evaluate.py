@@ -43,9 +43,13 @@ def evaluate(
     )
     screen.show("")
     screen.show(metrics_table({split: evaluation.metrics}))
-    if evaluation.classes:
-        screen.show("")
-        screen.show(class_table(evaluation.classes))
-        matrix = confusion_table([row["class"] for row in evaluation.classes], evaluation.confusion)
-        screen.show("")
-        screen.show(matrix or "The confusion matrix of so many classes is shown with --json.")
+    only = evaluating.ByClass(evaluation.classes, evaluation.confusion)
+    for name, figures in {"": only, **evaluation.outputs}.items():
+        if figures.classes:
+            screen.show("")
+            if name:
+                screen.show(f"{name}:")
+            screen.show(class_table(figures.classes))
+            matrix = confusion_table([row["class"] for row in figures.classes], figures.confusion)
+            screen.show("")
+            screen.show(matrix or "The confusion matrix of so many classes is shown with --json.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,9 @@ def predict(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Instead of files: `test`, `validation` or `train`.")] = None,
     first: Annotated[int | None, typer.Option(min=1, help="With --split: only so many.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a .csv file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a .csv file; or all that it gives into .npy or .npz.")
+    ] = None,
     data: options.DataSpec = None,
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
@@ -78,12 +80,16 @@ def _show(screen: Screen, predictions: Predictions, output: Path | None, as_json
     from rich.table import Table
     from rich.text import Text
 
-    from dlcli.cli.result import number
     from dlcli.files import to_json
     from dlcli.runs import write_table
 
     if output is not None:
-        write_table(output, predictions.rows)
+        if output.suffix.lower() in (".npy", ".npz"):
+            from dlcli.evaluation.outputs import write_arrays
+
+            write_arrays(output, predictions.outputs)
+        else:
+            write_table(output, predictions.rows)
         screen.message(f"{len(predictions.rows):,} predictions in {output}")
         return
     if as_json:
@@ -95,6 +101,18 @@ def _show(screen: Screen, predictions: Predictions, output: Path | None, as_json
         table.add_column(name, justify="right" if name in ("probability", "prediction") else "left")
     for row in predictions.rows:
         wrong = "true" in row and "class" in row and row["true"] != row["class"]
-        cells = [number(value) if isinstance(value, float) else str(value) for value in row.values()]
+        cells = [_cell(value) for value in row.values()]
         table.add_row(*(Text(cell, style="red" if wrong else "") for cell in cells))
     screen.show(table)
+
+
+def _cell(value: Any) -> str:
+    from dlcli.cli.result import number
+
+    if isinstance(value, list):
+        sizes = []
+        while isinstance(value, list):
+            sizes.append(len(value))
+            value = value[0]
+        return f"{'×'.join(map(str, sizes))} numbers, with --json or -o FILE.npy"
+    return number(value) if isinstance(value, float) else str(value)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dlcli.code.drawn import drawn_code, source_of
 from dlcli.code.objects import Writer
 from dlcli.data import generated
-from dlcli.data.encoding import Encoding
+from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
-from dlcli.errors import DlcliError
+from dlcli.errors import DlcliError, UsageError
+from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import DatasetSpec, Spec
 from dlcli.spec.keras_objects import KerasObject
-from dlcli.spec.sources import EMBEDDED, Blobs, Circles, Moons, Source, Spirals, Xor
+from dlcli.spec.source import Source
+from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
+from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 
 _HOLD_OUT = '''
 def hold_out(x, y, share, seed):
     """Set a share of the examples apart{classes}."""
     rows, held_out = train_test_split(
-        np.arange(len(x)), test_size=round(share * len(x)), random_state=seed{stratify}
+        np.arange(len({labels})), test_size=round(share * len({labels})), random_state=seed{stratify}
     )
     rows, held_out = np.sort(rows), np.sort(held_out)
-    return x[rows], y[rows], x[held_out], y[held_out]
+    return {kept_x}, {kept_y}, {held_x}, {held_y}
 '''
+_OF_SEVERAL = "{{name: array[{rows}] for name, array in {letter}.items()}}"
 
 
 @dataclass(frozen=True)
@@ -43,22 +47,25 @@ class DataCode:
     splits: tuple[str, ...]
 
 
-def data_code(spec: Spec, encoding: Encoding, writer: Writer) -> DataCode:
-    """What a script does before there is a model."""
+def data_code(spec: Spec, encoding: AnyEncoding, writer: Writer) -> DataCode:
+    """What a script does before there is a model.
+
+    Raises:
+        UsageError: nobody has said yet how a script does that.
+    """
     dataset, source = spec.dataset, spec.dataset.source
+    if len(source.input_facts) > 1 and dataset.preparation is not None:
+        message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
     imports, functions, lines = _loaded(source, spec.seed)
     splits = ["train"]
     has_test_set = bool(source.examples and source.examples[1])
-    is_held_out = (dataset.test and not has_test_set) or isinstance(dataset.validation, float)
-    if is_held_out:
+    outputs = _asked(spec)
+    if len(outputs) == 1 and len(source.target_classes) > 1:
+        lines.append(f'y_train = y_train["{outputs[0]}"]')
+    if (dataset.test and not has_test_set) or isinstance(dataset.validation, float):
         imports += ["import numpy as np", "from sklearn.model_selection import train_test_split"]
-        is_classes = encoding.classes is not None
-        functions.append(
-            _HOLD_OUT.format(
-                classes=", with the same shares of the classes in both parts" if is_classes else "",
-                stratify=", stratify=y" if is_classes else "",
-            )
-        )
+        functions.append(_hold_out(source, outputs))
     if has_test_set:
         splits.append("test")
     elif dataset.test:
@@ -74,10 +81,40 @@ def data_code(spec: Spec, encoding: Encoding, writer: Writer) -> DataCode:
     return DataCode(tuple(dict.fromkeys(imports)), tuple(functions), tuple(lines), tuple(splits))
 
 
+def _asked(spec: Spec) -> tuple[str, ...]:
+    return output_names(spec.dataset.source.target_classes, spec.model.outputs)
+
+
+def _hold_out(source: Source, outputs: Sequence[str]) -> str:
+    """The function that sets examples apart, as `dlcli.data.splits` does."""
+    with_classes = next((name for name in outputs if source.target_classes[name] is not None), None)
+    labels = f'y["{with_classes or outputs[0]}"]' if len(outputs) > 1 else "y"
+
+    def rows_of(letter: str, rows: str, *, is_one: bool) -> str:
+        return f"{letter}[{rows}]" if is_one else _OF_SEVERAL.format(letter=letter, rows=rows)
+
+    parts = {
+        f"{how}_{letter}": rows_of(letter, rows, is_one=is_one)
+        for how, rows in (("kept", "rows"), ("held", "held_out"))
+        for letter, is_one in (("x", len(source.input_facts) == 1), ("y", len(outputs) == 1))
+    }
+    return _HOLD_OUT.format(
+        classes=", with the same shares of the classes in both parts" if with_classes else "",
+        stratify=f", stratify={labels}" if with_classes else "",
+        labels=labels,
+        **parts,
+    )
+
+
 def _loaded(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
     """Imports, functions and statements for `x_train` and `y_train`, and the test set if the source has one."""
+    own = getattr(source, "seed", None)
+    used = seed if own is None else own
+    if isinstance(source, (Shapes, Motion, Pairs, Ratings, Random)):
+        code = drawn_code(source, used, lambda name: _loaded(SOURCES[name](), seed)[2])
+        return [*code.imports, *(["from sklearn import datasets"])], [*code.functions], [*code.lines]
     if source.kind == "points":
-        return _drawn(source, seed)
+        return _drawn(source, used)
     if source.name not in EMBEDDED:
         lines = [f"(x_train, y_train), (x_test, y_test) = keras.datasets.{source.name}.load_data()"]
         if source.name.startswith("cifar"):
@@ -95,9 +132,7 @@ def _loaded(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]
     return ["from sklearn import datasets"], [], [load, 'x_train = x_train.astype("float32")']
 
 
-def _drawn(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
-    own = getattr(source, "seed", None)
-    used = seed if own is None else own
+def _drawn(source: Source, used: int) -> tuple[list[str], list[str], list[str]]:
     match source:
         case Circles():
             shape = f"noise={source.noise}, factor={source.factor}"
@@ -116,16 +151,12 @@ def _drawn(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
     plain: dict[type, Callable[..., object]]
     plain = {Xor: generated.xor, Spirals: generated.spirals, Blobs: generated.blobs}
     function = plain.get(type(source))
-    functions = [_source_of(function)] if function else []
+    functions = [source_of(function)] if function else []
     imports = [] if functions else ["from sklearn import datasets"]
     lines = [f"x_train, y_train = {call}", 'x_train = x_train.astype("float32")']
     if isinstance(source, Xor) and source.samples == 4:
         lines.append("x_test, y_test = x_train, y_train  # these four points are all there is to know")
     return [*(["import numpy as np"] if functions else []), *imports], functions, lines
-
-
-def _source_of(function: Callable[..., object]) -> str:
-    return inspect.getsource(function).replace(" -> tuple[Array, Array]", "")
 
 
 def _each(letter: str, splits: Sequence[str], what: str) -> str:
@@ -140,13 +171,20 @@ def _prepared(dataset: DatasetSpec, splits: Sequence[str], writer: Writer) -> li
     source = dataset.source
     if dataset.preparation is not None:
         return _prepared_as_written(dataset.preparation, splits, writer)
-    if source.kind == "table":
+    kinds = {(facts.kind, len(facts.shape)) for facts in source.input_facts.values()}
+    if len(kinds) > 1:
+        raise DlcliError(f"The inputs of {source.name} are of different kinds.")
+    [(kind, axes)] = kinds
+    if kind == "table":
         lines = ["normalize = layers.Normalization()", "normalize.adapt(x_train)"]
         return [*lines, _each("x", splits, "np.asarray(normalize({}))")]
-    if source.kind != "images":
+    if kind not in ("images", "video"):
         return []
-    channel = "[..., None]" if len(source.example_shape) == 2 else ""
-    return [_each("x", splits, f'{{}}{channel}.astype("float32") * (1 / 255)')]
+    scaled = f'{{}}{"[..., None]" if axes == 2 else ""}.astype("float32") * (1 / 255)'
+    if len(source.input_facts) == 1:
+        return [_each("x", splits, scaled)]
+    every = f"{{{{name: {scaled.format('array')} for name, array in {{}}.items()}}}}"
+    return [_each("x", splits, every)]
 
 
 def _prepared_as_written(preparation: Sequence[KerasObject], splits: Sequence[str], writer: Writer) -> list[str]:
@@ -174,9 +212,23 @@ def _called_together(together: Sequence[str], splits: Sequence[str]) -> list[str
     return [made, _each("x", splits, "prepare.predict({}, verbose=0)")]
 
 
-def _encoded(encoding: Encoding, splits: Sequence[str]) -> list[str]:
+def _encoded(encoding: AnyEncoding, splits: Sequence[str]) -> list[str]:
+    if isinstance(encoding, Encodings):
+        names = [f"y_{split}" for split in splits]
+        lines = [
+            f'    y["{name}"] = {what.format(f"""y["{name}"]""")}'
+            for name, one in encoding.each.items()
+            if (what := _as_encoded(one)) is not None
+        ]
+        return [f"for y in [{', '.join(names)}]:", *lines] if lines else []
+    if encoding.kind == "input":
+        return [f"y_{split} = x_{split}  # it is to give what it gets" for split in splits]
+    what = _as_encoded(encoding)
+    return [] if what is None else [_each("y", splits, what)]
+
+
+def _as_encoded(encoding: Encoding) -> str | None:
+    """What becomes of labels; None if nothing."""
     if encoding.kind == "one_hot":
-        return [_each("y", splits, f"keras.utils.to_categorical({{}}, {encoding.classes})")]
-    if encoding.kind in ("binary", "number"):
-        return [_each("y", splits, '{}.astype("float32").reshape(-1, 1)')]
-    return []
+        return f"keras.utils.to_categorical({{}}, {encoding.classes})"
+    return '{}.astype("float32").reshape(-1, 1)' if encoding.kind in ("binary", "number") else None

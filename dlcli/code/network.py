@@ -12,36 +12,54 @@ from dataclasses import dataclass, field
 
 from dlcli.code.objects import APPLICATION, Writer
 from dlcli.code.outline import Block, Entry, Outline
+from dlcli.data.dataset import OneOrNamed, Shape, named
 from dlcli.spec.catalogue import Catalogue
-from dlcli.spec.graph import INPUT, SEVERAL_ARGUMENTS, in_order
+from dlcli.spec.graph import SEVERAL_ARGUMENTS, in_order
+from dlcli.spec.source import INPUT
 
-Shape = tuple[int | None, ...]
 # Names that the script uses itself, or that Python has.
 _OWN = (
     "keras", "layers", "np", "tf", "datasets", "train_test_split", "hold_out", "inputs", "outputs", "model", "x", "y",
-    "layer", "number", "augment", "prepare", "normalize", "train",
+    "layer", "number", "augment", "prepare", "normalize", "train", "take", "shapes", "motion", "ratings", "pairs",
 )  # fmt: skip
 _TAKEN = frozenset((*_OWN, *dir(builtins), *keyword.kwlist))
 
 
-def network_lines(outline: Outline, catalogue: Catalogue, shape: Shape, name: str) -> list[str]:
-    """The statements that make `model`, for examples of `shape`, without the batch axis."""
+def network_lines(outline: Outline, catalogue: Catalogue, shape: OneOrNamed[Shape], name: str) -> list[str]:
+    """The statements that make `model`, for examples of `shape`, without the batch axis; of several inputs, by name."""
     writer = Writer(catalogue)
-    is_graph = outline.blocks or any(
-        entry.reads or entry.reuse or entry.class_name in SEVERAL_ARGUMENTS or _is_application(entry, catalogue)
-        for entry in outline.entries
+    is_graph = (
+        outline.blocks
+        or outline.outputs
+        or isinstance(shape, Mapping)
+        or any(
+            entry.reads or entry.reuse or entry.class_name in SEVERAL_ARGUMENTS or _is_application(entry, catalogue)
+            for entry in outline.entries
+        )
     )
-    if not is_graph:
+    if not is_graph and not isinstance(shape, Mapping):
         return [f"model = keras.Sequential([{', '.join(_stacked(outline.entries, writer, shape))},], name={name!r})"]
     lines: list[str] = []
     for block, content in outline.blocks.items():
         lines += [*_function(block, content, outline, catalogue), "", ""]
-    body = _Body(writer, outline.blocks, {INPUT: "inputs"})
-    last = body.call_all(outline.entries, "inputs", "outputs")
-    return [
-        *lines, f"inputs = keras.Input(shape={shape!r})", *body.lines,
-        f"model = keras.Model(inputs, {last}, name={name!r})",
-    ]  # fmt: skip
+    known = {one: identifier(one) for one in shape} if isinstance(shape, Mapping) else {INPUT: "inputs"}
+    inputs = [
+        f"{known[one]} = keras.Input(shape={each!r}{f', name={one!r}' if isinstance(shape, Mapping) else ''})"
+        for one, each in named(shape, INPUT).items()
+    ]
+    body = _Body(writer, outline.blocks, dict(known), outputs=outline.outputs)
+    last = body.call_all(outline.entries, next(iter(known.values())), "outputs")
+    if outline.outputs:
+        last = _by_name({one: body.known[one] for one in outline.outputs})
+    given = _by_name(known)
+    return [*lines, *inputs, *body.lines, f"model = keras.Model({given}, {last}, name={name!r})"]
+
+
+def _by_name(variables: Mapping[str, str]) -> str:
+    """The only variable, or all of them in a dictionary."""
+    if len(variables) == 1:
+        return next(iter(variables.values()))
+    return f"{{{', '.join(f'{name!r}: {variable}' for name, variable in variables.items())}}}"
 
 
 def _is_application(entry: Entry, catalogue: Catalogue) -> bool:
@@ -107,6 +125,7 @@ class _Body:
         is_named: whether layers have the names that the spec gives them.
         lines: the statements.
         shared: the variables of layers, by their names, that are called again.
+        outputs: the names of what the model puts out, if that is not what the last layer gives.
     """
 
     writer: Writer
@@ -115,10 +134,11 @@ class _Body:
     is_named: bool = True
     lines: list[str] = field(default_factory=list)
     shared: dict[str, str] = field(default_factory=dict)
+    outputs: Sequence[str] = ()
 
     def call_all(self, entries: Sequence[Entry], first: str, last: str) -> str:
         """Call every layer; the variable of what the last one puts out, which is `last` unless others read it, too."""
-        wanted = {name for entry in entries for name in entry.reads}
+        wanted = {*self.outputs, *(name for entry in entries for name in entry.reads)}
         again = {entry.reuse for entry in entries if entry.reuse is not None}
         order = _order(entries)
         above = {0: first}

@@ -93,14 +93,16 @@ class Outline:
         entries: of `model.layers`.
         blocks: those that are used, by name.
         variables: what `${…}` in a block stands for, besides the block's parameters.
+        outputs: the names of what the model puts out, if that is not what the last layer gives.
     """
 
     entries: Sequence[Entry]
     blocks: Mapping[str, Block] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Sequence[str] = ()
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], variables: Mapping[str, Any]) -> Outline | None:
+    def of(cls, data: Mapping[str, Any], variables: Mapping[str, Any], outputs: Sequence[str]) -> Outline | None:
         """The outline of a spec's plain data; None if its blocks say what functions that make layers cannot say."""
         model = data["model"]
         entries = entries_of(model["layers"])
@@ -113,13 +115,13 @@ class Outline:
             for name, content in (model.get("blocks") or {}).items()
         }
         used = _used(entries, blocks)
-        outline = cls(entries, {name: block for name, block in blocks.items() if name in used}, variables)
+        outline = cls(entries, {name: block for name, block in blocks.items() if name in used}, variables, outputs)
         return outline if outline._is_plain() else None
 
     @classmethod
-    def written_out(cls, layers: Sequence[Any]) -> Outline:
+    def written_out(cls, layers: Sequence[Any], outputs: Sequence[str]) -> Outline:
         """The outline of layers among which are no blocks."""
-        return cls(entries_of(layers))
+        return cls(entries_of(layers), outputs=outputs)
 
     def _is_plain(self) -> bool:
         lists = [self.entries, *(block.entries for block in self.blocks.values())]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dlcli.code.data import DataCode, data_code
-from dlcli.code.network import Shape, network_lines
+from dlcli.code.network import network_lines
 from dlcli.code.objects import Writer
 from dlcli.code.outline import Outline
-from dlcli.data.encoding import Encoding
+from dlcli.data.dataset import OneOrNamed, Shape
+from dlcli.data.encoding import AnyEncoding
+from dlcli.errors import UsageError
+from dlcli.model.summary import ModelSummary
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.grammar import Spec
+from dlcli.spec.heads import Head, heads_of
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,31 @@ class Subject:
     Attributes:
         spec: the spec.
         outline: its network as it is written.
-        shape: of a prepared example.
+        shape: of a prepared example; of each of several inputs, by name.
         encoding: of the labels.
         command: what makes the script, for its first line.
     """
 
     spec: Spec
     outline: Outline
-    shape: Shape
-    encoding: Encoding
+    shape: OneOrNamed[Shape]
+    encoding: AnyEncoding
     command: str
+
+
+def outputs_of(spec: Spec) -> tuple[str, ...]:
+    """The names of what the model puts out, if that is not what the last layer gives."""
+    heads = heads_of(spec)
+    if len(heads) > 1:
+        return tuple(heads)
+    return (spec.model.outputs,) if isinstance(spec.model.outputs, str) else tuple(spec.model.outputs or ())
+
+
+def shapes_of(spec: Spec, summary: ModelSummary) -> OneOrNamed[Shape]:
+    """Those of prepared examples, in the order of the source's inputs."""
+    shapes = {name: shape[1:] for name, shape in summary.input_shapes.items()}
+    names = spec.dataset.source.input_facts
+    return {name: shapes[name] for name in names} if len(names) > 1 else next(iter(shapes.values()))
 
 
 def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) -> str:
@@ -89,14 +108,28 @@ def _imports(asked: Sequence[str], body: str) -> list[str]:
 
 
 def _compiled(spec: Spec, writer: Writer) -> list[str]:
-    metrics = [writer.named("metric", metric) for metric in spec.metrics]
+    heads = heads_of(spec)
+    losses = {name: writer.named("loss", head.loss) for name, head in heads.items()}
+    metrics = {name: [writer.named("metric", metric) for metric, _ in head.metrics] for name, head in heads.items()}
+    lists = {name: f"[{', '.join(made)}]" for name, made in metrics.items() if made}
+    weights = {name: repr(weight) for name, weight in (spec.loss_weights or {}).items()}
+    if weights:
+        weights = {name: weights.get(name, "1.0") for name in heads}
     arguments = [
         f"optimizer={writer.named('optimizer', spec.optimizer)}",
-        f"loss={writer.named('loss', spec.loss)}",
-        *([f"metrics=[{', '.join(metrics)}]"] if metrics else []),
+        f"loss={_by_name(losses, heads)}",
+        *([f"loss_weights={_by_name(weights, heads)}"] if weights else []),
+        *([f"metrics={_by_name(lists, heads)}"] if lists else []),
         "jit_compile=False",
     ]
     return [f"model.compile({', '.join(arguments)})"]
+
+
+def _by_name(made: Mapping[str, str], heads: Mapping[str, Head]) -> str:
+    """What is made for the only output, or a dictionary for several."""
+    if len(heads) == 1:
+        return next(iter(made.values()))
+    return f"{{{', '.join(f'{name!r}: {one}' for name, one in made.items())}}}"
 
 
 def _training(spec: Spec, data: DataCode, writer: Writer) -> tuple[list[str], list[str]]:
@@ -114,7 +147,10 @@ def _training(spec: Spec, data: DataCode, writer: Writer) -> tuple[list[str], li
         return [], [
             f"model.fit({', '.join(['x_train', 'y_train', f'batch_size={dataset.batch_size}', *more, *order])})"
         ]
-    scaled = dataset.source.kind == "images" and dataset.preparation is None
+    if len(dataset.source.input_facts) > 1:
+        message = "How several inputs are augmented cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
+    scaled = dataset.source.kind in ("images", "video") and dataset.preparation is None
     made = []
     for layer in dataset.augment:
         known = writer.catalogue.parameters("layer", layer.name) or {}

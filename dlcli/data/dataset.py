@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
 
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+# What there is once; or by name, where there are several inputs or several targets.
+OneOrNamed: TypeAlias = Item | Mapping[str, Item]
+Shape = tuple[int | None, ...]
+ClassNames = tuple[str, ...] | None
+
+
+def named(value: OneOrNamed[Item], only: str = "") -> Mapping[str, Item]:
+    """What there is by name; the only one has the name `only`."""
+    return value if isinstance(value, Mapping) else {only: value}
+
+
+def for_each(make: Callable[..., Made], value: Any, *others: Any) -> OneOrNamed[Made]:
+    """`make` of the only value, or of each by name; `others` are like it."""
+    if not isinstance(value, Mapping):
+        return make(value, *others)
+    return {name: make(item, *(other[name] for other in others)) for name, item in value.items()}
+
+
+def one_or_named(pairs: Iterable[tuple[str, Item]]) -> OneOrNamed[Item]:
+    """The only item, or all of them by name."""
+    found = dict(pairs)
+    [first, *more] = found.values()
+    return found if more else first
 
 
 @dataclass(frozen=True)
@@ -15,15 +41,17 @@ class Examples:
     """Raw examples, held once.
 
     Attributes:
-        inputs: shape (n, ...); bytes (uint8) for images, float32 for tables and points.
-        targets: class numbers, int32 of shape (n,); or float32 of shape (n,) for a regression.
+        inputs: shape (n, ...); bytes (uint8) for images, float32 for tables and points, int32 for indices; by name
+            where there are several.
+        targets: class numbers, int32 of shape (n,); or float32 of shape (n,) for a regression; by name where there are
+            several.
     """
 
-    inputs: Array
-    targets: Array
+    inputs: OneOrNamed[Array]
+    targets: OneOrNamed[Array]
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(next(iter(named(self.inputs).values())))
 
 
 @dataclass(frozen=True)
@@ -32,10 +60,11 @@ class Dataset:
 
     Attributes:
         source: the source's name in the grammar.
-        kind: "images", "table" or "points", as in `dlcli.spec.sources`.
+        kind: "images", "table", "points" and so on, as in `dlcli.spec.source`; of each of several inputs, by name.
         train: the examples to train on (and to hold validation, and test where there is none, out of).
         test: the source's own test set, or None.
-        class_names: the classes in the order of their numbers; None for a regression.
+        class_names: the classes in the order of their numbers; None for a regression; of each of several targets, by
+            name.
         feature_names: the columns of a table; None otherwise.
         origin: where the examples came from, for a person: a path, "embedded in scikit-learn", "generated".
         fingerprint: a digest of all bytes of inputs and targets, for telling whether data changed.
@@ -44,10 +73,10 @@ class Dataset:
     """
 
     source: str
-    kind: str
+    kind: OneOrNamed[str]
     train: Examples
     test: Examples | None
-    class_names: tuple[str, ...] | None
+    class_names: OneOrNamed[ClassNames]
     feature_names: tuple[str, ...] | None
     origin: str
     fingerprint: str
@@ -55,11 +84,33 @@ class Dataset:
     reason: str | None = None
 
     @property
-    def classes(self) -> int | None:
-        """How many classes there are; None for a regression."""
-        return None if self.class_names is None else len(self.class_names)
+    def classes(self) -> OneOrNamed[int | None]:
+        """How many classes there are; None for a regression; of each of several targets, by name."""
+        return for_each(lambda names: None if names is None else len(names), self.class_names)
 
     @property
-    def example_shape(self) -> tuple[int, ...]:
-        """The shape of one raw example, without the batch axis."""
-        return tuple(self.train.inputs.shape[1:])
+    def example_shape(self) -> OneOrNamed[tuple[int, ...]]:
+        """The shape of one raw example, without the batch axis; of each of several inputs, by name."""
+        return for_each(lambda inputs: tuple(inputs.shape[1:]), self.train.inputs)
+
+    def asked(self, names: Collection[str]) -> Dataset:
+        """The data with these targets alone."""
+        if not isinstance(self.class_names, Mapping) or len(names) == len(self.class_names):
+            return self
+
+        def chosen(examples: Examples) -> Examples:
+            return Examples(examples.inputs, one_or_named((name, named(examples.targets)[name]) for name in names))
+
+        every = self.class_names
+        class_names = one_or_named((name, every[name]) for name in names)
+        test = None if self.test is None else chosen(self.test)
+        return replace(self, train=chosen(self.train), test=test, class_names=class_names)
+
+    @property
+    def labels(self) -> tuple[Array, tuple[str, ...]] | None:
+        """The classes of the examples to train on, and their names: of the first target that has any."""
+        for name, classes in named(self.class_names).items():
+            if classes is not None:
+                targets = self.train.targets
+                return (targets[name] if isinstance(targets, Mapping) else targets), classes
+        return None

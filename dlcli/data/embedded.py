@@ -9,7 +9,8 @@ import numpy as np
 from dlcli.data.dataset import Dataset, Examples
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.errors import DlcliError
-from dlcli.spec.sources import Diabetes, Digits, Source
+from dlcli.spec.source import Source
+from dlcli.spec.sources import Diabetes, Digits
 
 ORIGIN = "embedded in scikit-learn"
 

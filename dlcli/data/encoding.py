@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlcli.data.dataset import OneOrNamed, Shape
 from dlcli.errors import Problem
+from dlcli.spec.heads import Head, heads_of
 from dlcli.spec.loading import LoadedSpec
 
 
@@ -16,7 +19,7 @@ class Encoding:
 
     Attributes:
         kind: "integer": class numbers, shape (n, 1); "one_hot": shape (n, classes); "binary": 0.0 or 1.0, shape (n, 1);
-            "number": the value of a regression, shape (n, 1).
+            "number": the value of a regression, shape (n, 1); "input": the prepared input itself.
         classes: how many; None for a regression.
     """
 
@@ -32,40 +35,112 @@ class Encoding:
         column = tf.expand_dims(targets, -1)
         return column if self.kind == "integer" else tf.cast(column, tf.float32)
 
+    def stand_ins(self, count: int) -> Any:
+        """So many raw targets of zeros."""
+        import tensorflow as tf
 
-def choose_encoding(loaded: LoadedSpec, output_shape: tuple[int | None, ...], classes: int | None) -> Encoding:
-    """The encoding that fits the spec's loss and the model's output, of `output_shape` with the batch axis.
+        return tf.zeros((count,), tf.int32 if self.classes else tf.float32)
+
+    def state(self) -> dict[str, Any]:
+        """As data for JSON."""
+        return {"kind": self.kind, "classes": self.classes}
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """An encoding for each of several targets, by name."""
+
+    each: Mapping[str, Encoding]
+
+    def apply(self, targets: Mapping[str, Any]) -> dict[str, Any]:
+        """Encode a batch of raw targets."""
+        return {name: one.apply(targets[name]) for name, one in self.each.items()}
+
+    def stand_ins(self, count: int) -> dict[str, Any]:
+        """So many raw targets of zeros."""
+        return {name: one.stand_ins(count) for name, one in self.each.items()}
+
+    def state(self) -> dict[str, Any]:
+        """As data for JSON."""
+        return {"outputs": {name: one.state() for name, one in self.each.items()}}
+
+
+AnyEncoding = Encoding | Encodings
+
+
+def restore_encoding(state: Mapping[str, Any]) -> AnyEncoding:
+    """The encoding that `state` described."""
+    if "outputs" in state:
+        return Encodings({name: Encoding(**one) for name, one in state["outputs"].items()})
+    return Encoding(**state)
+
+
+def choose_encoding(
+    loaded: LoadedSpec, input_shape: OneOrNamed[Shape], output_shape: OneOrNamed[Shape], classes: OneOrNamed[int | None]
+) -> AnyEncoding:
+    """The encoding that fits the spec's losses and the model's outputs.
+
+    Args:
+        loaded: the spec.
+        input_shape: of a prepared example, without the batch axis; of each of several inputs, by name.
+        output_shape: of the model, with the batch axis; of each of several outputs, by name.
+        classes: how many the data has, None for a number; of each of several targets, by name.
 
     Raises:
         SpecError: no encoding does; the message says which of the three to change.
     """
-    spec = loaded.spec
-    loss = snake_case(spec.loss.name)
-    last = ("model", "layers", len(spec.model.layers) - 1)
+    heads = heads_of(loaded.spec)
+    if loaded.spec.dataset.labels == "input":
+        return _for_input(loaded, input_shape, output_shape)
+    known = {name: classes[name] if isinstance(classes, Mapping) else classes for name in heads}
+    if not isinstance(output_shape, Mapping):
+        [head] = heads.values()
+        return _encoding_of(loaded, head, tuple(output_shape), known[head.name])
+    return Encodings(
+        {name: _encoding_of(loaded, head, tuple(output_shape[name]), known[name]) for name, head in heads.items()}
+    )
+
+
+def _for_input(loaded: LoadedSpec, input_shape: OneOrNamed[Shape], output_shape: OneOrNamed[Shape]) -> Encoding:
+    if isinstance(input_shape, Mapping) or isinstance(output_shape, Mapping):
+        message = "`labels: input` is for models with one input and one output."
+        raise loaded.error(Problem(message, ("dataset", "labels")))
+    if tuple(output_shape[1:]) != tuple(input_shape):
+        given, wanted = ("×".join(map(str, shape)) for shape in (output_shape[1:], input_shape))
+        [head] = heads_of(loaded.spec).values()
+        message = f"The model is to give what it gets, of shape {wanted}, but it gives {given}."
+        raise loaded.error(Problem(message, ("model", "layers", head.number), "End with a layer of that shape."))
+    return Encoding("input", None)
+
+
+def _encoding_of(loaded: LoadedSpec, head: Head, output_shape: Shape, classes: int | None) -> Encoding:
+    labels = loaded.spec.dataset.labels
+    loss = snake_case(head.loss.name)
+    layer = ("model", "layers", head.number)
     if len(output_shape) != 2 or output_shape[1] is None:
         shape = "×".join("?" if size is None else str(size) for size in output_shape[1:])
         message = f"The model ends with an output of shape {shape}, but the data has one label for each example."
-        raise loaded.error(Problem(message, last, _one_output(loaded, len(output_shape) - 1)))
+        raise loaded.error(Problem(message, layer, _one_output(loaded, head, len(output_shape) - 1)))
     units = output_shape[1]
     if classes is None:
-        return _for_numbers(loaded, loss, units)
-    problem = _mismatch(loss, units, classes, spec.dataset.labels)
+        return _for_numbers(loaded, head, loss, units)
+    problem = _mismatch(loss, units, classes, labels)
     if problem is not None:
         message, where, hint = problem
-        path = {"loss": ("loss",), "units": last, "labels": ("dataset", "labels")}[where]
+        path = {"loss": head.loss_path, "units": layer, "labels": ("dataset", "labels")}[where]
         raise loaded.error(Problem(message, path, hint))
-    _check_metrics(loaded, loss == "sparse_categorical_crossentropy")
+    _check_metrics(loaded, head, loss == "sparse_categorical_crossentropy")
     if loss == "sparse_categorical_crossentropy":
         return Encoding("integer", classes)
     if classes == 2 and units == 1:
         return Encoding("binary", classes)
-    return Encoding("integer" if spec.dataset.labels == "integer" else "one_hot", classes)
+    return Encoding("integer" if labels == "integer" else "one_hot", classes)
 
 
-def _one_output(loaded: LoadedSpec, axes: int) -> str:
+def _one_output(loaded: LoadedSpec, head: Head, axes: int) -> str:
     """How to come to one row of outputs for each example."""
     layers = loaded.spec.model.layers
-    if layers[-1].layer.name != "Dense":
+    if layers[head.number].layer.name != "Dense":
         return "End with `Flatten` (or a global pooling layer) and `Dense`."
     kept = [entry.layer.name for entry in layers if entry.layer.arguments.get("return_sequences") is True]
     if axes == 2 and kept:
@@ -73,10 +148,10 @@ def _one_output(loaded: LoadedSpec, axes: int) -> str:
     return "Put `Flatten`, or a global pooling layer, before this `Dense`."
 
 
-def _check_metrics(loaded: LoadedSpec, integers: bool) -> None:
+def _check_metrics(loaded: LoadedSpec, head: Head, integers: bool) -> None:
     """A metric for class numbers counts nonsense on one-hot labels, and the reverse; Keras says nothing."""
     problems = []
-    for number, metric in enumerate(loaded.spec.metrics):
+    for metric, path in head.metrics:
         name = snake_case(metric.name)
         is_for_integers = name.startswith("sparse_")
         if (is_for_integers and not integers) or (integers and name.startswith(("categorical_", "top_k_categorical"))):
@@ -84,19 +159,19 @@ def _check_metrics(loaded: LoadedSpec, integers: bool) -> None:
                 ("class numbers", "one-hot labels") if is_for_integers else ("one-hot labels", "class numbers")
             )
             message = f"The metric `{metric.name}` needs {needs}, but the loss has {gets}."
-            problems.append(Problem(message, ("metrics", number), "`accuracy` fits either."))
+            problems.append(Problem(message, path, "`accuracy` fits either."))
     if problems:
         raise loaded.error(*problems)
 
 
-def _for_numbers(loaded: LoadedSpec, loss: str, units: int) -> Encoding:
+def _for_numbers(loaded: LoadedSpec, head: Head, loss: str, units: int) -> Encoding:
     if "crossentropy" in loss or "cross_entropy" in loss or "hinge" in loss:
-        message = f"`{loaded.spec.loss.name}` compares classes, but the target of this dataset is a number."
-        raise loaded.error(Problem(message, ("loss",), "Use a loss for numbers, such as `mean_squared_error`."))
+        message = f"`{head.loss.name}` compares classes, but the target of this dataset is a number."
+        hint = "Use a loss for numbers, such as `mean_squared_error`."
+        raise loaded.error(Problem(message, head.loss_path, hint))
     if units != 1:
         message = f"The model gives {units} numbers, but the target of this dataset is one number."
-        last = ("model", "layers", len(loaded.spec.model.layers) - 1)
-        raise loaded.error(Problem(message, last, "End with `Dense: {units: 1}`."))
+        raise loaded.error(Problem(message, ("model", "layers", head.number), "End with `Dense: {units: 1}`."))
     return Encoding("number", None)
 
 

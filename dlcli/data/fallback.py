@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from dlcli.data.dataset import Array, Dataset, Examples
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.errors import DataError
-from dlcli.spec.sources import Source
+from dlcli.spec.source import Source
 
 HINT = "Name another `fallback`, one of the same kind, shape and number of classes; or leave it out."
 
@@ -24,18 +25,23 @@ def adapt(dataset: Dataset, to: type[Source]) -> Dataset:
     Raises:
         DataError: the two differ in kind or in their number of classes, or are no images and differ in shape.
     """
-    classes = None if dataset.class_names is None else len(dataset.class_names)
+    inputs, names, shape = dataset.train.inputs, dataset.class_names, dataset.example_shape
+    if isinstance(inputs, Mapping) or isinstance(names, Mapping) or isinstance(shape, Mapping):
+        raise _unfit(dataset, to, "it has several inputs or targets")
+    classes = None if names is None else len(names)
     if dataset.kind != to.kind:
         raise _unfit(dataset, to, f"its kind is {dataset.kind}, not {to.kind}")
     if classes != to.classes:
         raise _unfit(dataset, to, f"it has {_classes(classes)}, not {_classes(to.classes)}")
-    if dataset.example_shape == to.shape:
+    if shape == to.shape:
         return dataset
     if dataset.kind != "images" or to.shape is None:
-        raise _unfit(dataset, to, f"its examples have the shape {dataset.example_shape}, not {to.shape}")
-    train = Examples(_resized(dataset.train.inputs, to.shape), dataset.train.targets)
-    test = dataset.test and Examples(_resized(dataset.test.inputs, to.shape), dataset.test.targets)
-    change = f"resized from {_size(dataset.example_shape)} to {_size(to.shape)}"
+        raise _unfit(dataset, to, f"its examples have the shape {shape}, not {to.shape}")
+    train = Examples(_resized(inputs, to.shape), dataset.train.targets)
+    test = None
+    if dataset.test is not None and not isinstance(dataset.test.inputs, Mapping):
+        test = Examples(_resized(dataset.test.inputs, to.shape), dataset.test.targets)
+    change = f"resized from {_size(shape)} to {_size(to.shape)}"
     return replace(
         dataset,
         train=train,

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from dlcli.data.dataset import Examples
+from dlcli.data.dataset import Examples, named
 
 
 def fingerprint_of(train: Examples, test: Examples | None) -> str:
@@ -18,6 +18,6 @@ def fingerprint_of(train: Examples, test: Examples | None) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for examples in (train, test):
         if examples is not None:
-            for array in (examples.inputs, examples.targets):
+            for array in (*named(examples.inputs).values(), *named(examples.targets).values()):
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

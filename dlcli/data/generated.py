@@ -7,7 +7,8 @@ import numpy as np
 from dlcli.data.dataset import Array, Dataset, Examples
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.errors import DataError, DlcliError
-from dlcli.spec.sources import Blobs, Circles, Moons, Source, Spirals, Xor
+from dlcli.spec.source import Source
+from dlcli.spec.sources import Blobs, Circles, Moons, Spirals, Xor
 
 Points = tuple[Array, Array, tuple[str, ...]]  # inputs, targets, class names
 

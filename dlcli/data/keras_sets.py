@@ -29,7 +29,7 @@ from dlcli.data.keras_files import (
     read_npz,
 )
 from dlcli.errors import DataError
-from dlcli.spec.sources import Source
+from dlcli.spec.source import Source
 
 DATA_DIR_VARIABLE = "DLCLI_DATA_DIR"
 PROBE_SECONDS = 5.0  # for the whole question whether a host answers

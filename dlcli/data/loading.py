@@ -12,6 +12,7 @@ from dlcli.data.keras_sets import UnreachableError
 from dlcli.data.sources import load_dataset
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
+from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources import SOURCES
 
@@ -54,6 +55,7 @@ def load_data(
             notify=where.notify,
             progressed=where.progressed,
         )
+    dataset = dataset.asked(heads_of(loaded.spec))
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=seed)
 
 

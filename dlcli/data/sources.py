@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlcli.data.dataset import Dataset
+from dlcli.data.drawn import draw_pairs, load_drawn
 from dlcli.data.embedded import load_embedded
 from dlcli.data.fallback import adapt
 from dlcli.data.generated import load_generated
 from dlcli.data.keras_sets import IMAGE_SETS, Notify, UnreachableError, load_keras_set
 from dlcli.errors import DlcliError
-from dlcli.spec.sources import EMBEDDED, Source
+from dlcli.spec.source import Source
+from dlcli.spec.sources import EMBEDDED, SOURCES, Pairs
+from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +66,11 @@ def _load(
         )
     if source.name in EMBEDDED:
         return load_embedded(source)
+    if isinstance(source, Pairs):
+        images = _load(SOURCES[source.of](), data_dir, seed, allow_download, notify, progressed)
+        return draw_pairs(source, images, seed=seed)
+    if isinstance(source, (Shapes, Motion, Ratings, Random)):
+        return load_drawn(source, seed=seed)
     if source.kind == "points":
         return load_generated(source, seed=seed)
     raise DlcliError(f"There is no loader for the source {source.name}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,8 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
 
     The source's own test set is used where it has one. Otherwise `test`, a fraction of `dataset.train`, is held out
     (0.0: none), and it is drawn first, so that it does not depend on `validation`. Classes are stratified: each has
-    about the same share of every split. How many rows a fraction means is rounded to the nearest number.
+    about the same share of every split; of several targets, the first that has classes. How many rows a fraction means
+    is rounded to the nearest number.
 
     The random states are `numpy.random.SeedSequence(seed, spawn_key=(k,)).generate_state(1)[0]`, where k is 0 for
     the test rows and 1 for the validation rows.
@@ -133,17 +135,19 @@ def _hold_out(
             f"Use another fraction for `{name}`, or more examples.",
         )
     labels = None
-    if dataset.class_names is not None:
-        labels = dataset.train.targets[rows]
-        _check_classes(dataset, labels, count, name=name)
+    if dataset.labels is not None:
+        every, names = dataset.labels
+        labels = every[rows]
+        _check_classes(dataset, labels, names, count, name=name)
     kept, held_out = train_test_split(rows, test_size=count, random_state=random_state, stratify=labels)
     return np.sort(kept), np.sort(held_out)
 
 
-def _check_classes(dataset: Dataset, labels: npt.NDArray[np.int32], count: int, *, name: str) -> None:
+def _check_classes(
+    dataset: Dataset, labels: npt.NDArray[np.int32], names: Sequence[str], count: int, *, name: str
+) -> None:
     """Refuse what cannot be stratified: a class of one example, or a side with fewer rows than there are classes."""
     numbers, counts = np.unique(labels, return_counts=True)
-    names = dataset.class_names or ()
     scarce = [f"{names[number]} has {size}" for number, size in zip(numbers, counts, strict=True) if size < 2]
     if scarce:
         raise DataError(

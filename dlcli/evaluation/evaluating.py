@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
-from dlcli.data.dataset import Array
-from dlcli.data.encoding import choose_encoding
+from dlcli.data.dataset import Array, ClassNames, OneOrNamed, for_each
+from dlcli.data.encoding import AnyEncoding, Encoding, Encodings, choose_encoding
 from dlcli.data.loading import load_data
-from dlcli.data.preparation import Preparation, fit_preparation
+from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation
 from dlcli.data.where import Where
 from dlcli.errors import DataError, UsageError
 from dlcli.evaluation.outputs import Outcome, outcome_of
-from dlcli.model.building import compile_model, make_layers
+from dlcli.model.building import by_name, compile_model, make_layers, shapes_of
+from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec, restore_spec
 from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
@@ -33,10 +34,20 @@ class Evaluation:
         metrics: loss and metrics, as in training.
         classes: for each class its name, precision, recall, F1 and number of examples; empty for a regression.
         confusion: a row a true class, a column a predicted one; empty for a regression.
+        outputs: classes and confusion of each output by name, where there are several; they are empty above.
     """
 
     split: str
     metrics: dict[str, float]
+    classes: list[dict[str, Any]]
+    confusion: list[list[int]]
+    outputs: dict[str, ByClass] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """Figures for each class of one output; see `Evaluation`."""
+
     classes: list[dict[str, Any]]
     confusion: list[list[int]]
 
@@ -55,7 +66,7 @@ def job_of(checkpoint: Checkpoint, data_spec: LoadedSpec | None, where: Where, c
             f"{checkpoint.path} was saved by plain Keras: it does not say which data the model is for.",
             "Name a spec whose `dataset`, `loss` and `metrics` are to be used: --data SPEC.yaml.",
         )
-    model = checkpoint.model()
+    model = by_name(checkpoint.model())
     loaded = data_spec or restore_spec(contents.spec if contents else {})
     compile_model(loaded, model)
     if contents is not None and data_spec is None:
@@ -76,20 +87,40 @@ def _on_other_data(
     if checkpoint.contents is not None:
         preparation = checkpoint.preparation()
         if preparation.raw_shape != dataset.example_shape:
-            shapes = f"{list(dataset.example_shape)}, the model's are {list(preparation.raw_shape)}"
+            shapes = f"{_shown(dataset.example_shape)}, the model's are {_shown(preparation.raw_shape)}"
             raise DataError(f"The data does not fit the model: its examples have the shape {shapes}.")
     else:
-        written = (
-            make_layers(loaded, ("dataset", "preparation")) if loaded.spec.dataset.preparation is not None else None
-        )
-        preparation = _reshaped(fit_preparation(dataset, splits.train, written), model)
-    encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
+        make = None
+        if loaded.spec.dataset.preparation is not None:
+
+            def make() -> list[Any]:
+                return make_layers(loaded, ("dataset", "preparation"))
+
+        preparation = _reshaped(fit_preparation(dataset, splits.train, make), model)
+    encoding = choose_encoding(loaded, preparation.output_shape, shapes_of(model, "output"), dataset.classes)
     return join(loaded, dataset, splits, model, preparation, encoding, choices)
 
 
-def _reshaped(preparation: Preparation, model: keras.Model) -> Preparation:
+def _shown(shape: Any) -> str:
+    return str(list(shape) if not isinstance(shape, Mapping) else {name: list(each) for name, each in shape.items()})
+
+
+def _reshaped(preparation: AnyPreparation, model: keras.Model) -> AnyPreparation:
     """The preparation, ending in the shape that a foreign model takes: 784 numbers, say, for an image of 28×28."""
-    wanted, given = tuple(model.input_shape[1:]), preparation.output_shape
+    shapes = shapes_of(model, "input")
+    if not isinstance(preparation, Preparations) and not isinstance(shapes, dict):
+        return _ending_in(preparation, tuple(shapes[1:]))
+    each = preparation.each if isinstance(preparation, Preparations) else {}
+    if not isinstance(shapes, dict) or shapes.keys() != each.keys():
+        given = ", ".join(each) or "one input"
+        taken = ", ".join(tensor.name for tensor in model.inputs)
+        message = f"The data does not fit the model: it gives {given}; the model takes {taken}, by name or in order."
+        raise DataError(message, "A model with several inputs must take them by the names of the data's.")
+    return Preparations({name: _ending_in(one, tuple(shapes[name][1:])) for name, one in each.items()})
+
+
+def _ending_in(preparation: Preparation, wanted: tuple[int | None, ...]) -> Preparation:
+    given = preparation.output_shape
     if len(wanted) == len(given) and all(size in (None, other) for size, other in zip(wanted, given, strict=True)):
         return preparation
     sizes = [math.prod(size or 0 for size in shape) for shape in (wanted, given)]
@@ -109,24 +140,43 @@ def evaluate(job: Job, split: str) -> Evaluation:
     rows = job.rows.get(split)
     if rows is None:
         raise DataError(f"There is no split `{split}` in this data.", f"There is: {', '.join(job.rows)}.")
-    parts: list[Array] = []
+    parts: list[Any] = []
     metrics: dict[str, float] = {}
     for progress in job.engine.evaluate(rows, parts.append):
         metrics = progress.logs
-    if job.facts.class_names is None:
-        return Evaluation(split, metrics, [], [])
-    outcome = outcome_of(np.concatenate(parts), job.encoding, from_logits=from_logits(job.loaded))
-    truth = np.asarray(rows.data.targets)[rows.order]
-    classes, confusion = _by_class(truth, outcome, job.facts.class_names)
-    return Evaluation(split, metrics, classes, confusion)
+    outputs = outputs_of(parts, job.encoding)
+
+    def by_class(outputs: Array, encoding: Encoding, names: ClassNames, targets: Any, logits: bool) -> ByClass:
+        if names is None or encoding.kind == "input":
+            return ByClass([], [])
+        outcome = outcome_of(outputs, encoding, from_logits=logits)
+        return _by_class(np.asarray(targets)[rows.order], outcome, names)
+
+    each = job.encoding.each if isinstance(job.encoding, Encodings) else job.encoding
+    found = for_each(
+        by_class, outputs, each, job.facts.class_names, rows.data.targets, from_logits(job.loaded, outputs)
+    )
+    if isinstance(found, Mapping):
+        return Evaluation(split, metrics, [], [], dict(found))
+    return Evaluation(split, metrics, found.classes, found.confusion)
 
 
-def from_logits(loaded: LoadedSpec) -> bool:
-    """Whether the spec's loss takes the model's outputs before softmax or sigmoid."""
-    return bool(loaded.spec.loss.arguments.get("from_logits", False))
+def outputs_of(parts: Sequence[Any], encoding: AnyEncoding) -> OneOrNamed[Array]:
+    """What a model put out block by block, as one array; or one for each of several outputs, by name."""
+    if not isinstance(encoding, Encodings):
+        return np.concatenate(parts)
+    # Keras flattens what has names in the order of these.
+    return {name: np.concatenate([part[at] for part in parts]) for at, name in enumerate(sorted(encoding.each))}
 
 
-def _by_class(truth: Array, outcome: Outcome, names: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[list[int]]]:
+def from_logits(loaded: LoadedSpec, like: OneOrNamed[Any]) -> OneOrNamed[bool]:
+    """Whether the spec's loss takes the model's outputs before softmax or sigmoid; by name if those are so."""
+    heads = heads_of(loaded.spec)
+    logits = {name: bool(head.loss.arguments.get("from_logits", False)) for name, head in heads.items()}
+    return logits if isinstance(like, Mapping) else next(iter(logits.values()))
+
+
+def _by_class(truth: Array, outcome: Outcome, names: tuple[str, ...]) -> ByClass:
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     labels = list(range(len(names)))
@@ -136,4 +186,4 @@ def _by_class(truth: Array, outcome: Outcome, names: tuple[str, ...]) -> tuple[l
         {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "examples": int(n)}
         for name, p, r, f, n in zip(names, precision, recall, f1, counts, strict=True)
     ]
-    return rows, confusion_matrix(truth, predicted, labels=labels).tolist()
+    return ByClass(rows, confusion_matrix(truth, predicted, labels=labels).tolist())

@@ -1,16 +1,17 @@
-"""Reads what a person wants predictions for, images, .npy arrays, .csv tables, as raw examples of training's kind."""
+"""Reads what a person wants predictions for, images, arrays, .csv tables, as raw examples of training's kind."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dlcli.data.dataset import Array
+from dlcli.data.dataset import Array, OneOrNamed, named
 from dlcli.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
@@ -18,9 +19,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".we
 
 @dataclass(frozen=True)
 class Inputs:
-    """Raw examples, shape (n, *raw_shape), and a name for each."""
+    """Raw examples, shape (n, *raw_shape), by name where there are several inputs; and a name for each."""
 
-    values: Array
+    values: OneOrNamed[Array]
     names: list[str]
 
 
@@ -33,23 +34,27 @@ class Expected:
     columns: tuple[str, ...] | None
 
 
-def read_inputs(paths: Sequence[Path], expected: Expected) -> Inputs:
+def read_inputs(paths: Sequence[Path], expected: OneOrNamed[Expected]) -> Inputs:
     """All examples in `paths`, in order.
 
     Raises:
         DataError: a file is missing, damaged, of another kind, or does not fit what the model was trained on.
     """
     parts = [_read(path, expected) for path in paths]
-    values = np.concatenate([part.values for part in parts])
-    return Inputs(values, [name for part in parts for name in part.names])
+    names = [name for part in parts for name in part.names]
+    if isinstance(expected, Mapping):
+        return Inputs({name: np.concatenate([named(part.values)[name] for part in parts]) for name in expected}, names)
+    return Inputs(np.concatenate([part.values for part in parts]), names)
 
 
-def _read(path: Path, expected: Expected) -> Inputs:
+def _read(path: Path, expected: OneOrNamed[Expected]) -> Inputs:
     if path.is_dir():
         raise DataError(f"{path} is a folder.", f"Name the files in it, as in {path}/*.")
     if not path.exists():
         raise DataError(f"There is no file {path}.")
     suffix = path.suffix.lower()
+    if isinstance(expected, Mapping):
+        return _several(path, suffix, expected)
     if suffix in IMAGE_SUFFIXES:
         return Inputs(_image(path, expected)[None], [path.name])
     if suffix == ".npy":
@@ -60,6 +65,34 @@ def _read(path: Path, expected: Expected) -> Inputs:
         kinds = ", ".join((".npy", ".csv", *IMAGE_SUFFIXES))
         raise DataError(f"{path}: files of the kind `{suffix}` are not read.", f"These are: {kinds}.")
     return Inputs(values, [f"{path.name}[{row}]" for row in range(len(values))])
+
+
+def _several(path: Path, suffix: str, expected: Mapping[str, Expected]) -> Inputs:
+    """Several inputs: the arrays of an .npz by name, or the columns of a table."""
+    if suffix == ".npz":
+        values = _arrays(path, expected)
+    elif suffix == ".csv" and all(one.shape == () for one in expected.values()):
+        table = _table(path, Expected((len(expected),), "float32", tuple(expected)))
+        values = {name: _fitting(table[:, at], path, expected[name]) for at, name in enumerate(expected)}
+    else:
+        what = f"The model takes {', '.join(f'`{name}`' for name in expected)} of each example"
+        hint = "Give an .npz with an array for each." if suffix != ".npz" else None
+        raise DataError(f"{path}: {what}, which a file of the kind `{suffix}` does not have.", hint)
+    lengths = {len(array) for array in values.values()}
+    if len(lengths) > 1:
+        raise DataError(f"{path} has arrays of different lengths: {', '.join(map(str, sorted(lengths)))}.")
+    return Inputs(values, [f"{path.name}[{row}]" for row in range(lengths.pop())])
+
+
+def _arrays(path: Path, expected: Mapping[str, Expected]) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in expected if name not in archive.files]
+            if missing:
+                raise DataError(f"{path} has no array {', '.join(missing)}.", f"It has: {', '.join(archive.files)}.")
+            return {name: _fitting(archive[name], path, one) for name, one in expected.items()}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not an archive of arrays: {error}.") from error
 
 
 def _image(path: Path, expected: Expected) -> Array:
@@ -153,4 +186,6 @@ def _fitting(values: Array, path: Path, expected: Expected) -> Array:
         return values.astype(np.uint8)
     if not np.isfinite(values).all():
         raise DataError(f"{path} has values that are missing or not finite.")
-    return values.astype(np.float32)
+    if expected.dtype.startswith("int") and (values != np.round(values)).any():
+        raise DataError(f"{path} has values with a fraction; the model takes whole numbers.")
+    return values.astype(expected.dtype)

@@ -1,13 +1,18 @@
-"""What a model's outputs say: the class and its probability, or a number."""
+"""What a model's outputs say: the class and its probability, or a number; and files of the outputs themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from dlcli.data.dataset import Array
+from dlcli.data.dataset import Array, OneOrNamed
 from dlcli.data.encoding import Encoding
+from dlcli.errors import RunError
+from dlcli.files import replacing
 
 
 @dataclass(frozen=True)
@@ -36,3 +41,15 @@ def outcome_of(outputs: Array, encoding: Encoding, *, from_logits: bool) -> Outc
         outputs = shifted / shifted.sum(axis=1, keepdims=True)
     classes = outputs.argmax(axis=1)
     return Outcome(classes, outputs[np.arange(len(outputs)), classes])
+
+
+def write_arrays(path: Path, arrays: OneOrNamed[Array]) -> None:
+    """Write an array as .npy, or several by name as .npz. Raises RunError."""
+    several: dict[str, Any] = dict(arrays) if isinstance(arrays, Mapping) else {"prediction": arrays}
+    if path.suffix.lower() == ".npy" and len(several) > 1:
+        raise RunError(f"{path}: a .npy file holds one array, but the model gives {', '.join(several)}.", "Use .npz.")
+    with replacing(path) as beside:
+        if path.suffix.lower() == ".npy":
+            np.save(beside, next(iter(several.values())))
+        else:
+            np.savez(beside, **several)

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.data.dataset import Array
-from dlcli.data.encoding import Encoding
+from dlcli.data.dataset import Array, ClassNames, OneOrNamed, for_each, named
+from dlcli.data.encoding import AnyEncoding, Encoding, Encodings, restore_encoding
+from dlcli.data.preparation import AnyPreparation, Preparations
 from dlcli.errors import DataError, UsageError
-from dlcli.evaluation.evaluating import from_logits
+from dlcli.evaluation.evaluating import from_logits, outputs_of
 from dlcli.evaluation.inputs import Expected, read_inputs
 from dlcli.evaluation.outputs import outcome_of
-from dlcli.spec.loading import restore_spec
+from dlcli.spec.loading import LoadedSpec, restore_spec
 from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
@@ -28,10 +29,14 @@ class Predictions:
     """One row an example.
 
     Attributes:
-        rows: `input`; then `class` and `probability`, or `prediction`; then `true` where it is known.
+        rows: `input`; then `class` and `probability`, or `prediction`; then `true` where it is known. Of several
+            outputs, say `kind` and `size`: `kind`, `kind_probability` and `size`; then `true_kind` and `true_size`.
+            Where a model gives more than a number, `prediction` is a list, as deep as the output has axes.
+        outputs: what the model gives, shape (n, ...), by name if there are several.
     """
 
     rows: list[dict[str, Any]]
+    outputs: OneOrNamed[Array]
 
 
 def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choices) -> Predictions:
@@ -49,15 +54,19 @@ def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choice
             "Name a spec whose data and preparation are to be used, and a split: --data SPEC.yaml --split test.",
         )
     preparation = checkpoint.preparation()
-    columns = contents.data.get("feature_names")
-    inputs = read_inputs(paths, Expected(preparation.raw_shape, preparation.raw_dtype, columns and tuple(columns)))
+    inputs = read_inputs(paths, _expected(preparation, contents.data.get("feature_names")))
     model = checkpoint.model()
-    encoding = Encoding(**contents.encoding)
+    encoding = restore_encoding(contents.encoding)
     engine = Engine(model, Feed(preparation, encoding), choices=choices)
-    unknown = np.zeros(len(inputs.values), np.int32 if encoding.classes else np.float32)
-    outputs = _outputs(engine, Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.values))))
-    logits = from_logits(restore_spec(contents.spec))
-    return _predictions(outputs, encoding, contents.class_names, inputs.names, logits)
+    unknown = for_each(np.asarray, encoding.stand_ins(len(inputs.names)))
+    outputs = _outputs(engine, Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.names))), encoding)
+    return _predictions(outputs, encoding, contents.class_names, inputs.names, restore_spec(contents.spec))
+
+
+def _expected(preparation: AnyPreparation, columns: Sequence[str] | None) -> OneOrNamed[Expected]:
+    if isinstance(preparation, Preparations):
+        return {name: Expected(one.raw_shape, one.raw_dtype, None) for name, one in preparation.each.items()}
+    return Expected(preparation.raw_shape, preparation.raw_dtype, tuple(columns) if columns else None)
 
 
 def predict_split(job: Job, split: str, first: int | None) -> Predictions:
@@ -70,31 +79,55 @@ def predict_split(job: Job, split: str, first: int | None) -> Predictions:
         raise DataError(f"There is no split `{split}` in this data.", f"There is: {', '.join(job.rows)}.")
     rows = job.rows[split]
     rows = Rows(rows.data, rows.order[:first])
-    outputs = _outputs(job.engine, rows)
+    outputs = _outputs(job.engine, rows, job.encoding)
     names = [f"{split}[{number}]" for number in range(len(rows))]
-    classes = job.facts.class_names
-    predictions = _predictions(outputs, job.encoding, classes, names, from_logits(job.loaded))
-    truth = np.asarray(rows.data.targets)[rows.order]
-    for row, true in zip(predictions.rows, truth, strict=True):
-        row["true"] = float(true) if classes is None else classes[int(true)]
+    predictions = _predictions(outputs, job.encoding, job.facts.class_names, names, job.loaded)
+
+    def true(targets: Any, classes: ClassNames) -> list[Any]:
+        values = np.asarray(targets)[rows.order]
+        return [float(value) if classes is None else classes[int(value)] for value in values]
+
+    if isinstance(job.encoding, Encoding) and job.encoding.kind == "input":
+        return predictions
+    truth = for_each(true, rows.data.targets, job.facts.class_names)
+    for name, values in named(truth).items():
+        for row, value in zip(predictions.rows, values, strict=True):
+            row[f"true_{name}" if name else "true"] = value
     return predictions
 
 
-def _outputs(engine: Engine, rows: Rows) -> Array:
-    parts: list[Array] = []
+def _outputs(engine: Engine, rows: Rows, encoding: AnyEncoding) -> OneOrNamed[Array]:
+    parts: list[Any] = []
     for _ in engine.predict(rows, parts.append):
         pass
-    return np.concatenate(parts)
+    return outputs_of(parts, encoding)
 
 
 def _predictions(
-    outputs: Array, encoding: Encoding, class_names: Sequence[str] | None, names: Sequence[str], logits: bool
+    outputs: OneOrNamed[Array], encoding: AnyEncoding, class_names: Any, names: Sequence[str], loaded: LoadedSpec
 ) -> Predictions:
+    each = encoding.each if isinstance(encoding, Encodings) else encoding
+    answers = for_each(_answers, outputs, each, class_names, from_logits(loaded, outputs))
+    rows: list[dict[str, Any]] = [{"input": name} for name in names]
+    for output, found in named(answers).items():
+        for row, answer in zip(rows, found, strict=True):
+            row.update({_column(output, column): value for column, value in answer.items()})
+    return Predictions(rows, outputs)
+
+
+def _column(output: str, column: str) -> str:
+    """`class` and `probability` of several outputs are `kind` and `kind_probability`."""
+    if not output:
+        return column
+    return f"{output}_probability" if column == "probability" else output
+
+
+def _answers(outputs: Array, encoding: Encoding, classes: Sequence[str] | None, logits: bool) -> list[dict[str, Any]]:
+    if encoding.kind == "input":
+        return [{"prediction": value.tolist()} for value in outputs]
     if encoding.classes is None:
-        rows = [{"input": name, "prediction": float(value)} for name, value in zip(names, outputs[:, 0], strict=True)]
-        return Predictions(rows)
+        return [{"prediction": float(value)} for value in outputs[:, 0]]
     outcome = outcome_of(outputs, encoding, from_logits=logits)
-    labels = class_names or [str(number) for number in range(encoding.classes)]
-    answers = zip(names, outcome.classes, outcome.probabilities, strict=True)
-    rows = [{"input": name, "class": labels[int(c)], "probability": float(p)} for name, c, p in answers]
-    return Predictions(rows)
+    labels = classes or [str(number) for number in range(encoding.classes)]
+    found = zip(outcome.classes, outcome.probabilities, strict=True)
+    return [{"class": labels[int(number)], "probability": float(share)} for number, share in found]

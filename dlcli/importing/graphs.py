@@ -9,7 +9,8 @@ from itertools import chain, count
 from typing import Any
 
 from dlcli.importing.objects import Importer, snake_case
-from dlcli.spec.graph import INPUT, SEVERAL_ARGUMENTS, in_order
+from dlcli.spec.graph import SEVERAL_ARGUMENTS, in_order
+from dlcli.spec.source import INPUT
 
 Shape = tuple[int | None, ...]
 _MODELS = ("Sequential", "Functional", "Model")
@@ -24,7 +25,7 @@ class Call:
 
     Attributes:
         key: the layer's name and the number of the call.
-        reads: the calls that it reads; the model's input has the name `input`.
+        reads: the calls that it reads; the model's only input has the name `input`, several have their own.
         class_name: of the layer.
         arguments: of the layer.
         is_frozen: whether its weights are not trained.
@@ -43,13 +44,13 @@ class Graph:
 
     Attributes:
         calls: the calls.
-        shape: of the model's input, without the batch axis; None if the file does not say.
-        output: the call that gives the model's output.
+        shapes: of the model's inputs by name, without the batch axis; None if the file does not say.
+        outputs: the calls that give the model's outputs.
     """
 
     calls: Sequence[Call]
-    shape: Shape | None
-    output: _Key
+    shapes: Mapping[str, Shape | None]
+    outputs: tuple[_Key, ...]
 
 
 def read_graph(config: Mapping[str, Any], importer: Importer) -> Graph:
@@ -85,22 +86,22 @@ class _Reader:
                 made = list(self._called(layer, [(0, (last,))]))
                 calls += made
                 last = made[-1].key
-        return Graph(calls, shape, last)
+        return Graph(calls, {INPUT: shape}, (last,))
 
     def graph(self, layers: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Graph:
         inputs, outputs = _keys(config.get("input_layers")), _keys(config.get("output_layers"))
-        if len(inputs) != 1 or len(outputs) != 1:
-            words = f"it has {len(inputs)} inputs and {len(outputs)} outputs; a spec has one of each."
-            raise self._importer.refuse(words)
-        shape = None
+        if not inputs or not outputs or len(set(outputs)) < len(outputs):
+            raise self._importer.refuse(f"it has {len(inputs)} inputs and {len(set(outputs))} outputs.")
+        names = {key: INPUT if len(inputs) == 1 else key[0] for key in inputs}
+        shapes: dict[str, Shape | None] = dict.fromkeys(names.values())
         self._masks = _masks(layers)
         calls: list[Call] = []
-        last_calls: dict[_Key, _Key] = {inputs[0]: (INPUT, 0)}
+        last_calls: dict[_Key, _Key] = {key: (name, 0) for key, name in names.items()}
         for layer in layers:
             name = _name(layer.get("name") or _inner(layer).get("name"))
             if layer.get("class_name") == "InputLayer":
                 inner = _inner(layer)
-                shape = _shape(inner.get("batch_shape") or inner.get("batch_input_shape"))
+                shapes[names[name, 0]] = _shape(inner.get("batch_shape") or inner.get("batch_input_shape"))
                 continue
             if name in self._masks:
                 continue
@@ -115,7 +116,8 @@ class _Reader:
             number: {numbers[key] for key in (*call.reads, (call.key[0], 0)) if key in numbers and key != call.key}
             for number, call in enumerate(renamed)
         }
-        return Graph([renamed[number] for number in in_order(needs)], shape, last_calls.get(outputs[0], outputs[0]))
+        ends = tuple(last_calls.get(key, key) for key in outputs)
+        return Graph([renamed[number] for number in in_order(needs)], shapes, ends)
 
     def _called(self, layer: Mapping[str, Any], nodes: Sequence[tuple[int, tuple[_Key, ...]]]) -> Iterator[Call]:
         """The calls of a layer; of a model within the model, those of its layers."""
@@ -137,6 +139,8 @@ class _Reader:
         if len(nodes) != 1 or len(nodes[0][1]) != 1:
             raise self._importer.refuse(f"the model `{name}` in it is called more than once, or reads several layers.")
         graph = read_graph(layer, self._importer)
+        if len(graph.shapes) > 1 or len(graph.outputs) > 1:
+            raise self._importer.refuse(f"the model `{name}` in it has several inputs or outputs.")
         self._importer.left_out.append(f"that `{name}` is a model of its own: its layers are among the others.")
         is_frozen = _inner(layer).get("trainable") is False
         outside = nodes[0][1][0]
@@ -144,8 +148,8 @@ class _Reader:
         def renamed(key: _Key) -> _Key:
             return outside if key == (INPUT, 0) else (f"{name}_{key[0]}", key[1])
 
-        ordered = [call for call in graph.calls if call.key != graph.output]
-        ordered += [call for call in graph.calls if call.key == graph.output]
+        ordered = [call for call in graph.calls if call.key not in graph.outputs]
+        ordered += [call for call in graph.calls if call.key in graph.outputs]
         for call in ordered:
             reads = tuple(renamed(read) for read in call.reads)
             yield replace(call, key=renamed(call.key), reads=reads, is_frozen=call.is_frozen or is_frozen)
@@ -210,11 +214,13 @@ def _name(written: Any) -> str:
 def _shape(written: Any) -> Shape | None:
     if isinstance(written, Mapping):
         written = written.get("items") or next(iter(written.values()), None)
-    return tuple(written[1:]) if isinstance(written, (list, tuple)) and len(written) > 1 else None
+    return tuple(written[1:]) if isinstance(written, (list, tuple)) and written else None
 
 
 def _keys(written: Any) -> list[_Key]:
-    """The layers that `input_layers` or `output_layers` names: one, or several of `[name, call, output]`."""
+    """The layers that `input_layers` or `output_layers` names: one or several `[name, call, output]`, or so by name."""
+    if isinstance(written, Mapping):
+        written = list(written.values())
     if isinstance(written, list) and written and isinstance(written[0], str):
         written = [written]
     return [(_name(item[0]), int(item[1])) for item in written or ()]
@@ -266,13 +272,16 @@ class _Namer:
 
 def entries_of(graph: Graph) -> list[dict[str, Any]]:
     """The entries of `model.layers`; what is the same several times in a stack is there once, with `repeat`."""
-    calls = list(graph.calls)
-    if calls and calls[-1].key != graph.output:  # the last layer is the model's output
-        calls.sort(key=lambda call: call.key == graph.output)
-    names, namer = _names(calls), _Namer()
-    needed = _read_by_name(calls) | {(call.key[0], 0) for call in calls if call.key[1] > 0}
-    entries = []
-    above: _Key = (INPUT, 0)
+    calls, is_one = list(graph.calls), len(graph.outputs) == 1
+    if is_one and calls and calls[-1].key != graph.outputs[0]:  # the last layer is the model's output
+        calls.sort(key=lambda call: call.key == graph.outputs[0])
+    first: _Key = (next(iter(graph.shapes)), 0)
+    names, namer = names_of(graph), _Namer()
+    needed = _read_by_name(calls, first) | {(call.key[0], 0) for call in calls if call.key[1] > 0}
+    if not is_one:
+        needed.update(graph.outputs)
+    entries: list[dict[str, Any]] = []
+    above = first
     for call in calls:
         is_first = call.key[1] == 0
         is_named = call.key in needed
@@ -281,7 +290,7 @@ def entries_of(graph: Graph) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {call.class_name: dict(call.arguments) or None} if is_first else {"reuse": call.key[0]}
         if is_named:
             entry["name"] = names[call.key]
-        if call.reads != (above,):
+        if call.reads != (above,) or (not entries and len(graph.shapes) > 1):
             read = [names[key] for key in call.reads]
             entry["inputs"] = read[0] if len(read) == 1 else read
         if call.is_frozen and is_first:
@@ -291,11 +300,11 @@ def entries_of(graph: Graph) -> list[dict[str, Any]]:
     return _repeated(entries)
 
 
-def _names(calls: Sequence[Call]) -> dict[_Key, str]:
+def names_of(graph: Graph) -> dict[_Key, str]:
     """What each call is called by those that read it: as its layer, unless that was called before."""
-    names = {call.key: call.key[0] for call in calls if call.key[1] == 0}
-    names[INPUT, 0] = INPUT
-    for call in calls:
+    names = {call.key: call.key[0] for call in graph.calls if call.key[1] == 0}
+    names.update({(name, 0): name for name in graph.shapes})
+    for call in graph.calls:
         if call.key not in names:
             names[call.key] = _another(f"{call.key[0]}_again", set(names.values()))
     return names
@@ -306,9 +315,9 @@ def _another(name: str, taken: set[str]) -> str:
     return next(one for one in chain([name], (f"{name}_{number}" for number in count(2))) if one not in taken)
 
 
-def _read_by_name(calls: Sequence[Call]) -> set[_Key]:
+def _read_by_name(calls: Sequence[Call], first: _Key) -> set[_Key]:
     """The calls that a layer reads which does not follow directly, or which reads others, too."""
-    above: _Key = (INPUT, 0)
+    above = first
     found: set[_Key] = set()
     for call in calls:
         if call.reads != (above,):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlcli.errors import CheckpointError
 from dlcli.importing.files import ModelFile
-from dlcli.importing.graphs import Shape, entries_of, read_graph
+from dlcli.importing.graphs import Shape, entries_of, names_of, read_graph
 from dlcli.importing.objects import Importer
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.writing import to_flow
@@ -40,11 +39,16 @@ def spec_of(file: ModelFile, catalogue: Catalogue) -> tuple[str, list[str]]:
 
 def _text(file: ModelFile, importer: Importer) -> str:
     graph = read_graph(file.config, importer)
-    if graph.shape is None:
+    shapes = {name: shape for name, shape in graph.shapes.items() if shape is not None}
+    if len(shapes) < len(graph.shapes):
         raise importer.refuse("it does not say what shape its input has.", "Build the model before it is saved.")
     entries = entries_of(graph)
-    units, activation = _ending(entries)
-    source, preparation = _stand_in(graph.shape, units)
+    names = names_of(graph)
+    outputs = [names[key] for key in graph.outputs]
+    endings = {name: _ending(_up_to(entries, name) if len(outputs) > 1 else entries) for name in outputs}
+    losses = _losses(file.compiled, importer, {name: activation for name, (_, activation) in endings.items()})
+    source = _stand_in(shapes, {name: units for name, (units, _) in endings.items()}, losses)
+    is_own = len(shapes) == len(outputs) == 1 and _gives_what_it_gets(entries, *shapes.values())
     name = re.sub(r"[^A-Za-z0-9_.\-]", "_", str(file.config["config"].get("name") or file.path.stem)) or "imported"
     lines = [
         f"# The model of {file.path.name}{f', saved by Keras {file.keras}' if file.keras else ''}.",
@@ -54,15 +58,21 @@ def _text(file: ModelFile, importer: Importer) -> str:
         "",
         "dataset:",
         f"  source: {to_flow(source)}",
-        *([f"  preparation: {to_flow(preparation)}"] if preparation else []),
+        *(["  labels: input"] if is_own else []),
         "",
         "model:",
         "  layers:",
         *(line for entry in entries for line in _entry_lines(entry)),
         "",
-        *_compiled(file.compiled, importer, units, activation),
+        *_compiled(file.compiled, importer, losses),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _up_to(entries: Sequence[Mapping[str, Any]], name: str) -> Sequence[Mapping[str, Any]]:
+    """The entries down to that of this name."""
+    at = next(number for number, entry in enumerate(entries) if entry.get("name") == name)
+    return entries[: at + 1]
 
 
 def _ending(entries: Sequence[Mapping[str, Any]]) -> tuple[int | None, str | None]:
@@ -81,15 +91,28 @@ def _ending(entries: Sequence[Mapping[str, Any]]) -> tuple[int | None, str | Non
     return None, activation
 
 
-def _stand_in(shape: Shape, units: int | None) -> tuple[Any, list[Any]]:
-    """A source with examples of this shape and as many classes, and what prepares them."""
-    sizes = [size if size is not None else _OPEN_LENGTH for size in shape]
-    known = _KNOWN_SHAPES.get((tuple(sizes), units)) if units is not None else None
-    if known:
-        return known, []
-    centers = max(2, units or 2)
-    source = {"blobs": {"samples": max(1000, 10 * centers), "centers": centers, "features": math.prod(sizes)}}
-    return source, [] if len(sizes) == 1 else [{"Reshape": {"target_shape": sizes}}]
+def _gives_what_it_gets(entries: Sequence[Mapping[str, Any]], shape: Shape) -> bool:
+    """Whether the last layer is a convolution with as many filters as the input has channels: an autoencoder's."""
+    name, arguments = next(((key, entries[-1][key]) for key in entries[-1] if str(key)[:1].isupper()), ("", None))
+    return "Conv" in name and (arguments or {}).get("filters") == shape[-1]
+
+
+def _stand_in(shapes: Mapping[str, Shape], units: Mapping[str, int | None], losses: Mapping[str, Any]) -> Any:
+    """A source with examples of these shapes, and as many classes as the outputs have units and the losses compare."""
+    sizes = {name: [size if size is not None else _OPEN_LENGTH for size in shape] for name, shape in shapes.items()}
+    [shape, *more_inputs] = sizes.values()
+    [count, *more_outputs] = units.values()
+    known = _KNOWN_SHAPES.get((tuple(shape), count)) if count is not None else None
+    if known and not (more_inputs or more_outputs):
+        return known
+    # One unit answers a question of yes or no, or is a number.
+    answers = {name: max(each or 1, 2 if _compares_classes(losses[name]) else 1) for name, each in units.items()}
+    only = next(iter(answers.values()))
+    return {"random": {"shapes": sizes if more_inputs else shape, "answers": answers if more_outputs else only}}
+
+
+def _compares_classes(loss: Any) -> bool:
+    return re.search("cross_?entropy|hinge", to_flow(loss), re.IGNORECASE) is not None
 
 
 def _entry_lines(entry: Mapping[str, Any]) -> list[str]:
@@ -107,25 +130,50 @@ def _argument_lines(name: str, arguments: Any) -> list[str]:
     return [f"{name}:", *(f"  {key}: {to_flow(value)}" for key, value in arguments.items())]
 
 
-def _compiled(compiled: Mapping[str, Any], importer: Importer, units: int | None, activation: str | None) -> list[str]:
-    """Loss, optimizer and metrics: those that the model was compiled with, or usual ones for its output."""
-    loss = _object("loss", compiled.get("loss"), importer)
-    if loss is None:
-        loss = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}.get(str(activation))
-        loss = loss or "mean_squared_error"
+def _losses(compiled: Mapping[str, Any], importer: Importer, endings: Mapping[str, str | None]) -> dict[str, Any]:
+    """The losses that the model was compiled with, or usual ones for the activations of its outputs, by name."""
+    written = zip(endings.items(), _each(compiled.get("loss"), endings), strict=True)
+    return {name: _object("loss", loss, importer) or _usual_loss(activation) for (name, activation), loss in written}
+
+
+def _compiled(compiled: Mapping[str, Any], importer: Importer, losses: Mapping[str, Any]) -> list[str]:
+    """Loss, optimizer and metrics: those that the model was compiled with."""
     optimizer = _object("optimizer", compiled.get("optimizer"), importer)
-    metrics = [_object("metric", metric, importer) for metric in _listed(compiled.get("metrics"))]
-    return [
-        f"loss: {to_flow(loss)}",
-        *([f"optimizer: {to_flow(optimizer)}"] if optimizer is not None else []),
-        *([f"metrics: {to_flow([metric for metric in metrics if metric is not None])}"] if any(metrics) else []),
-    ]
+    metrics = {
+        name: [made for one in _listed(written) if (made := _object("metric", one, importer)) is not None]
+        for name, written in zip(losses, _each(compiled.get("metrics"), losses), strict=True)
+    }
+    some_metrics = {name: some for name, some in metrics.items() if some}
+    lines = [f"loss: {to_flow(losses if len(losses) > 1 else next(iter(losses.values())))}"]
+    if len(losses) > 1 and compiled.get("loss_weights") is not None:
+        weights = dict(zip(losses, _each(compiled["loss_weights"], losses), strict=True))
+        weights = {name: weight for name, weight in weights.items() if weight is not None}
+        lines.append(f"loss_weights: {to_flow(weights)}")
+    if optimizer is not None:
+        lines.append(f"optimizer: {to_flow(optimizer)}")
+    if some_metrics:
+        lines.append(f"metrics: {to_flow(some_metrics if len(losses) > 1 else next(iter(some_metrics.values())))}")
+    return lines
+
+
+def _usual_loss(activation: str | None) -> str:
+    usual = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}
+    return usual.get(str(activation), "mean_squared_error")
+
+
+def _each(written: Any, outputs: Mapping[str, Any]) -> list[Any]:
+    """What is written for each output: for all, in their order, or by their names."""
+    if isinstance(written, Mapping) and written.keys() <= outputs.keys():
+        return [written.get(name) for name in outputs]
+    if len(outputs) > 1 and isinstance(written, list):
+        return [written[number] if number < len(written) else None for number in range(len(outputs))]
+    return [written] * len(outputs)
 
 
 def _listed(metrics: Any) -> list[Any]:
     """Metrics as a list; Keras also writes one list for each output."""
     if not isinstance(metrics, list):
-        return []
+        return [] if metrics is None else [metrics]
     return [item for metric in metrics for item in (metric if isinstance(metric, list) else [metric])]
 
 

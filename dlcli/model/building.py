@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -19,15 +19,21 @@ from dlcli.model.misfits import misfit, received, shape_text
 from dlcli.model.objects import ObjectError, make_object
 from dlcli.model.pretrained import make_application
 from dlcli.spec.grammar import Spec
-from dlcli.spec.graph import INPUT, INPUT_LAYERS, SEVERAL_ARGUMENTS, Node, is_stack, nodes_in_order
+from dlcli.spec.graph import INPUT_LAYERS, SEVERAL_ARGUMENTS, Node, is_stack, nodes_in_order
+from dlcli.spec.heads import heads_of
 from dlcli.spec.keras_objects import KerasObject, LayerEntry
 from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.source import INPUT
 
 _MOST_STEPS = 12
 
 
-def build_model(loaded: LoadedSpec, input_shape: Shape, pretrained_from: FilePath | None = None) -> keras.Model:
+def build_model(
+    loaded: LoadedSpec, input_shape: Shape | Mapping[str, Shape], pretrained_from: FilePath | None = None
+) -> keras.Model:
     """The network of a spec, built for examples of `input_shape` (without the batch axis), not yet compiled.
+
+    Where there are several inputs, it takes them, and has their shapes, by name; it gives several outputs by name.
 
     With `pretrained_from`, the spec's folder, it has the weights that the spec asks for, downloaded or from files.
 
@@ -45,7 +51,7 @@ class _Step:
     """One entry of `model.layers` that is built: how it is called, what it reads, and what it puts out."""
 
     label: str
-    reads: tuple[int | None, ...]
+    reads: tuple[int | str, ...]
     output: Any
     layer: Any = None
 
@@ -54,16 +60,21 @@ class Network:
     """A network that is being built, layer by layer; how far it got tells where a shape comes from."""
 
     def __init__(
-        self, loaded: LoadedSpec, input_shape: Shape, folder: FilePath | None = None, *, pretrained: bool = False
+        self,
+        loaded: LoadedSpec,
+        input_shape: Shape | Mapping[str, Shape],
+        folder: FilePath | None = None,
+        *,
+        pretrained: bool = False,
     ) -> None:
         self._folder = folder
         self._pretrained = pretrained
         self._loaded = loaded
-        self._shape = input_shape
+        self._shapes = input_shape if isinstance(input_shape, Mapping) else {INPUT: input_shape}
         self._layers: list[Any] = []
         self._named: dict[str, list[Any]] = {}
         self._copies: list[_Step] = []
-        self._steps: dict[int | None, _Step] = {}
+        self._steps: dict[int | str, _Step] = {}
 
     def call_layers(self) -> None:
         """Make and call every layer, as far as the spec has them. Raises SpecError."""
@@ -75,17 +86,23 @@ class Network:
     def model(self) -> keras.Model:
         """The whole model, once its layers are called."""
         spec = self._loaded.spec
-        name, inputs = _identifier(spec.name), self._steps[None].output
-        if is_stack(spec.model.layers):
-            return keras.Sequential([inputs, *self._layers], name=name)
-        return keras.Model(inputs, self._steps[len(spec.model.layers) - 1].output, name=name)
+        name, inputs = _identifier(spec.name), {name: self._steps[name].output for name in self._shapes}
+        outputs = {head.name: self._steps[head.number].output for head in heads_of(spec).values()}
+        if len(inputs) == 1 and self._ends() == [len(spec.model.layers) - 1] and is_stack(spec.model.layers):
+            return keras.Sequential([*inputs.values(), *self._layers], name=name)
+        return keras.Model(_only(inputs), _only(outputs), name=name)
+
+    def _ends(self) -> list[int]:
+        return [head.number for head in heads_of(self._loaded.spec).values()]
 
     def _call_all(self, entries: Sequence[LayerEntry]) -> None:
         if entries[0].layer.name in INPUT_LAYERS:
-            _agree(entries[0], self._shape)
-        data = f"the data ({self._loaded.spec.dataset.source.name}, prepared)"
-        self._steps[None] = _Step(data, (), keras.Input(shape=self._shape, name=INPUT))
-        for node in nodes_in_order(entries):
+            _agree(entries[0], *self._shapes.values())
+        source = self._loaded.spec.dataset.source.name
+        for name, shape in self._shapes.items():
+            data = f"the data ({source}{f', {name}' if len(self._shapes) > 1 else ''}, prepared)"
+            self._steps[name] = _Step(data, (), keras.Input(shape=shape, name=name))
+        for node in nodes_in_order(entries, tuple(self._shapes)):
             tensors = [self._steps[read].output for read in node.reads]
             output = tensors[0] if len(tensors) == 1 else tensors
             entry, path = entries[node.number], ("model", "layers", node.number)
@@ -124,7 +141,7 @@ class Network:
         return network
 
     def _check_name(self, name: str, path: Path) -> None:
-        if name in (INPUT, *(other.name for other in self._layers)):
+        if name in (*self._shapes, *(other.name for other in self._layers)):
             message = f"The input, or a layer before, has the name `{name}`, too."
             raise ObjectError(Problem(message, (*path, "name"), "Give it another name."))
 
@@ -154,8 +171,8 @@ class Network:
         return Problem(message, path, hint, trail=self._way(node))
 
     def way_to_output(self) -> tuple[str, ...]:
-        """The shapes that led to the output, once the layers are called: a line each, the data's first."""
-        return _as_lines(self._steps_to(len(self._loaded.spec.model.layers) - 1))
+        """The shapes that led to the (first) output, once the layers are called: a line each, the data's first."""
+        return _as_lines(self._steps_to(self._ends()[0]))
 
     def _way(self, node: Node) -> tuple[str, ...]:
         """The shapes that led to an entry: of what it reads, and of what comes before that, the data first."""
@@ -163,7 +180,7 @@ class Network:
             return _as_lines([*(self._steps[read] for read in node.reads), *self._copies])
         return _as_lines([*self._steps_to(node.reads[0]), *self._copies])
 
-    def _steps_to(self, number: int | None) -> list[_Step]:
+    def _steps_to(self, number: int | str) -> list[_Step]:
         """An entry, and before it what leads to it from the data, at least the last part of the way."""
         way = [self._steps[number]]
         while way[0].reads and len(way) < _MOST_STEPS:
@@ -176,6 +193,12 @@ def _arguments(name: str, tensors: Any) -> list[Any]:
     if name not in SEVERAL_ARGUMENTS:
         return [tensors]
     return tensors if isinstance(tensors, list) else [tensors, tensors]
+
+
+def _only(named: dict[str, Any]) -> Any:
+    """The only one, or all by name."""
+    [first, *more] = named.values()
+    return named if more else first
 
 
 def _as_lines(steps: list[_Step]) -> tuple[str, ...]:
@@ -215,24 +238,50 @@ def _make_layers(entry: LayerEntry, path: Path) -> list[Any]:
     return layers
 
 
+def shapes_of(model: keras.Model, what: Literal["input", "output"]) -> Shape | dict[str, Shape]:
+    """The shapes, with the batch axis, of what a model takes or gives; of several, by name.
+
+    (Of several, Keras 3.15.1 has a list in the order of the names.)
+    """
+    # A stack that is built without values of its weights has no `output`, but a shape.
+    tensors = None if isinstance(model, keras.Sequential) else getattr(model, what)
+    if isinstance(tensors, Mapping):
+        return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return tuple(getattr(model, f"{what}_shape"))
+
+
+def by_name(model: keras.Model) -> keras.Model:
+    """The model, taking several inputs, and giving several outputs, by the names that Keras has for them."""
+    is_stack_of_layers = isinstance(model, keras.Sequential)
+    if is_stack_of_layers or not any(isinstance(tensors, (list, tuple)) for tensors in (model.input, model.output)):
+        return model
+    inputs = {tensor.name: tensor for tensor in model.inputs}
+    outputs = dict(zip(model.output_names, model.outputs, strict=True))
+    return keras.Model(_only(inputs), _only(outputs), name=model.name)
+
+
 def compile_model(loaded: LoadedSpec, model: keras.Model) -> None:
     """Give the model its loss, optimizer and metrics. Raises SpecError."""
-    [optimizer], [loss] = _made(loaded, "optimizer", "optimizer"), _made(loaded, "loss", "loss")
-    metrics = _made(loaded, "metrics", "metric")
+    spec = loaded.spec
+    [optimizer] = (make() for make in makers(loaded, "optimizer"))
+    heads = heads_of(spec)
+    losses = {name: _make(loaded, "loss", head.loss, head.loss_path) for name, head in heads.items()}
+    metrics = {name: [_make(loaded, "metric", *metric) for metric in head.metrics] for name, head in heads.items()}
+    weights = spec.loss_weights
+    several = {"loss_weights": {name: weights.get(name, 1.0) for name in heads}} if weights else {}
     # XLA on the CPU is ten times slower on matrices and convolutions; see the README's section on speed.
-    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+    model.compile(optimizer=optimizer, loss=_only(losses), metrics=_only(metrics), jit_compile=False, **several)
 
 
-def _made(loaded: LoadedSpec, section: str, kind: str) -> list[Any]:
-    return [make() for make in makers(loaded, section, kind)]
-
-
-def makers(loaded: LoadedSpec, section: str, kind: str) -> list[Callable[[], Any]]:
-    """What makes each Keras object of a section of the spec, or raises SpecError."""
-    written = getattr(loaded.spec, section)
-    if isinstance(written, tuple):
-        return [partial(_make, loaded, kind, item, (section, number)) for number, item in enumerate(written)]
-    return [partial(_make, loaded, kind, written, (section,))]
+def makers(loaded: LoadedSpec, section: str) -> list[Callable[[], Any]]:
+    """What makes each Keras object of `loss`, `optimizer` or `metrics`, or raises SpecError."""
+    spec = loaded.spec
+    if section == "optimizer":
+        return [partial(_make, loaded, "optimizer", spec.optimizer, ("optimizer",))]
+    heads = heads_of(spec).values()
+    if section == "loss":
+        return [partial(_make, loaded, "loss", head.loss, head.loss_path) for head in heads]
+    return [partial(_make, loaded, "metric", *metric) for head in heads for metric in head.metrics]
 
 
 def _make(loaded: LoadedSpec, kind: str, written: KerasObject, path: Path) -> Any:

@@ -19,10 +19,11 @@ from pydantic import ValidationError
 from dlcli.errors import Path, Problem
 from dlcli.spec.block_frames import LAYERS, Copies, Frame, Written, layer_of
 from dlcli.spec.grammar import BlockSpec
-from dlcli.spec.graph import INPUT, INPUT_LAYERS
+from dlcli.spec.graph import INPUT_LAYERS
 from dlcli.spec.keras_objects import LAYER_WORDS
 from dlcli.spec.likeness import closest, suggestion
 from dlcli.spec.marks import Document, Doubt
+from dlcli.spec.source import INPUT
 from dlcli.spec.writing import to_flow
 
 _BLOCKS: Path = ("model", "blocks")

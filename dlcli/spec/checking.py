@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,7 @@ from dlcli.errors import Path, Problem
 from dlcli.spec.arguments_meant import Given
 from dlcli.spec.catalogue import KINDS, RUNS_CODE, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.characters import shortened
+from dlcli.spec.heads import names_of_outputs
 from dlcli.spec.keras_objects import refused, split_layer, split_object
 from dlcli.spec.names_meant import name_remedy
 from dlcli.spec.numbers_meant import number_meant
@@ -27,6 +28,8 @@ LISTS_OF_OBJECTS: tuple[tuple[Path, str], ...] = (
     (("metrics",), "metric"),
     (("train", "callbacks"), "callback"),
 )
+BY_OUTPUT: dict[Path, str] = {("loss",): "loss", ("metrics",): "metric"}
+"""those that are written for each output by its name, if there are several"""
 
 
 def check_objects(data: dict[str, Any], catalogue: Catalogue) -> Iterator[Problem]:
@@ -34,12 +37,25 @@ def check_objects(data: dict[str, Any], catalogue: Catalogue) -> Iterator[Proble
 
     What is not written as an object at all is told here, too: with what was meant, which pydantic does not know.
     """
+    outputs = names_of_outputs(data)
     for path, kind in SINGLE_OBJECTS:
-        yield from _check_written(value_at(data, path), path, kind, catalogue)
+        for where, written in _each(value_at(data, path), path, outputs):
+            yield from _check_written(written, where, kind, catalogue)
     for path, kind in LISTS_OF_OBJECTS:
-        items = value_at(data, path)
-        for number, item in enumerate(items if isinstance(items, list) else ()):
-            yield from _check_written(item, (*path, number), kind, catalogue)
+        for where, items in _each(value_at(data, path), path, outputs):
+            if where != path and not isinstance(items, list):
+                yield from _check_written(items, where, kind, catalogue)
+            for number, item in enumerate(items if isinstance(items, list) else ()):
+                yield from _check_written(item, (*where, number), kind, catalogue)
+
+
+def _each(written: Any, path: Path, outputs: Collection[str]) -> Iterator[tuple[Path, Any]]:
+    """What is written there; or for each of several outputs what is written for it."""
+    if path not in BY_OUTPUT or not isinstance(written, dict) or len(outputs or written) < 2:
+        yield path, written
+        return
+    # Where the outputs are not known, since the source is wrong, each key may be the name of one.
+    yield from (((*path, name), written[name]) for name in outputs or written if name in written)
 
 
 def _check_written(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from dlcli.errors import Path
 from dlcli.spec.paths import value_at
-from dlcli.spec.sources import SOURCES, Source
+from dlcli.spec.source import Source
+from dlcli.spec.sources import source_of
 from dlcli.spec.writing import to_flow
 
 _LAYERS: Path = ("model", "layers")
@@ -17,7 +16,7 @@ _LAYERS: Path = ("model", "layers")
 
 def example(path: Path, data: Any) -> str | None:
     """An example of what may stand at `path` of a spec whose plain data is `data`; None where there is none."""
-    source = _source(data)
+    source = source_of(data)
     values: Mapping[Path, Any] = {
         ("dataset",): {"source": "mnist"},
         ("dataset", "source"): "mnist",
@@ -28,17 +27,8 @@ def example(path: Path, data: Any) -> str | None:
     return f"{path[-1]}: {to_flow(values[path])}" if path in values else None
 
 
-def _source(data: Any) -> Source | None:
-    written = value_at(data, ("dataset", "source"))
-    [(name, arguments), *others] = written.items() if isinstance(written, dict) and written else [(written, None)]
-    try:
-        return SOURCES[name](**(arguments or {})) if not others else None
-    except (KeyError, TypeError, ValidationError):
-        return None
-
-
 def _loss(source: Source | None, data: Any) -> str:
-    if source is not None and source.targets is not None:
+    if source is not None and source.target_range is not None:
         return "mean_squared_error"
     layers = value_at(data, _LAYERS)
     if value_at(layers, (-1, "Dense", "units")) == 1:
@@ -49,7 +39,7 @@ def _loss(source: Source | None, data: Any) -> str:
 
 def _layers(source: Source | None) -> list[Any]:
     hidden = {"Dense": {"units": 64, "activation": "relu"}}
-    if source is not None and source.targets is not None:
+    if source is not None and source.target_range is not None:
         return [hidden, {"Dense": {"units": 1}}]
     classes = source.number_of_classes if source is not None else None
     first = ["Flatten"] if source is None or source.kind == "images" else []

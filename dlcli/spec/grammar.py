@@ -12,17 +12,21 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     SerializeAsAny,
     WithJsonSchema,
     field_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+from pydantic_core import PydanticCustomError
 
+from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain, within
 from dlcli.spec.characters import shortened
-from dlcli.spec.keras_objects import LAYER_WORDS, KerasObject, LayerEntry, refusal, split_object
+from dlcli.spec.keras_objects import LAYER_WORDS, NAMES_READ, KerasObject, LayerEntry, names_read, refusal, split_object
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.remedies import python_name
-from dlcli.spec.sources import SOURCES, Count, Seed, Source
+from dlcli.spec.source import Count, Seed, Source
+from dlcli.spec.sources import SOURCES
 
 Item = TypeVar("Item")
 Items = TypeVar("Items", list[Any], tuple[Any, ...])
@@ -33,7 +37,6 @@ RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 Name = Annotated[str, Field(pattern=RUN_NAME, max_length=100)]
 
 
-WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 Word = Annotated[str, Field(pattern=WORD)]
 # Keras's layers begin with a capital.
 BLOCK_NAME = r"^[a-z][A-Za-z0-9_]*$"
@@ -76,15 +79,7 @@ def _parse_source(raw: Any) -> Any:
     if name not in SOURCES:
         hint = python_name(name) or suggestion(name, SOURCES)
         raise refusal(f"is wrong: `{shortened(name)}` is not a source", hint)
-    try:
-        return SOURCES[name](**arguments)
-    except ValidationError as error:
-        # Raised again with the source's name in the path, so that each mistake is found in the document.
-        details = [
-            InitErrorDetails(type=item["type"], loc=(name, *item["loc"]), input=item["input"], ctx=item.get("ctx", {}))
-            for item in error.errors()
-        ]
-        raise ValidationError.from_exception_data("source", details) from error
+    return within((name,), lambda: SOURCES[name](**arguments))
 
 
 class DatasetSpec(Part):
@@ -102,8 +97,8 @@ class DatasetSpec(Part):
     """Keras preprocessing layers, instead of those that the source's kind gets by default"""
     augment: List[KerasObject] = ()
     """Keras layers applied to the training examples only"""
-    labels: Literal["auto", "integer", "one_hot"] = "auto"
-    """how classes are encoded; `auto` gives the loss what it needs"""
+    labels: Literal["auto", "integer", "one_hot", "input"] = "auto"
+    """how classes are encoded; `auto` gives the loss what it needs, `input` what the model gets, for an autoencoder"""
     batch_size: Count = 32
     """how many examples one step of training sees"""
     shuffle: bool = True
@@ -147,6 +142,8 @@ class ModelSpec(Part):
     """groups of layers, by names that are used like those of Keras's layers"""
     layers: Annotated[List[LayerEntry], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
     """the layers, each of which reads the one above it unless `inputs` says otherwise"""
+    outputs: Annotated[str | tuple[str, ...] | None, BeforeValidator(names_read), WithJsonSchema(NAMES_READ)] = None
+    """the layers whose outputs are the model's; left out: the last one, or those named after what the data asks for"""
 
 
 class CheckpointSpec(Part):
@@ -203,12 +200,21 @@ class Spec(Part):
     """whether TensorFlow takes slower ways where the faster ones may give other bits each time"""
     dataset: DatasetSpec
     model: ModelSpec
-    loss: KerasObject
-    """what training makes small"""
+    loss: Annotated[
+        KerasObject | Mapping[str, KerasObject], PlainValidator(each_loss), PlainSerializer(plain), WithJsonSchema({})
+    ]
+    """what training makes small; for several outputs, one each by its name"""
+    loss_weights: Mapping[str, Annotated[float, Field(ge=0, strict=False)]] | None = None
+    """how much the loss of each of several outputs counts; left out: 1"""
     optimizer: KerasObject = KerasObject.model_validate("RMSprop")
     """Keras's own default is RMSprop, too"""
-    metrics: List[KerasObject] = ()
-    """what is measured besides the loss"""
+    metrics: Annotated[
+        tuple[KerasObject, ...] | Mapping[str, tuple[KerasObject, ...]],
+        PlainValidator(each_metrics),
+        PlainSerializer(plain),
+        WithJsonSchema({}),
+    ] = ()
+    """what is measured besides the loss; for several outputs, one or a list for each by its name"""
     train: TrainSpec = TrainSpec()
     silence: Mapping[str, Reason] = {}
     """warnings that are meant: the code of each, and why"""

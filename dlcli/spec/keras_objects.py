@@ -127,12 +127,13 @@ def _shown(value: Any) -> str:
 LayerName = Annotated[str, Field(pattern=LAYER_NAME)]
 
 
-_NAMES_READ = {
+NAMES_READ = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}, {"type": "null"}]
 }
 
 
-def _names_read(raw: Any) -> Any:
+def names_read(raw: Any) -> Any:
+    """What names one layer or several, checked; a list as a tuple. Raises PydanticCustomError."""
     names = [raw] if isinstance(raw, str) else raw
     if raw == []:
         raise refusal("must name a layer; received an empty list", "Leave `inputs` out to read the layer above.")
@@ -151,7 +152,7 @@ class LayerEntry(BaseModel):
     layer: Annotated[KerasObject, Field(validation_alias="Keras layer")]
     name: LayerName | None = None
     """its name in the model, by which others read it"""
-    inputs: Annotated[str | tuple[str, ...] | None, BeforeValidator(_names_read), WithJsonSchema(_NAMES_READ)] = None
+    inputs: Annotated[str | tuple[str, ...] | None, BeforeValidator(names_read), WithJsonSchema(NAMES_READ)] = None
     """what it reads: the name of a layer, `input`, or a list of these; left out: the layer above"""
     trainable: bool = True
     """whether training changes its weights"""

@@ -19,6 +19,7 @@ from dlcli.spec.checking import check_objects
 from dlcli.spec.composition import compose
 from dlcli.spec.grammar import VERSION, Spec
 from dlcli.spec.graph import check_graph
+from dlcli.spec.heads import check_heads
 from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, silenced
 from dlcli.spec.marks import Document
 from dlcli.spec.overrides import Override
@@ -128,7 +129,7 @@ def examine(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] 
     objects = list(islice(check_objects(data, catalogue), _MOST_TOLD))
     named = {problem.path for problem in objects}  # what is not written as an object, with what is meant
     grammar = (problem for problem in _problems_of_grammar(document) if problem.path not in named)
-    problems = [*objects, *_problems_of_graph(document), *grammar]
+    problems = [*objects, *_problems_of_graph(document), *check_heads(data), *grammar]
     told = document.without_consequences(problems)
     errors = [*document.problems, *(document.located(problem) for problem in told)]
     wrong = [*(problem.path for problem in (*document.problems, *problems)), *document.doubt.paths]

@@ -75,7 +75,8 @@ class Doubt:
     def covers(self, problem: Problem, is_written: bool) -> bool:
         """Whether a mistake may follow from it; `is_written` is whether there is anything at its path."""
         path, around = problem.path, _around(problem.path)
-        if not self.values.isdisjoint(around) or path in self._whole or (problem.at_key and path in self.keys):
+        # What is wrong with a key does not follow from what is in it.
+        if not self.values.isdisjoint(around) or path in (self.keys if problem.at_key else self._whole):
             return True
         return not is_written and (path[-1:] in self._moved or not self.partial.isdisjoint(around))
 

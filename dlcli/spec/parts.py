@@ -9,13 +9,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from dlcli.errors import Path
+from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import DatasetSpec, ModelSpec, Spec, TrainSpec
 from dlcli.spec.keras_objects import KerasObject
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The sections of a spec, with None for each that has a mistake; see `Spec` for what they are."""
+    """The sections of a spec, with None for each that has a mistake; see `Spec` for what they are.
+
+    Where a model has several inputs or outputs, or gives what it gets, it is None, too, with its losses and metrics:
+    no rule knows of these yet.
+    """
 
     name: str | None = None
     dataset: DatasetSpec | None = None
@@ -30,7 +35,12 @@ class Parts:
     def of(cls, spec: Spec, sound: Collection[str] | None = None) -> Parts:
         """The sections of a spec; only those named in `sound`, if it is given."""
         names = [part.name for part in fields(cls) if sound is None or part.name in sound]
-        return cls(**{name: getattr(spec, name) for name in names})
+        values = {name: getattr(spec, name) for name in names}
+        source = spec.dataset.source
+        outputs = output_names(source.target_classes, spec.model.outputs)
+        is_one = len(source.input_facts) == len(outputs) == 1 and spec.dataset.labels != "input"
+        unknown = () if is_one else ("loss", "metrics", "model")
+        return cls(**{name: None if name in unknown else value for name, value in values.items()})
 
 
 SHAPE = "the shape of an example"
@@ -58,7 +68,9 @@ def sound_part(data: Mapping[Any, Any], wrong: Collection[Path]) -> tuple[Spec |
         sound.add(SHAPE)
     layers = _first_layers(data.get("model"), [path for path in wrong if path[:1] == ("model",)])
     if layers:
-        repaired["model"] = {"layers": layers}
+        others = {key: value for key, value in _items(data.get("model")) if key == "outputs"}
+        is_right = not any(path[:2] == ("model", "outputs") for path in wrong)
+        repaired["model"] = {**(others if is_right else {}), "layers": layers}
         sound.add(LAYERS)
     try:
         return Spec.model_validate(repaired), frozenset(sound)

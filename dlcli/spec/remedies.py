@@ -16,6 +16,8 @@ _DOTTED = re.compile(r"(?:[A-Za-z_]\w*\.)+([A-Za-z_]\w*)\Z")
 _GLUED = re.compile(r"([A-Za-z_]\w*):(\S+)\Z")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w* *=")
 _WORDS = {"None": "null", "True": "true", "False": "false"}
+# The mappings that are checked by pydantic alone, each with what is in it.
+_MAPPINGS = {"silence": "{code: reason}", "loss_weights": "{output: 1.0}"}
 _NUMBERS = ("int_type", "float_type", "int_from_float", "expected")
 _CLASS_TAG = re.compile(r"!{1,2}([A-Z]\w*)\Z")
 _PYTHON_TAG = re.compile(r"!!python/[\w/]+:(?:(\w+)\.)?(?:\w+\.)*(\w+)\Z")
@@ -94,7 +96,7 @@ def remedy(kind: str, received: Any, path: Path, context: Mapping[str, Any], req
     if kind == "tuple_type" and isinstance(received, dict):
         return "Start each item of the list with `- `."
     if kind in ("mapping_type", "dict_type"):
-        return f"Write `{key}: {{code: reason}}`."
+        return f"Write `{key}: {_MAPPINGS[key]}`." if key in _MAPPINGS else None
     if kind == "model_type":
         return _of_a_section(key, received, required)
     if isinstance(received, (int, float)) and (kind == "expected" or context.get("lt", context.get("le")) == 1):

@@ -11,10 +11,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from dlcli.spec.by_output import WORD
 from dlcli.spec.catalogue import Catalogue, Docs
-from dlcli.spec.checking import LISTS_OF_OBJECTS, SINGLE_OBJECTS
-from dlcli.spec.grammar import BLOCK_NAME, WORD, BlockSpec, Part, Spec
-from dlcli.spec.keras_objects import LAYER_WORDS, LayerEntry
+from dlcli.spec.checking import BY_OUTPUT, LISTS_OF_OBJECTS, SINGLE_OBJECTS
+from dlcli.spec.grammar import BLOCK_NAME, BlockSpec, Part, Spec
+from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS, LayerEntry
 from dlcli.spec.lints import CODES
 from dlcli.spec.schema_objects import KerasSchema, Schema, named, open_kinds, or_variable, reference
 from dlcli.spec.sources import SOURCES
@@ -39,6 +40,9 @@ def make_schema(catalogue: Catalogue, docs: Docs) -> Schema:
         properties = (root if len(path) == 1 else sections[str(path[0])])["properties"]
         names = {"KerasObject": kind, "LayerEntry": "layer_entry"}
         properties[path[-1]] = _renamed(properties[path[-1]], names)
+    for (key,), kind in BY_OUTPUT.items():
+        description = {"description": root["properties"][str(key)]["description"]}
+        root["properties"][str(key)] = {**description, **_by_output(reference(kind), is_list=str(key) == "metrics")}
     root["properties"]["silence"] |= or_variable(_silence(root["properties"]["silence"]["anyOf"][0]))
     complete = _complete(root, sections)
     for model in _inner_parts():
@@ -58,6 +62,15 @@ def make_schema(catalogue: Catalogue, docs: Docs) -> Schema:
         "else": complete,
         "definitions": dict(sorted(definitions.items())),
     }
+
+
+def _by_output(one: Schema, *, is_list: bool) -> Schema:
+    """What is written for the only output, or for each of several by its name."""
+    several = {"type": "object", "propertyNames": {"pattern": LAYER_NAME}}
+    if not is_list:
+        return {"anyOf": [one, {**several, "minProperties": 2, "additionalProperties": one}]}
+    some = {"type": "array", "items": one}
+    return or_variable(some, {**several, "additionalProperties": {"anyOf": [some, one]}})
 
 
 def _sections() -> dict[str, type[Part]]:

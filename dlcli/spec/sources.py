@@ -5,54 +5,13 @@ How a source is loaded is in `dlcli.data.sources`; nothing here imports more tha
 
 # No `from __future__ import annotations`: pydantic would evaluate those of Source again for each class derived from it.
 
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, ValidationError
 
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-
-
-class Source(BaseModel):
-    """The arguments of one source of examples, as written under `dataset.source`.
-
-    Class variables say what is known before anything is loaded: `shape` of one raw example, `classes` (None for a
-    regression target, and where the arguments tell), whether the source brings a test set of its own, `sizes` of its
-    training set and test set, the range of its raw values, and the range of a regression's targets.
-    """
-
-    # Of all sources a spec uses one or two: the others' validators are never built.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    name: ClassVar[str]
-    kind: ClassVar[str]  # "images": bytes 0..255; "table": numbers of any scale; "points": numbers near 1
-    shape: ClassVar[tuple[int, ...] | None] = None
-    classes: ClassVar[int | None] = None
-    has_test_set: ClassVar[bool] = False
-    sizes: ClassVar[tuple[int, int] | None] = None
-    values: ClassVar[tuple[float, float] | None] = None
-    targets: ClassVar[tuple[float, float] | None] = None
-
-    @property
-    def examples(self) -> tuple[int, int] | None:
-        """How many examples there are to train on and in the test set, which may be none; None if not known yet."""
-        return self.sizes
-
-    @property
-    def number_of_classes(self) -> int | None:
-        """How many classes there are; None for a regression target, or if not known yet."""
-        return self.classes
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        """The shape of one raw example of this source, known without loading it."""
-        return self.shape or ()
-
-    @model_serializer(mode="wrap")
-    def _write(self, handler: SerializerFunctionWrapHandler) -> Any:
-        arguments = handler(self)
-        return {self.name: arguments} if arguments else self.name
+from dlcli.spec.source import Count, InputFacts, NonNegative, Seed, Source
+from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 
 
 class Mnist(Source):
@@ -155,7 +114,7 @@ class Diabetes(Source):
     shape = (10,)
     sizes = (442, 0)
     values = (1, 301)
-    targets = (25, 346)
+    target_range = (25, 346)
 
 
 class Xor(Source):
@@ -260,11 +219,52 @@ class Blobs(Source):
         return (self.features,)
 
 
+class Pairs(Source):
+    """Pairs of images of another set, `left` and `right`, half of them of the same class: whether they are.
+
+    The pairs of the test set are of images that are in no pair to train on.
+    """
+
+    name = "pairs"
+    kind = "several"
+    classes = 2
+    has_test_set = True
+    values = (0, 255)
+
+    of: Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100"]
+    samples: Annotated[int, Field(ge=10)] = 10_000
+    seed: Seed | None = None
+
+    @property
+    def examples(self) -> tuple[int, int]:
+        """As many as are asked for, and a fifth of that to test on."""
+        return self.samples, self.samples // 5
+
+    @property
+    def input_facts(self) -> dict[str, InputFacts]:
+        """Two images."""
+        sets: tuple[type[Source], ...] = (Digits, Mnist, FashionMnist, Cifar10, Cifar100)
+        image = InputFacts("images", next(one.shape or () for one in sets if one.name == self.of))
+        return {"left": image, "right": image}
+
+
 SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
         Mnist, FashionMnist, Cifar10, Cifar100, Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
-        Spirals, Blobs,
+        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random,
     )
 }  # fmt: skip
 EMBEDDED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+
+
+def source_of(data: Any) -> Source | None:
+    """The source that a spec's plain data names; None where it has a mistake."""
+    dataset = data.get("dataset") if isinstance(data, Mapping) else None
+    written = dataset.get("source") if isinstance(dataset, Mapping) else None
+    named = written if isinstance(written, dict) and written else {written: None} if isinstance(written, str) else {}
+    try:
+        [(name, arguments)] = named.items()
+        return SOURCES[name](**(arguments or {}))
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return None

@@ -99,4 +99,12 @@ def shifted(line: str, number: int, spaces: int) -> Edit:
 def strays(scene: Scene, edits: tuple[Edit, ...], indent: int) -> tuple[Place, ...]:
     """The places of the keys that these edits move from an indentation, if they may be meant for several others."""
     numbers = [edit.line for edit in edits if indent_of(scene.line(edit.line)) == indent]
-    return () if is_single(scene, numbers[0]) else tuple((number, indent + 1) for number in numbers)
+    is_clear = is_single(scene, numbers[0]) and not _goes_on(scene, numbers[0])
+    return () if is_clear else tuple((number, indent + 1) for number in numbers)
+
+
+def _goes_on(scene: Scene, number: int) -> bool:
+    """Whether the line above that is indented less is a key without a value: what stands between does not belong."""
+    indent = indent_of(scene.line(number))
+    owner = next((line for _, line in scene.above(number) if indent_of(line) < indent), "")
+    return content_of(owner).endswith(":") and not is_section(scene, number)

@@ -124,8 +124,8 @@ def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
         "bool_type": "must be `true` or `false`",
         "tuple_type": "must be a list",
         "model_type": "must be a mapping",
-        "mapping_type": "must be a mapping of codes to reasons",  # as `silence`; no other is left to pydantic
-        "dict_type": "must be a mapping of codes to reasons",
+        "mapping_type": "must be a mapping",
+        "dict_type": "must be a mapping",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "greater_than": f"must be greater than {context.get('gt')}",
         "less_than_equal": f"must be at most {context.get('le')}",

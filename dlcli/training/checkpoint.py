@@ -31,7 +31,7 @@ from dlcli.training.inspection import inspect_apart
 from dlcli.training.sealing import is_sealed, seal
 
 if TYPE_CHECKING:
-    from dlcli.data.preparation import Preparation
+    from dlcli.data.preparation import AnyPreparation
     from dlcli.training.state import Arrays, Snapshot
 
 FORMAT = 2
@@ -48,7 +48,7 @@ class Contents:
         spec: the resolved spec.
         preparation: `Preparation.state()`.
         encoding: kind and number of classes of the targets.
-        class_names: in the order of the class numbers; None for a regression.
+        class_names: in the order of the class numbers; None for a regression; of each of several targets, by name.
         summary: `ModelSummary.to_json()`.
         position: `epoch` (done) and `step` (optimizer steps done).
         history: a mapping for each epoch done.
@@ -60,7 +60,7 @@ class Contents:
     spec: dict[str, Any]
     preparation: dict[str, Any]
     encoding: dict[str, Any]
-    class_names: list[str] | None
+    class_names: Any
     summary: dict[str, Any]
     position: dict[str, Any]
     history: list[dict[str, Any]]
@@ -94,7 +94,7 @@ class Checkpoint:
                 file[GROUP][_STATE].visititems(keep)
         return arrays
 
-    def preparation(self) -> Preparation:
+    def preparation(self) -> AnyPreparation:
         """What prepares the model's inputs. No code in the file is run. Raises CheckpointError."""
         from dlcli.data.preparation import restore_preparation
         from dlcli.training.untrusted import check_config
@@ -120,10 +120,8 @@ class Checkpoint:
             model = keras.models.load_model(self.path, compile=False, safe_mode=True)
         except Exception as error:
             raise CheckpointError(f"Keras cannot load {self.path}: {first_line(error)}.") from error
-        if not model.built or len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
-            raise CheckpointError(
-                f"The model in {self.path} is not one with one input and one output; others cannot be used yet."
-            )
+        if not model.built or not model.inputs or not model.outputs:
+            raise CheckpointError(f"The model in {self.path} was never built: it does not say what it takes.")
         return model
 
     def load_weights(self, model: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.dataset import Array
-from dlcli.data.encoding import Encoding
-from dlcli.data.preparation import Preparation
+from dlcli.data.encoding import AnyEncoding, Encoding
+from dlcli.data.preparation import AnyPreparation
 
 _SECONDS_A_CALL = 0.1
 _BYTES_A_BLOCK = 64 * 2**20
@@ -124,30 +124,43 @@ class Feed:
     Attributes:
         preparation: applied to the inputs, in training and ever after.
         encoding: of the targets.
-        augment: layers applied to prepared inputs, in training only.
+        augment: layers applied to prepared inputs, in training only; for each of several inputs, by name.
     """
 
-    preparation: Preparation
-    encoding: Encoding
-    augment: Sequence[Any] = field(default=())
+    preparation: AnyPreparation
+    encoding: AnyEncoding
+    augment: Sequence[Any] | Mapping[str, Sequence[Any]] = field(default=())
 
     def for_training(self, raw: Any) -> Any:
         """The argument of `train_step` for a batch of raw (inputs, targets) or (inputs, targets, weights)."""
         inputs, *others = self.for_testing(raw)
-        for layer in self.augment:
-            inputs = layer(inputs, training=True)
+        if isinstance(self.augment, Mapping):
+            inputs = {name: _through(self.augment[name], part) for name, part in inputs.items()}
+        else:
+            inputs = _through(self.augment, inputs)
         return (inputs, *others)
 
     def for_testing(self, raw: Any) -> Any:
         """The argument of `test_step`; its first part is what the model itself takes."""
         inputs, targets, *weights = raw
-        return (self.preparation.apply(inputs), self.encoding.apply(targets), *weights)
+        prepared = self.preparation.apply(inputs)
+        is_own = isinstance(self.encoding, Encoding) and self.encoding.kind == "input"
+        return (prepared, prepared if is_own else self.encoding.apply(targets), *weights)
 
     def stand_ins(self) -> Any:
         """Two raw examples of zeros, for building the state of model and metrics."""
-        kind = tf.int32 if self.encoding.classes else tf.float32
-        inputs = tf.zeros((2, *self.preparation.raw_shape), self.preparation.raw_dtype)
-        return inputs, tf.zeros((2,), kind)
+        return self.preparation.stand_ins(2), self.encoding.stand_ins(2)
+
+    def augmenting_layers(self) -> list[Any]:
+        """All layers that augment."""
+        every = self.augment.values() if isinstance(self.augment, Mapping) else (self.augment,)
+        return [layer for layers in every for layer in layers]
+
+
+def _through(layers: Sequence[Any], tensor: Any) -> Any:
+    for layer in layers:
+        tensor = layer(tensor, training=True)
+    return tensor
 
 
 def as_floats(logs: dict[str, Any]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -9,17 +10,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlcli.data.dataset import Dataset, Examples
-from dlcli.data.encoding import Encoding, choose_encoding
+from dlcli.data.dataset import ClassNames, Dataset, Examples, OneOrNamed, Shape, for_each, named, one_or_named
+from dlcli.data.encoding import AnyEncoding, choose_encoding, restore_encoding
 from dlcli.data.loading import load_data
-from dlcli.data.preparation import Preparation, fit_preparation, usual_layers
+from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation, usual_layers
 from dlcli.data.splits import Splits
 from dlcli.data.where import Where
-from dlcli.errors import Path, Problem
-from dlcli.model.building import build_model, compile_model, make_layers
+from dlcli.errors import Problem
+from dlcli.model.building import build_model, compile_model, make_layers, shapes_of
 from dlcli.model.misfits import brief
 from dlcli.model.objects import reason
+from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.source import InputFacts
 from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
@@ -33,14 +36,14 @@ class DataFacts:
     """What is known about the data once its bytes are with TensorFlow."""
 
     source: str
-    kind: str
+    kind: OneOrNamed[str]
     requested: str | None
     reason: str | None
     origin: str
     fingerprint: str
-    class_names: tuple[str, ...] | None
+    class_names: OneOrNamed[ClassNames]
     feature_names: tuple[str, ...] | None
-    example_shape: tuple[int, ...]
+    example_shape: OneOrNamed[tuple[int, ...]]
 
     def described(self) -> str:
         """For a person: `mnist (from data/mnist.npz)`."""
@@ -67,8 +70,8 @@ class Job:
     loaded: LoadedSpec
     facts: DataFacts
     rows: dict[str, Rows]
-    preparation: Preparation
-    encoding: Encoding
+    preparation: AnyPreparation
+    encoding: AnyEncoding
     model: keras.Model
     engine: Engine
     metric_names: tuple[str, ...]
@@ -120,7 +123,7 @@ def assemble(
     if prepared_by is not None:
         preparation = prepared_by.preparation()
     model = build_model(loaded, shape, pretrained_from)
-    encoding = choose_encoding(loaded, model.output_shape, dataset.classes)
+    encoding = choose_encoding(loaded, shape, shapes_of(model, "output"), dataset.classes)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
     engine = Engine(model, Feed(preparation, encoding, make_augment(loaded, shape)), plain=plain, choices=choices)
@@ -129,17 +132,22 @@ def assemble(
 
 def fitted_preparation(
     loaded: LoadedSpec, dataset: Dataset, splits: Splits
-) -> tuple[Preparation, tuple[int | None, ...]]:
+) -> tuple[AnyPreparation, OneOrNamed[Shape]]:
     """The spec's preparation for this data, and the shape that an example has after it. Raises SpecError."""
-    written = None
+    make = None
     if loaded.spec.dataset.preparation is not None:
-        written = make_layers(loaded, ("dataset", "preparation"))
-        _prepared_shape(loaded, Preparation(dataset.example_shape, "", tuple(written)))  # before anything is fitted
-    preparation = fit_preparation(dataset, splits.train, written)
-    return preparation, _prepared_shape(loaded, preparation)
+
+        def make() -> list[Any]:
+            return make_layers(loaded, ("dataset", "preparation"))
+
+        for shape in named(dataset.example_shape).values():
+            _prepared_shape(loaded, Preparation(shape, "", tuple(make())))  # before anything is fitted
+    preparation = fit_preparation(dataset, splits.train, make)
+    each = preparation.each if isinstance(preparation, Preparations) else preparation
+    return preparation, for_each(lambda one: _prepared_shape(loaded, one), each)
 
 
-def _prepared_shape(loaded: LoadedSpec, preparation: Preparation, *, computes: bool = True) -> tuple[int | None, ...]:
+def _prepared_shape(loaded: LoadedSpec, preparation: Preparation, *, computes: bool = True) -> Shape:
     """The shape that the model gets. Raises SpecError if the preparation does not fit the data.
 
     By shapes alone, without computing anything, a layer may miss that it does not fit.
@@ -157,11 +165,18 @@ def _prepared_shape(loaded: LoadedSpec, preparation: Preparation, *, computes: b
     return tuple(tensor.shape[1:])
 
 
-def make_augment(loaded: LoadedSpec, shape: tuple[int | None, ...]) -> list[Any]:
-    """The augmenting layers, tried out on examples of `shape`. Raises SpecError."""
+def make_augment(loaded: LoadedSpec, shape: OneOrNamed[Shape]) -> OneOrNamed[list[Any]]:
+    """The augmenting layers, tried out on examples of `shape`; for each of several inputs. Raises SpecError."""
+    kinds = {name: facts.kind for name, facts in loaded.spec.dataset.source.input_facts.items()}
+    if not isinstance(shape, Mapping):
+        [kind] = kinds.values()
+        return _augmenting(loaded, shape, kind)
+    return {name: _augmenting(loaded, each, kinds[name]) for name, each in shape.items()}
+
+
+def _augmenting(loaded: LoadedSpec, shape: Shape, kind: str) -> list[Any]:
     # Keras's colour layers take pixels for 0..255 unless they are told; prepared images are 0..1.
-    spec = loaded.spec.dataset
-    scaled = spec.source.kind == "images" and spec.preparation is None
+    scaled = kind in ("images", "video") and loaded.spec.dataset.preparation is None
     layers = make_layers(loaded, ("dataset", "augment"), **({"value_range": [0.0, 1.0]} if scaled else {}))
     tensor = keras.ops.zeros((2, *shape))
     for number, layer in enumerate(layers):
@@ -194,18 +209,19 @@ def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:
     except Exception as error:
         message = f"Model, loss and metrics do not work together: {reason(error)}"
         raise loaded.error(Problem(message, ("loss",))) from error
-    several = [(number, name) for number, name in enumerate(shapes) if shapes[name]]
+    several = [_several_figures(loaded, tuple(shapes), name, shape) for name, shape in shapes.items() if shape]
     if several:
-        raise loaded.error(*(_several_figures(loaded, number, name, shapes[name]) for number, name in several))
+        raise loaded.error(*several)
     return tuple(shapes)
 
 
-def _several_figures(loaded: LoadedSpec, number: int, name: str, shape: tuple[int, ...]) -> Problem:
-    # The loss comes first, and then the metrics in the order of the spec.
-    metrics = loaded.spec.metrics
-    path: Path = ("metrics",)
-    if 0 < number <= len(metrics):
-        name, path = metrics[number - 1].name, ("metrics", number - 1)
+def _several_figures(loaded: LoadedSpec, figures: Sequence[str], figure: str, shape: tuple[int, ...]) -> Problem:
+    # The losses come first, and then the metrics: of several outputs in the order of their names.
+    heads = heads_of(loaded.spec)
+    losses = ("loss", *(f"{name}_loss" for name in heads if len(heads) > 1))
+    metrics = [metric for _, head in sorted(heads.items()) for metric in head.metrics]
+    written = dict(zip([name for name in figures if name not in losses], metrics, strict=False))
+    name, path = (written[figure][0].name, written[figure][1]) if figure in written else (figure, ("metrics",))
     message = f"The metric `{name}` gives {shape[0]} figures; only metrics of one figure can be shown."
     return Problem(message, path, "Give it an `average`, such as `average: macro`.")
 
@@ -216,16 +232,18 @@ def model_without_data(loaded: LoadedSpec) -> keras.Model:
     return build_model(loaded, shape_without_data(loaded))
 
 
-def shape_without_data(loaded: LoadedSpec, *, computes: bool = True) -> tuple[int | None, ...]:
+def shape_without_data(loaded: LoadedSpec, *, computes: bool = True) -> OneOrNamed[Shape]:
     """The shape of a prepared example, from what is known of the source; nothing is loaded. Raises SpecError.
 
     Unless it `computes`, the preparation is not really tried out, and TensorFlow's threads can still be chosen.
     """
-    source = loaded.spec.dataset.source
-    layers = usual_layers(source.kind, source.example_shape)
-    if loaded.spec.dataset.preparation is not None:
-        layers = make_layers(loaded, ("dataset", "preparation"))
-    return _prepared_shape(loaded, Preparation(source.example_shape, "", tuple(layers)), computes=computes)
+    has_own = loaded.spec.dataset.preparation is not None
+
+    def shape_of(facts: InputFacts) -> Shape:
+        layers = make_layers(loaded, ("dataset", "preparation")) if has_own else usual_layers(*facts)
+        return _prepared_shape(loaded, Preparation(facts.shape, "", tuple(layers)), computes=computes)
+
+    return one_or_named((name, shape_of(facts)) for name, facts in loaded.spec.dataset.source.input_facts.items())
 
 
 def reassemble(
@@ -237,7 +255,7 @@ def reassemble(
         DataError: the data cannot be had.
     """
     dataset, splits = load_data(loaded, where, contents.data)
-    preparation, encoding = checkpoint.preparation(), Encoding(**contents.encoding)
+    preparation, encoding = checkpoint.preparation(), restore_encoding(contents.encoding)
     return join(loaded, dataset, splits, model, preparation, encoding, choices)
 
 
@@ -246,8 +264,8 @@ def join(
     dataset: Dataset,
     splits: Splits,
     model: keras.Model,
-    preparation: Preparation,
-    encoding: Encoding,
+    preparation: AnyPreparation,
+    encoding: AnyEncoding,
     choices: Choices,
 ) -> Job:
     """A job for a model that is compiled already."""
@@ -265,4 +283,4 @@ def _rows(splits: Splits) -> dict[str, Rows]:
 
 def _resident(examples: Examples) -> Resident:
     """The examples with TensorFlow, which copies the bytes once; the caller may let go of its own."""
-    return Resident(tf.constant(examples.inputs), tf.constant(examples.targets))
+    return Resident(for_each(tf.constant, examples.inputs), for_each(tf.constant, examples.targets))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,14 @@ class Figures:
         metrics = [inner for outer in model.metrics for inner in getattr(outer, "metrics", [])]
         directions = {metric.name: getattr(metric, "_direction", None) for metric in metrics}
         directions["loss"] = "down"
-        larger = {name: None if directions.get(name) is None else directions[name] == "up" for name in metric_names}
+
+        def is_larger_better(figure: str) -> bool | None:
+            # Of several outputs, each has its name before that of the metric.
+            known = [name for name in directions if figure == name or figure.endswith(f"_{name}")]
+            direction = directions[max(known, key=len)] if known else None
+            return None if direction is None else direction == "up"
+
+        larger = {name: is_larger_better(name) for name in metric_names}
         return cls({**larger, **({f"val_{name}": value for name, value in larger.items()} if held_out else {})})
 
     @classmethod
@@ -66,7 +74,10 @@ class Figures:
         if name != monitor and name in self.larger_is_better:
             hint = f"Nothing is held out: add `validation: 0.2` to `dataset`, or monitor `{name}`."
             return Problem(message, path, hint)
-        close = closest(monitor, self.larger_is_better)
+        # Of several outputs each has its name before that of the metric.
+        wanted = re.compile(rf"{monitor.removesuffix(name)}\w+_{re.escape(name)}")
+        of_output = [known for known in self.larger_is_better if wanted.fullmatch(known)]
+        close = of_output[0] if len(of_output) == 1 else closest(monitor, self.larger_is_better)
         hint = f"Did you mean `{close}`? " if close else ""
         if not close and name not in self.larger_is_better and find("metric", name) is not None:
             hint = f"Add the metric: `metrics: [{name}]`. "

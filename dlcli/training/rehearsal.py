@@ -5,7 +5,7 @@ Keras builds the model with weights that have shapes and no values, so that a ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any
 
 import keras
 
-from dlcli.data.encoding import Encoding, choose_encoding
-from dlcli.data.preparation import Preparation
+from dlcli.data.dataset import OneOrNamed, Shape, for_each, one_or_named
+from dlcli.data.encoding import AnyEncoding, choose_encoding
+from dlcli.data.preparation import Preparation, Preparations
 from dlcli.errors import Problem, SpecError
-from dlcli.model.building import Network, compile_model, makers
+from dlcli.model.building import Network, compile_model, makers, shapes_of
 from dlcli.model.summary import ModelSummary, summarize
+from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.parts import LAYERS, SHAPE
 from dlcli.training.callbacks import check_monitored, make_callback
@@ -26,8 +28,7 @@ from dlcli.training.feeding import Feed
 from dlcli.training.job import make_augment, metric_names, shape_without_data
 from dlcli.training.monitoring import Figures, choose_best, monitored
 
-Shape = tuple[int | None, ...]
-_KINDS = {"loss": "loss", "optimizer": "optimizer", "metrics": "metric"}
+_SECTIONS = ("loss", "optimizer", "metrics")
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Rehearsal:
     problems: list[Problem] = field(default_factory=list)
     summary: ModelSummary | None = None
     way: tuple[str, ...] = ()
-    encoding: Encoding | None = None
+    encoding: AnyEncoding | None = None
 
     def attempt(self, step: Callable[[], Any]) -> Any:
         """What the step gives; None if it finds mistakes, which are kept."""
@@ -79,29 +80,29 @@ def rehearse(
             shape = output_shape = None
         if shape is not None and "dataset" in sound:
             rehearsal.attempt(lambda: make_augment(loaded, shape))
-        made = {section: _make_each(loaded, section, rehearsal) for section in _KINDS if section in sound}
+        made = {section: _make_each(loaded, section, rehearsal) for section in _SECTIONS if section in sound}
         if {"optimizer", "train"} <= sound:
             rehearsal.attempt(lambda: _check_rate(loaded, made["optimizer"]))
         callbacks = _make_callbacks(loaded, rehearsal) if "train" in sound else None
         if {"metrics", "dataset", "train"} <= sound:
             rehearsal.attempt(lambda: _check_monitors(loaded, made["metrics"], callbacks or []))
-        all_made = made.keys() == _KINDS.keys() and all(None not in objects for objects in made.values())
-        if output_shape is not None and "dataset" in sound and all_made:
+        all_made = len(made) == len(_SECTIONS) and all(None not in objects for objects in made.values())
+        if shape is not None and output_shape is not None and "dataset" in sound and all_made:
             is_monitored = "train" in sound
             rehearsal.encoding = rehearsal.attempt(
-                lambda: _try_together(loaded, output_shape, rehearsal.way, is_monitored=is_monitored)
+                lambda: _try_together(loaded, shape, output_shape, rehearsal.way, is_monitored=is_monitored)
             )
     finally:
         keras.utils.clear_session(free_memory=False)
     return rehearsal
 
 
-def _shape(loaded: LoadedSpec, sound: frozenset[str], rehearsal: Rehearsal) -> Shape | None:
+def _shape(loaded: LoadedSpec, sound: frozenset[str], rehearsal: Rehearsal) -> OneOrNamed[Shape] | None:
     """The shape of a prepared example; None if it cannot be told."""
     if SHAPE not in sound:
         return None
     with keras.StatelessScope(initialize_variables=False):
-        shape: Shape | None = rehearsal.attempt(lambda: shape_without_data(loaded, computes=False))
+        shape: OneOrNamed[Shape] | None = rehearsal.attempt(lambda: shape_without_data(loaded, computes=False))
     return shape
 
 
@@ -115,8 +116,12 @@ def _is_prepared(loaded: LoadedSpec, rehearsal: Rehearsal) -> bool:
 
 
 def _output_shape(
-    loaded: LoadedSpec, shape: Shape, sound: frozenset[str], rehearsal: Rehearsal, folder: Path | None
-) -> Shape | None:
+    loaded: LoadedSpec,
+    shape: OneOrNamed[Shape],
+    sound: frozenset[str],
+    rehearsal: Rehearsal,
+    folder: Path | None,
+) -> OneOrNamed[Shape] | None:
     """The shape that the whole model puts out; None if it, or what it is built on, has a mistake."""
     if LAYERS not in sound:
         return None
@@ -130,12 +135,12 @@ def _output_shape(
         model = network.model()
         rehearsal.summary = summarize(model)
         rehearsal.way = network.way_to_output()
-    return tuple(model.output_shape)
+    return shapes_of(model, "output")
 
 
 def _make_each(loaded: LoadedSpec, section: str, rehearsal: Rehearsal) -> list[Any]:
     """The Keras objects of a section, each made by itself; None for each that Keras refuses."""
-    return [rehearsal.attempt(make) for make in makers(loaded, section, _KINDS[section])]
+    return [rehearsal.attempt(make) for make in makers(loaded, section)]
 
 
 def _check_rate(loaded: LoadedSpec, optimizers: list[Any]) -> None:
@@ -158,8 +163,11 @@ def _check_monitors(loaded: LoadedSpec, metrics: list[Any], callbacks: list[Any]
     """See that what is monitored is there, by the names of the metrics, whatever the model. Raises SpecError."""
     if None in metrics:
         return
-    spec = loaded.spec
+    spec, heads = loaded.spec, heads_of(loaded.spec)
     names = [metric if isinstance(metric, str) else metric.name for metric in metrics]
+    if len(heads) > 1:
+        whose = [head.name for head in heads.values() for _ in head.metrics]
+        names = [*(f"{name}_loss" for name in heads), *map("{}_{}".format, whose, names)]
     figures = Figures.named(names, held_out=spec.dataset.validation is not None)
     missing = figures.missing(monitored(spec.train, figures), ("train", "monitor"))
     try:
@@ -170,26 +178,44 @@ def _check_monitors(loaded: LoadedSpec, metrics: list[Any], callbacks: list[Any]
         raise loaded.error(missing)
 
 
-def _encoding(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...]) -> Encoding:
+def _encoding(
+    loaded: LoadedSpec, shape: OneOrNamed[Shape], output_shape: OneOrNamed[Shape], way: tuple[str, ...]
+) -> AnyEncoding:
     """How the labels are encoded. Raises SpecError, with the way to an output that has too many axes."""
+    classes = loaded.spec.dataset.source.target_classes
     try:
-        return choose_encoding(loaded, output_shape, loaded.spec.dataset.source.number_of_classes)
+        return choose_encoding(loaded, shape, output_shape, one_or_named(classes.items()))
     except SpecError as error:
-        if len(output_shape) == 2:
+        if isinstance(output_shape, Mapping) or len(output_shape) == 2:
             raise
         raise SpecError([replace(problem, trail=(*problem.trail, *way)) for problem in error.problems]) from error
 
 
-def _try_together(loaded: LoadedSpec, output_shape: Shape, way: tuple[str, ...], *, is_monitored: bool) -> Encoding:
+def _try_together(
+    loaded: LoadedSpec,
+    shape: OneOrNamed[Shape],
+    output_shape: OneOrNamed[Shape],
+    way: tuple[str, ...],
+    *,
+    is_monitored: bool,
+) -> AnyEncoding:
     """How labels are encoded, once they, loss and metrics are seen to fit to the model's output. Raises SpecError."""
     spec = loaded.spec
-    encoding = _encoding(loaded, output_shape, way)
-    # A model that only passes on what it gets: loss and metrics see no difference.
-    stand_in = keras.Sequential([keras.Input(output_shape[1:]), keras.layers.Activation("linear")])
+    encoding = _encoding(loaded, shape, output_shape, way)
+    stand_in = _passing_on(output_shape)
     compile_model(loaded, stand_in)
-    nothing = Preparation(tuple(size or 1 for size in output_shape[1:]), "float32", ())
-    names = metric_names(loaded, Engine(stand_in, Feed(nothing, encoding)))
+    nothing = for_each(lambda shape: Preparation(tuple(size or 1 for size in shape[1:]), "float32", ()), output_shape)
+    preparation = Preparations(nothing) if isinstance(nothing, Mapping) else nothing
+    names = metric_names(loaded, Engine(stand_in, Feed(preparation, encoding)))
     figures = Figures.of(stand_in, names, held_out=spec.dataset.validation is not None)
     if is_monitored and monitored(spec.train, figures) in figures.larger_is_better:
         choose_best(loaded, figures)
     return encoding
+
+
+def _passing_on(output_shape: OneOrNamed[Shape]) -> keras.Model:
+    """A model that only passes on what it gets: loss and metrics see no difference."""
+    if not isinstance(output_shape, Mapping):
+        return keras.Sequential([keras.Input(output_shape[1:]), keras.layers.Activation("linear")])
+    inputs = {name: keras.Input(shape[1:], name=name) for name, shape in output_shape.items()}
+    return keras.Model(inputs, {name: keras.layers.Activation("linear")(tensor) for name, tensor in inputs.items()})

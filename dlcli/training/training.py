@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dlcli.data.dataset import for_each
 from dlcli.errors import CheckpointError
 from dlcli.files import replacing
 from dlcli.model.summary import ModelSummary
@@ -71,14 +72,14 @@ class Training:
 
     def __post_init__(self) -> None:
         job = self.job
-        self.state = TrainingState(job.model, job.engine.feed.augment)
+        self.state = TrainingState(job.model, job.engine.feed.augmenting_layers())
         self.saver = Saver(self.run, job.model, self.take, self.state.size, job.loaded.spec.train.checkpoint)
         names = job.facts.class_names
         self._fixed = {
             "spec": job.loaded.spec.resolved(),
             "preparation": job.preparation.state(),
-            "encoding": {"kind": job.encoding.kind, "classes": job.encoding.classes},
-            "class_names": list(names) if names else None,
+            "encoding": job.encoding.state(),
+            "class_names": for_each(lambda classes: list(classes) if classes else None, names),
             "summary": self.summary.to_json(),
             "data": job.facts.record(job.sizes),
             "versions": self.record.versions,

@@ -12,6 +12,7 @@ from dlcli.spec.keras_objects import KerasObject
 from dlcli.spec.lints.network import Network, Placed
 from dlcli.spec.lints.rules import Rule
 from dlcli.spec.lints.written import number, numbers, place_of
+from dlcli.spec.source import INPUT
 
 _LARGE = 20.0  # weights are initialized for values near 1
 _NARROW = 0.05  # the differences between examples drown in the bias
@@ -63,7 +64,7 @@ def _prepared(dataset: DatasetSpec) -> _Values | None:
     values: _Values | None = _Values(*dataset.source.values)
     if dataset.preparation is None:  # what the source's kind gets by default: see `dlcli.data.preparation`
         images, table = _Values(0.0, 1.0), _Values(*_STANDARDIZED)
-        return {"images": images, "table": table}.get(dataset.source.kind, values)
+        return {"images": images, "video": images, "table": table}.get(dataset.source.kind, values)
     for position, layer in enumerate(dataset.preparation):
         path = place_of(layer, ("dataset", "preparation", position))
         values = values.after(layer, path, is_fitted=True) if values is not None else None
@@ -80,7 +81,7 @@ def _consumers(network: Network) -> Iterator[tuple[Placed, list[Placed]]]:
             if above.is_weighted:
                 break
             between.insert(0, above)
-        if (between or [placed])[0].reads == (None,):
+        if (between or [placed])[0].reads == (INPUT,):
             yield placed, between
 
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from dlcli.errors import Path
 from dlcli.spec.grammar import ModelSpec
-from dlcli.spec.graph import nodes_in_order
+from dlcli.spec.graph import nodes_in_order, output_numbers
 from dlcli.spec.keras_objects import KerasObject
 from dlcli.spec.lints.written import canonical, nested, number, place_of
+from dlcli.spec.source import TARGET
 
 LINEAR = "linear"
 _WEIGHTED = re.compile(r"Dense|EinsumDense|(Separable|Depthwise)?Conv(olution)?[123]D(Transpose)?")
@@ -34,13 +35,13 @@ class Placed(NamedTuple):
         number: its place in the list.
         layer: the Keras layer.
         repeat: how often it comes, each reading the one before.
-        reads: the numbers of the entries it reads; None is the model's input.
+        reads: the numbers of the entries it reads; the names of inputs.
     """
 
     number: int
     layer: KerasObject
     repeat: int
-    reads: tuple[int | None, ...]
+    reads: tuple[int | str, ...]
 
     @property
     def path(self) -> Path:
@@ -90,23 +91,26 @@ class Network(NamedTuple):
     """The layers of a model by their numbers, each after those that it reads."""
 
     layers: Mapping[int, Placed]
+    last: int | None = None
 
     @classmethod
     def of(cls, model: ModelSpec) -> Network:
-        """The network of a spec; an `Input` is left out."""
+        """The network of a spec with one input and one output; an `Input` is left out."""
         entries = model.layers
+        [last] = output_numbers(entries, model.outputs, (TARGET,)).values()
         nodes = nodes_in_order(entries)
         return cls(
             {
                 node.number: Placed(node.number, entries[node.number].layer, entries[node.number].repeat, node.reads)
                 for node in nodes
-            }
+            },
+            last,
         )
 
     @property
     def output(self) -> Placed | None:
-        """The layer whose output is the model's: the last one of the list."""
-        return self.layers[max(self.layers)] if self.layers else None
+        """The layer whose output is the model's."""
+        return self.layers.get(self.last) if self.last is not None else None
 
     @property
     def weighted(self) -> list[Placed]:
@@ -115,7 +119,7 @@ class Network(NamedTuple):
 
     def upstream(self, placed: Placed) -> Iterator[Placed]:
         """The layers that lead to this one, nearest first, as long as each reads only one."""
-        while len(placed.reads) == 1 and placed.reads[0] is not None and placed.reads[0] in self.layers:
+        while len(placed.reads) == 1 and isinstance(placed.reads[0], int) and placed.reads[0] in self.layers:
             placed = self.layers[placed.reads[0]]
             yield placed
 
