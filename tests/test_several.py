@@ -92,6 +92,18 @@ train: {epochs: 1}
 """
 
 
+MIXED = """
+name: mixed
+dataset:
+  source: digits
+  augment: [RandomTranslation: {height_factor: 0.1, width_factor: 0.1}, MixUp: {alpha: 0.2}, CutMix]
+model:
+  layers: [Flatten, Dense: {units: 10, activation: softmax}]
+loss: categorical_crossentropy
+train: {epochs: 1}
+"""
+
+
 def write(folder: Path, text: str) -> Path:
     path = folder / "spec.yaml"
     path.write_text(text)
@@ -270,7 +282,7 @@ def test_outputs_as_arrays(runs: dict[str, Path], dlcli: Command, tmp_path: Path
     assert "8×8×1 numbers" in dlcli("predict", runs["itself"], "--split", "test", "--first", 1).out
 
 
-@pytest.mark.parametrize("text", [TWO_OUTPUTS, TWO_INPUTS, PAIRS, AUTOENCODER])
+@pytest.mark.parametrize("text", [TWO_OUTPUTS, TWO_INPUTS, PAIRS, AUTOENCODER, MIXED])
 def test_a_stopped_run_comes_to_the_same_bits(text: str, tmp_path: Path) -> None:
     spec = write(tmp_path, text)
     whole = ["train", spec, "--runs-dir", tmp_path / "whole", "--run-name", "one", "-q", "--epochs", 3]
@@ -318,3 +330,16 @@ def test_a_foreign_model_is_evaluated_by_the_names_of_its_outputs(dlcli: Command
     kinds = np.argmax(model(pixels)[0], axis=1)
     right = float(np.mean(kinds == test.examples.targets["kind"][test.indices]))
     assert done.json["metrics"]["kind_accuracy"] == pytest.approx(right)
+
+
+def test_examples_are_mixed_with_their_labels(dlcli: Command, tmp_path: Path) -> None:
+    from dlcli.training.augmenting import augmented
+
+    layer = keras.layers.MixUp(alpha=0.4, seed=1)
+    images = np.eye(4, dtype="float32").reshape(4, 2, 2, 1)  # so that an image says what its label is
+    mixed, labels = augmented([layer], images, np.eye(4, dtype="float32"))
+    np.testing.assert_allclose(np.asarray(mixed).reshape(4, 4), labels, atol=1e-6)
+    assert not np.array_equal(labels, np.eye(4))
+    spec = write(tmp_path, MIXED.replace("categorical_crossentropy", "sparse_categorical_crossentropy"))
+    done = dlcli("check", spec)
+    assert (done.code, "one-hot labels only" in done.out) == (2, True), done.out

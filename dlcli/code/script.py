@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from dlcli.code.data import DataCode, data_code
 from dlcli.code.network import network_lines
@@ -15,8 +16,9 @@ from dlcli.data.encoding import AnyEncoding
 from dlcli.errors import UsageError
 from dlcli.model.summary import ModelSummary
 from dlcli.spec.catalogue import Catalogue
-from dlcli.spec.grammar import Spec
+from dlcli.spec.grammar import DatasetSpec, Spec
 from dlcli.spec.heads import Head, heads_of
+from dlcli.spec.keras_objects import MIXING
 
 
 @dataclass(frozen=True)
@@ -150,19 +152,14 @@ def _training(spec: Spec, data: DataCode, writer: Writer) -> tuple[list[str], li
     if len(dataset.source.input_facts) > 1:
         message = "How several inputs are augmented cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    scaled = dataset.source.kind in ("images", "video") and dataset.preparation is None
-    made = []
-    for layer in dataset.augment:
-        known = writer.catalogue.parameters("layer", layer.name) or {}
-        given = scaled and "value_range" in known and "value_range" not in layer.arguments
-        made.append(writer.made("layer", layer, [("value_range", "(0.0, 1.0)")] if given else []))
+    made, steps = _augmenting(dataset, writer)
     shuffled = ".shuffle(len(x_train))" if dataset.shuffle else ""
     augment = [
-        f"augment = keras.Sequential([{', '.join(made)}{',' if len(made) > 1 else ''}])",
+        *made,
         "",
         "",
         "def augmented(x, y):",
-        "    return augment(x, training=True), y",
+        *(f"    {step}" for step in steps),
         "",
         "",
         f"train = tf.data.Dataset.from_tensor_slices((x_train, y_train)){shuffled}",
@@ -172,6 +169,30 @@ def _training(spec: Spec, data: DataCode, writer: Writer) -> tuple[list[str], li
         more.append("validation_batch_size=" + str(dataset.batch_size))
     # The data set does that; Keras 3.15.1 warns that it does not, unless it is told not to.
     return augment, [f"model.fit({', '.join(['train', *more, 'shuffle=False'])})"]
+
+
+def _augmenting(dataset: DatasetSpec, writer: Writer) -> tuple[list[str], list[str]]:
+    """What makes the augmenting layers, and what applies them to `x` and `y`."""
+    scaled = dataset.source.kind in ("images", "video") and dataset.preparation is None
+    lines: list[str] = []
+    steps: list[str] = []
+    for mixes, group in groupby(dataset.augment, key=lambda layer: layer.name in MIXING):
+        made = []
+        for layer in group:
+            known = writer.catalogue.parameters("layer", layer.name) or {}
+            given = scaled and "value_range" in known and "value_range" not in layer.arguments
+            made.append(writer.made("layer", layer, [("value_range", "(0.0, 1.0)")] if given else []))
+        word = "mix" if mixes else "augment"
+        for each in made if mixes else [f"keras.Sequential([{', '.join(made)}{',' if len(made) > 1 else ''}])"]:
+            before = sum(line.startswith(word) for line in lines)
+            name = f"{word}_{before + 1}" if before else word
+            lines.append(f"{name} = {each}")
+            mixed = [f'mixed = {name}({{"images": x, "labels": y}}, training=True)']
+            mixed.append('x, y = mixed["images"], mixed["labels"]')
+            steps += mixed if mixes else [f"x = {name}(x, training=True)"]
+    if len(steps) == 1:
+        return lines, ["return augment(x, training=True), y"]
+    return lines, [*steps, "return x, y"]
 
 
 def _evaluated(spec: Spec, data: DataCode) -> list[str]:

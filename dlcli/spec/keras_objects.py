@@ -17,6 +17,8 @@ from dlcli.spec.paths import sentence
 from dlcli.spec.remedies import python_arguments
 from dlcli.spec.writing import to_flow
 
+MIXING = ("MixUp", "CutMix")
+"""the augmenting layers that mix examples, and their labels with them"""
 LAYER_WORDS = ("name", "inputs", "trainable", "repeat", "reuse")
 _IN_ITSELF = "is wrong: "
 LAYER_NAME = r"^[A-Za-z0-9_.\-]+$"

@@ -13,6 +13,7 @@ import tensorflow as tf
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import AnyEncoding, Encoding
 from dlcli.data.preparation import AnyPreparation
+from dlcli.training.augmenting import augmented
 
 _SECONDS_A_CALL = 0.1
 _BYTES_A_BLOCK = 64 * 2**20
@@ -133,12 +134,12 @@ class Feed:
 
     def for_training(self, raw: Any) -> Any:
         """The argument of `train_step` for a batch of raw (inputs, targets) or (inputs, targets, weights)."""
-        inputs, *others = self.for_testing(raw)
+        inputs, targets, *weights = self.for_testing(raw)
         if isinstance(self.augment, Mapping):
-            inputs = {name: _through(self.augment[name], part) for name, part in inputs.items()}
+            inputs = {name: augmented(self.augment[name], part, None)[0] for name, part in inputs.items()}
         else:
-            inputs = _through(self.augment, inputs)
-        return (inputs, *others)
+            inputs, targets = augmented(self.augment, inputs, targets)
+        return (inputs, targets, *weights)
 
     def for_testing(self, raw: Any) -> Any:
         """The argument of `test_step`; its first part is what the model itself takes."""
@@ -155,12 +156,6 @@ class Feed:
         """All layers that augment."""
         every = self.augment.values() if isinstance(self.augment, Mapping) else (self.augment,)
         return [layer for layers in every for layer in layers]
-
-
-def _through(layers: Sequence[Any], tensor: Any) -> Any:
-    for layer in layers:
-        tensor = layer(tensor, training=True)
-    return tensor
 
 
 def as_floats(logs: dict[str, Any]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -23,6 +23,7 @@ from dlcli.model.objects import reason
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import InputFacts
+from dlcli.training.augmenting import check_mixing, make_augment
 from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
@@ -124,6 +125,7 @@ def assemble(
         preparation = prepared_by.preparation()
     model = build_model(loaded, shape, pretrained_from)
     encoding = choose_encoding(loaded, shape, shapes_of(model, "output"), dataset.classes)
+    check_mixing(loaded, encoding)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
     engine = Engine(model, Feed(preparation, encoding, make_augment(loaded, shape)), plain=plain, choices=choices)
@@ -163,35 +165,6 @@ def _prepared_shape(loaded: LoadedSpec, preparation: Preparation, *, computes: b
             message = f"`{type(layer).__name__}` does not fit the data: {brief(error)}"
             raise loaded.error(Problem(message, ("dataset", "preparation", number))) from error
     return tuple(tensor.shape[1:])
-
-
-def make_augment(loaded: LoadedSpec, shape: OneOrNamed[Shape]) -> OneOrNamed[list[Any]]:
-    """The augmenting layers, tried out on examples of `shape`; for each of several inputs. Raises SpecError."""
-    kinds = {name: facts.kind for name, facts in loaded.spec.dataset.source.input_facts.items()}
-    if not isinstance(shape, Mapping):
-        [kind] = kinds.values()
-        return _augmenting(loaded, shape, kind)
-    return {name: _augmenting(loaded, each, kinds[name]) for name, each in shape.items()}
-
-
-def _augmenting(loaded: LoadedSpec, shape: Shape, kind: str) -> list[Any]:
-    # Keras's colour layers take pixels for 0..255 unless they are told; prepared images are 0..1.
-    scaled = kind in ("images", "video") and loaded.spec.dataset.preparation is None
-    layers = make_layers(loaded, ("dataset", "augment"), **({"value_range": [0.0, 1.0]} if scaled else {}))
-    tensor = keras.ops.zeros((2, *shape))
-    for number, layer in enumerate(layers):
-        path = ("dataset", "augment", number)
-        try:
-            tensor = layer(tensor, training=True)
-        except Exception as error:
-            message = f"`{type(layer).__name__}` does not fit the data: {brief(error)}"
-            raise loaded.error(Problem(message, path)) from error
-        if tuple(tensor.shape[1:]) != tuple(shape):
-            change = f"from {list(shape)} to {list(tensor.shape[1:])}"
-            message = f"`{type(layer).__name__}` changes the shape of an example {change}."
-            hint = "A layer that changes it belongs into `dataset.preparation` or into the model."
-            raise loaded.error(Problem(message, path, hint))
-    return layers
 
 
 def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -> Job:

@@ -22,10 +22,11 @@ from dlcli.model.summary import ModelSummary, summarize
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.parts import LAYERS, SHAPE
+from dlcli.training.augmenting import check_mixing, make_augment
 from dlcli.training.callbacks import check_monitored, make_callback
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed
-from dlcli.training.job import make_augment, metric_names, shape_without_data
+from dlcli.training.job import metric_names, shape_without_data
 from dlcli.training.monitoring import Figures, choose_best, monitored
 
 _SECTIONS = ("loss", "optimizer", "metrics")
@@ -202,6 +203,7 @@ def _try_together(
     """How labels are encoded, once they, loss and metrics are seen to fit to the model's output. Raises SpecError."""
     spec = loaded.spec
     encoding = _encoding(loaded, shape, output_shape, way)
+    check_mixing(loaded, encoding)
     stand_in = _passing_on(output_shape)
     compile_model(loaded, stand_in)
     nothing = for_each(lambda shape: Preparation(tuple(size or 1 for size in shape[1:]), "float32", ()), output_shape)
