@@ -45,7 +45,7 @@ STATIC = (
     "reading", "grammar", "names", "arguments", "types", "extends", "variables", "version", "overrides",
     "blocks",
 )  # fmt: skip
-BUILT = ("model", "graph", "fit", "lints", "several")
+BUILT = ("model", "graph", "heads", "fit", "lints", "several")
 OPTION, NONE = "option", "none"  # the places that are no lines of a file
 Place = tuple[str, int]
 
