@@ -33,6 +33,8 @@ class Screen:
         self._temporary_log: Path | None = None
         self._real: int | None = None
         self._consoles: dict[str, Console] = {}
+        self.trusts_code = False
+        """whether a person has said that files of code may be run"""
 
     @property
     def out(self) -> Console:

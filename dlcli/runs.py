@@ -58,9 +58,15 @@ class RunFolder:
         """What TensorFlow had to say."""
         return self.path / "log.txt"
 
-    def write_spec(self, written: str, resolved: Mapping[str, Any]) -> None:
-        """Keep the spec as the user wrote it, and with everything filled in."""
+    def write_spec(
+        self, written: str, resolved: Mapping[str, Any], extensions: Mapping[str, str] | None = None
+    ) -> None:
+        """Keep the spec as the user wrote it, and with everything filled in; and the files of code that it lists."""
         from dlcli.spec.writing import to_yaml
+
+        for name, text in (extensions or {}).items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.path / name, text)
 
         write_text(self.path / "spec.yaml", written)
         write_text(self.resolved, to_yaml(resolved))

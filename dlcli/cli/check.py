@@ -50,6 +50,7 @@ def check(
     ] = False,
     strict: options.Strict = False,
     set_: options.Set = None,
+    trust_code: options.TrustCode = False,
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Print the whole spec with `extends`, variables and defaults filled in.")
     ] = False,
@@ -63,6 +64,7 @@ def check(
 ) -> None:
     """Check YAML files and show every mistake by line: `dlcli check configs/*.yaml`."""
     screen: Screen = context.obj
+    screen.trusts_code = trust_code
     checked = _check_all(screen, configs, set_ or [], static=static or resolved)
     if json:
         _print_json(screen, checked)
@@ -80,7 +82,8 @@ def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, 
 
     overrides, unread = parse_overrides(sets)
     catalogue = options.catalogue(screen)
-    found = [(path, examine(path, catalogue, overrides).with_errors(unread)) for path in configs]
+    run_code = options.code_runner(screen)
+    found = [(path, examine(path, catalogue, overrides, run_code).with_errors(unread)) for path in configs]
     if static or all(findings.loaded is None for _, findings in found):
         return [_Checked(path, findings, findings.shown(), None) for path, findings in found]
     screen.message("building the model …" if len(found) == 1 else "building the models …")

@@ -46,6 +46,12 @@ def code(
 
 
 def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
+    from dlcli.spec.composition import compose_blocks
+    from dlcli.spec.overrides import parse_overrides
+
+    data, variables = compose_blocks(path, parse_overrides(sets or ())[0])
+    if data.get("extensions"):
+        raise UsageError(f"{path} has `extensions`: what is in files of code cannot be written as a script yet.")
     loaded = options.load(screen, path, sets, quiet=True)
     screen.divert()
 
@@ -55,15 +61,12 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
 
     from dlcli.code.outline import Outline
     from dlcli.code.script import Subject, outputs_of, shapes_of
-    from dlcli.spec.composition import compose_blocks
-    from dlcli.spec.overrides import parse_overrides
     from dlcli.spec.parts import EVERYTHING
     from dlcli.training.rehearsal import rehearse
 
     rehearsal = rehearse(loaded, EVERYTHING, folder=path.parent)
     if rehearsal.problems or rehearsal.summary is None or rehearsal.encoding is None:
         raise SpecError(rehearsal.problems)
-    data, variables = compose_blocks(path, parse_overrides(sets or ())[0])
     outputs = outputs_of(loaded.spec)
     layers = loaded.spec.resolved()["model"]["layers"]
     outline = Outline.of(data, variables, outputs) or Outline.written_out(layers, outputs)

@@ -22,10 +22,12 @@ def evaluate(
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
     no_fallback: options.NoFallback = False,
+    trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
     """Evaluate a checkpoint on its own data: `dlcli evaluate runs/mnist_cnn`."""
     screen: Screen = context.obj
+    screen.trusts_code = trust_code
     options.chosen("--split", split, ("test", "validation", "train"))
     path, job = options.open_job(screen, checkpoint, data, device, data_dir, no_fallback)
 

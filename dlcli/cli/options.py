@@ -13,6 +13,7 @@ from dlcli.errors import UsageError
 if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.spec.catalogue import Catalogue, Docs
+    from dlcli.spec.extensions import Extend, Files
     from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
     from dlcli.training.checkpoint import Checkpoint
@@ -34,6 +35,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Instead of the spec's own value: `--set train.epochs=3`."),
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Run the Python files that the spec lists as `extensions`. Read them before."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Warnings are errors.")]
 
 
@@ -53,12 +58,31 @@ def load(
     from dlcli.spec.overrides import parse_overrides
 
     overrides, unread = parse_overrides(sets or ())
-    loaded = load_spec(config, catalogue(screen), [*overrides, *more], unread)
+    loaded = load_spec(config, catalogue(screen), [*overrides, *more], unread, code_runner(screen))
     if loaded.warnings and strict:
         raise SpecError(loaded.warnings)
     if loaded.warnings and not quiet:
         screen.problems(loaded.warnings)
     return loaded
+
+
+def code_runner(screen: Screen) -> Extend | None:
+    """What runs the Python files that a spec lists; None unless a person trusts them."""
+    if not screen.trusts_code:
+        return None
+
+    def run(files: Files, known: Catalogue) -> Catalogue:
+        screen.divert()
+
+        from dlcli.training.backend import set_environment
+
+        set_environment()
+
+        from dlcli.model.extensions import load_extensions
+
+        return load_extensions(files, known)
+
+    return run
 
 
 def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
@@ -162,10 +186,26 @@ def start(screen: Screen, checkpoint: Path, device: str) -> tuple[Checkpoint, Ch
     from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices, choose
 
     backend = start_backend(chosen_device)
+    if contents is not None and contents.extensions:
+        _run_extensions(screen, opened, contents.extensions)
     if contents is None:
         return opened, Choices()
     choices = choose(ModelSummary.from_json(contents.summary), EVALUATION_BATCH_SIZE, backend.device)
     return opened, use_threads(choices)
+
+
+def _run_extensions(screen: Screen, checkpoint: Checkpoint, files: Files) -> None:
+    """Run the Python files that a checkpoint brings. Raises CheckpointError if they are not trusted, or fail."""
+    from dlcli.errors import CheckpointError
+    from dlcli.model.extensions import load_extensions
+    from dlcli.spec.extensions import TRUST, ExtensionError
+
+    if not screen.trusts_code:
+        raise CheckpointError(f"The model in {checkpoint.path} runs code of its own: {', '.join(files)}.", TRUST)
+    try:
+        load_extensions(files, catalogue(screen))
+    except ExtensionError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error.message}") from error
 
 
 def open_job(

@@ -30,10 +30,12 @@ def predict(
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
     no_fallback: options.NoFallback = False,
+    trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
     """Predict with a checkpoint: `dlcli predict runs/mnist_cnn digit.png`."""
     screen: Screen = context.obj
+    screen.trusts_code = trust_code
     if bool(files) == bool(split):
         raise UsageError("Name files, or a split with --split; not both, not neither.", "See `dlcli predict --help`.")
     if first is not None and not split:

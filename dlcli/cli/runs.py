@@ -35,6 +35,7 @@ def repeat(
         Path | None, typer.Option(help="The folder of all runs; the run's own if left out.", show_default=False)
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
+    trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
     """Train a run again, in the same way, and compare to the bit: `dlcli runs repeat runs/mnist_cnn`.
@@ -49,6 +50,7 @@ def repeat(
     from dlcli.training.resuming import find_point
 
     screen: Screen = context.obj
+    screen.trusts_code = trust_code
     found = find_run(run)
     if found is None:
         raise CheckpointError(f"There is no run {run}.", "Name a run's folder, such as `runs/mnist_cnn/latest`.")

@@ -25,10 +25,12 @@ def summary(
         typer.Option(metavar="FILE", help="Draw the layers as a picture: FILE.png, .svg, .pdf, or .dot for Graphviz."),
     ] = None,
     set_: options.Set = None,
+    trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
     """Show a model's layers and where its parameters are: `dlcli summary configs/mnist_cnn.yaml`."""
     screen: Screen = context.obj
+    screen.trusts_code = trust_code
     options.chosen("--style", style, ("table", "ascii"))
     is_spec = what.suffix.lower() in (".yaml", ".yml")
     if set_ and not is_spec:

@@ -51,6 +51,7 @@ def train(
     runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
     run_name: Annotated[str | None, typer.Option(help="The name of this run's folder, instead of the time.")] = None,
     no_fallback: options.NoFallback = False,
+    trust_code: options.TrustCode = False,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
     ] = False,
@@ -68,6 +69,7 @@ def train(
     from dlcli.spec.overrides import option
 
     screen: Screen = context.obj
+    screen.trusts_code = trust_code
     chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
     is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
     seconds = options.duration("--max-time", max_time)

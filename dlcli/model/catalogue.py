@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from dlcli.model.added import added
 from dlcli.model.applications import applications, described_arguments
 from dlcli.model.arguments import Argument, Namesakes, describe, signature_only
 from dlcli.model.docstrings import argument_docs, class_doc, first_sentence, quoted, types_in
@@ -48,6 +49,23 @@ def make_docs() -> dict[str, Any]:
 
 
 def find(kind: str, name: str) -> Any:
+    """The class or function of Keras, or of a file of code, with this name, or None."""
+    found = find_of_keras(kind, name)
+    return added(kind, name) if found is None else found
+
+
+def base_of(kind: str) -> type | None:
+    """The class that all of this kind are derived from; None for activations, which are functions."""
+    base = getattr(_module(kind), KINDS[kind].base, None)
+    return base if isinstance(base, type) and kind != "activation" else None
+
+
+def written_arguments(cls: type) -> dict[str, Any]:
+    """What a catalogue has of a class that nothing but its signature tells of."""
+    return {argument.name: signature_only(argument) for argument, _ in _arguments(cls)}
+
+
+def find_of_keras(kind: str, name: str) -> Any:
     """The class or function of Keras with this name, or None."""
     found = getattr(_module(kind), name, None)
     if found is None or _is_helper(found):

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from dlcli.errors import Path, Problem
+from dlcli.model.added import added
 from dlcli.model.catalogue import find
 from dlcli.model.refusals import refusal_in_words
 from dlcli.spec.catalogue import KINDS, kind_of_parameter
@@ -43,6 +44,8 @@ def make_object(kind: str, written: KerasObject | Any, path: Path, **extra: Any)
     found = keras.layers.Input if kind == "layer" and name == "Input" else find(kind, name)
     if found is None and not (kind == "metric" and bare):
         raise ObjectError(Problem(f"`{name}` is not {KINDS[kind].label} in Keras {keras.__version__}.", path))
+    if added(kind, name) is not None and not isinstance(found, type):
+        return found
     if kind == "metric" and bare and name.islower():
         return name  # `Model.compile` resolves `accuracy` by the shapes; `keras.metrics.get` would give another metric
     if not isinstance(found, type) and found is not keras.layers.Input:
@@ -89,7 +92,9 @@ def _value(value: Any, path: Path, kind: str | None) -> Any:
         found = find(str(kind), value) if kind in _MADE_BY_NAME else None
         # By its name, as in a script, Keras makes it when its turn comes: the seeds of a layer's initializers are then
         # drawn in Keras's order, whatever the order in the spec.
-        return found.__name__ if isinstance(found, type) else make_object(str(kind), value, path)
+        if isinstance(found, type) and added(str(kind), value) is None:
+            return found.__name__
+        return make_object(str(kind), value, path)
     return value
 
 

@@ -216,6 +216,8 @@ class Spec(Part):
     ] = ()
     """what is measured besides the loss; for several outputs, one or a list for each by its name"""
     train: TrainSpec = TrainSpec()
+    extensions: List[str] = ()
+    """Python files beside this one, with layers and more of one's own; run only if the command says --trust-code"""
     silence: Mapping[str, Reason] = {}
     """warnings that are meant: the code of each, and why"""
 

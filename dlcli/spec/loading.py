@@ -6,7 +6,7 @@ What only the built model can tell is in `dlcli.training.rehearsal`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
@@ -17,6 +17,7 @@ from dlcli.errors import Path, Problem, SpecError
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.checking import check_objects
 from dlcli.spec.composition import compose
+from dlcli.spec.extensions import Extend, Files, extend
 from dlcli.spec.grammar import VERSION, Spec
 from dlcli.spec.graph import check_graph
 from dlcli.spec.heads import check_heads
@@ -37,6 +38,7 @@ class LoadedSpec:
     spec: Spec
     document: Document | None
     warnings: tuple[Problem, ...] = ()
+    extensions: Files = field(default_factory=dict)
 
     def located(self, problem: Problem) -> Problem:
         """`problem` with its place in the document."""
@@ -103,21 +105,30 @@ class Findings:
 
 
 def load_spec(
-    path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = (), unread: Sequence[Problem] = ()
+    path: FilePath,
+    catalogue: Catalogue,
+    overrides: Sequence[Override] = (),
+    unread: Sequence[Problem] = (),
+    run_code: Extend | None = None,
 ) -> LoadedSpec:
     """Read and check one spec; what is odd in it, but no mistake, is among its `warnings`.
 
     Raises:
         SpecError: with every mistake that was found, and those of overrides that could not be read.
     """
-    findings = examine(path, catalogue, overrides).with_errors(unread)
+    findings = examine(path, catalogue, overrides, run_code).with_errors(unread)
     if findings.errors or findings.loaded is None:
         raise SpecError(findings.errors)
     return replace(findings.loaded, warnings=findings.shown())
 
 
-def examine(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = ()) -> Findings:
-    """Read one spec and find everything that is wrong or odd in it, as far as that shows without building the model."""
+def examine(
+    path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = (), run_code: Extend | None = None
+) -> Findings:
+    """Read one spec and find everything that is wrong or odd in it, as far as that shows without building the model.
+
+    `run_code` runs the Python files that it lists as `extensions`; left out, a spec with such files is a mistake.
+    """
     try:
         document = compose(path, overrides)
     except SpecError as error:
@@ -126,6 +137,9 @@ def examine(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] 
     if newer is not None:
         return Findings((document.located(newer),))
     data = document.data
+    catalogue, files, untrusted = extend(document, catalogue, run_code)
+    if untrusted:
+        return Findings(_in_order(document.located(problem) for problem in untrusted))
     objects = list(islice(check_objects(data, catalogue), _MOST_TOLD))
     named = {problem.path for problem in objects}  # what is not written as an object, with what is meant
     grammar = (problem for problem in _problems_of_grammar(document) if problem.path not in named)
@@ -134,7 +148,7 @@ def examine(path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] 
     errors = [*document.problems, *(document.located(problem) for problem in told)]
     wrong = [*(problem.path for problem in (*document.problems, *problems)), *document.doubt.paths]
     spec, sound = sound_part(document.data, wrong)
-    loaded = LoadedSpec(spec, document) if spec is not None else None
+    loaded = LoadedSpec(spec, document, extensions=files) if spec is not None else None
     findings = Findings(_in_order(errors), (), loaded, sound)
     if loaded is not None and "silence" in sound:
         errors += [document.located(problem) for problem in check_silence(loaded.spec.silence)]

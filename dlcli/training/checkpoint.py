@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class Contents:
         data: source, origin and fingerprint of the data, and the splits' sizes.
         versions: of dlcli and the libraries under it.
         going_on: what else a resumed training must know: `GoingOn.to_json()`.
+        extensions: the texts of the Python files that its spec lists, by name.
     """
 
     spec: dict[str, Any]
@@ -67,6 +68,7 @@ class Contents:
     data: dict[str, Any]
     versions: dict[str, str]
     going_on: dict[str, Any]
+    extensions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,8 @@ def _write(file: h5py.File, model: Any, contents: Contents, snapshot: Snapshot) 
 def _write_group(file: h5py.File, contents: Contents, arrays: Arrays) -> None:
     group = file.create_group(GROUP)
     group.attrs["format"] = FORMAT
-    for field in fields(Contents):
-        group[field.name] = json.dumps(getattr(contents, field.name), ensure_ascii=False)
+    for one in fields(Contents):
+        group[one.name] = json.dumps(getattr(contents, one.name), ensure_ascii=False)
     state = group.create_group(_STATE)
     for name, values in arrays.items():
         state[name] = values
@@ -225,7 +227,9 @@ def open_checkpoint(path: Path) -> Checkpoint:
                 f"{path} is damaged: its content does not match its digest.",
                 "Use another checkpoint of the run, such as last.h5 or best.h5.",
             )
-        texts = {field.name: json.loads(group[field.name].asstr()[()]) for field in fields(Contents)}
+        # One of an earlier dlcli has no `extensions`.
+        names = [one.name for one in fields(Contents) if one.name in group or one.default_factory is MISSING]
+        texts = {name: json.loads(group[name].asstr()[()]) for name in names}
         return Checkpoint(path, Contents(**texts))
 
 

@@ -165,7 +165,9 @@ def _check_monitors(loaded: LoadedSpec, metrics: list[Any], callbacks: list[Any]
     if None in metrics:
         return
     spec, heads = loaded.spec, heads_of(loaded.spec)
-    names = [metric if isinstance(metric, str) else metric.name for metric in metrics]
+    names = [
+        metric if isinstance(metric, str) else getattr(metric, "name", "") or metric.__name__ for metric in metrics
+    ]
     if len(heads) > 1:
         whose = [head.name for head in heads.values() for _ in head.metrics]
         names = [*(f"{name}_loss" for name in heads), *map("{}_{}".format, whose, names)]

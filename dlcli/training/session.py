@@ -119,7 +119,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         def fill(run: RunFolder) -> None:
             record.run = run
             record.write()
-            run.write_spec(request.written, job.loaded.spec.resolved())
+            run.write_spec(request.written, job.loaded.spec.resolved(), job.loaded.extensions)
             run.write_summary(hooks.summary_text(summary), summary.to_json())
 
         if point is not None and point.run is not None:

@@ -83,6 +83,7 @@ class Training:
             "summary": self.summary.to_json(),
             "data": job.facts.record(job.sizes),
             "versions": self.record.versions,
+            "extensions": dict(job.loaded.extensions),
         }
 
     @property
