@@ -126,7 +126,8 @@ class _Reader:
         if kind in _MODELS:
             yield from self._called_within(layer, name, nodes)
             return
-        class_name, arguments = self._importer.named("layer", layer)
+        as_layer = _layer_of_operation(layer)
+        class_name, arguments = as_layer or self._importer.named("layer", layer)
         is_frozen = inner.get("trainable") is False
         for number, read in nodes:
             is_one = class_name in SEVERAL_ARGUMENTS and len(set(read)) == 1
@@ -176,6 +177,28 @@ class _Reader:
         if any(tensor[2] != 0 for tensor in found):
             raise self._importer.refuse(f"`{name}` reads one of several outputs of a layer.")
         return tuple((_name(tensor[0]), int(tensor[1])) for tensor in found)
+
+
+def _layer_of_operation(layer: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The layer that does what an operation of `keras.ops` does, as `x + 3` in Python leaves one; None for others."""
+    name, nodes = str(layer.get("class_name")), layer.get("inbound_nodes") or [{}]
+    if layer.get("module") != "keras.src.ops.numpy" or len(nodes) != 1 or not isinstance(nodes[0], Mapping):
+        return None
+    arguments = nodes[0].get("args") or []
+    numbers = [value for value in arguments if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    tensors = list(_tensors(arguments))
+    if len(tensors) == 2 == len(arguments) and name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum"):
+        return name, {}
+    if len(tensors) != 1 or len(numbers) != 1 or len(arguments) != 2:
+        return None
+    number, is_behind = float(numbers[0]), not isinstance(arguments[1], Mapping)
+    if name == "Add":
+        return "Rescaling", {"scale": 1.0, "offset": number}
+    if name == "Multiply":
+        return "Rescaling", {"scale": number}
+    if name == "Subtract":
+        return "Rescaling", {"scale": 1.0, "offset": -number} if is_behind else {"scale": -1.0, "offset": number}
+    return None
 
 
 def _masks(layers: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -9,6 +9,7 @@ import keras
 from dlcli.errors import CheckpointError
 from dlcli.files import replacing
 from dlcli.importing.files import read_model_file
+from dlcli.model.applications import layers_of_applications
 from dlcli.model.objects import reason
 from dlcli.training.untrusted import check_config
 
@@ -25,7 +26,8 @@ def convert(path: Path, target: Path) -> None:
     if path.suffix.lower() == ".json":
         raise CheckpointError(f"{path} has no weights.", "Name the .keras or .h5 file of the model.")
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        with keras.saving.custom_object_scope(layers_of_applications()):
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise CheckpointError(f"Keras cannot load {path}: {reason(error)}") from error
     with replacing(target) as beside:

@@ -26,6 +26,17 @@ def applications() -> dict[str, Any]:
     return {name: thing for name, thing in found if name[:1].isupper() and inspect.isfunction(thing)}
 
 
+def layers_of_applications() -> dict[str, Any]:
+    """The layers that some of these networks are made of and that are not in `keras.layers`, by name.
+
+    A .h5 file with one of them is opened in plain Keras only with `custom_objects`: Keras 3.15.1.
+    """
+    from keras.src.applications import convnext, inception_resnet_v2
+
+    classes = (convnext.LayerScale, convnext.StochasticDepth, inception_resnet_v2.CustomScaleLayer)
+    return {cls.__name__: cls for cls in classes}
+
+
 def described_arguments(function: Any) -> dict[str, dict[str, Any]]:
     """What the catalogue says of a function's arguments."""
     described: dict[str, dict[str, Any]] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from dlcli.model.added import added
-from dlcli.model.applications import applications, described_arguments
+from dlcli.model.applications import applications, described_arguments, layers_of_applications
 from dlcli.model.arguments import Argument, Namesakes, describe, signature_only
 from dlcli.model.docstrings import argument_docs, class_doc, first_sentence, quoted, types_in
 from dlcli.model.probing import SAMPLES, Probe, make_probe, values_to_try
@@ -33,6 +33,7 @@ def make_catalogue() -> dict[str, Any]:
     kinds = {kind: _entries(kind, made) for kind in order}
     kinds["metric"] |= {name: {} for name in _COMPILE_METRICS}
     kinds["layer"] |= {name: described_arguments(thing) for name, thing in applications().items()}
+    kinds["layer"] |= {name: written_arguments(thing) for name, thing in layers_of_applications().items()}
     kinds["layer"] = dict(sorted(kinds["layer"].items()))
     keras.backend.clear_session()  # so that the names of a model's layers count from the start
     return {"format": FORMAT, "keras": keras.__version__, "kinds": {kind: kinds[kind] for kind in KINDS}}
@@ -45,6 +46,7 @@ def make_docs() -> dict[str, Any]:
         things = {name: thing for name, thing in _things(kind).items() if _canonical(kind, name, thing) == name}
         kinds[kind] = {name: _docs(thing) for name, thing in sorted(things.items())}
     kinds["layer"] |= {name: _docs_of_function(thing) for name, thing in applications().items()}
+    kinds["layer"] |= {name: _docs(thing) for name, thing in layers_of_applications().items()}
     return {"format": FORMAT, "keras": keras.__version__, "kinds": kinds}
 
 
@@ -70,7 +72,9 @@ def find_of_keras(kind: str, name: str) -> Any:
     found = getattr(_module(kind), name, None)
     if found is None or _is_helper(found):
         found = _identifiers(kind).get(name)
-    return applications().get(name) if found is None and kind == "layer" else found
+    if found is None and kind == "layer":
+        return applications().get(name) or layers_of_applications().get(name)
+    return found
 
 
 def _module(kind: str) -> Any:

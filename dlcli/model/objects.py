@@ -92,7 +92,8 @@ def _value(value: Any, path: Path, kind: str | None) -> Any:
         found = find(str(kind), value) if kind in _MADE_BY_NAME else None
         # By its name, as in a script, Keras makes it when its turn comes: the seeds of a layer's initializers are then
         # drawn in Keras's order, whatever the order in the spec.
-        if isinstance(found, type) and added(str(kind), value) is None:
+        # But for `Constant`, which it cannot make by its name alone: Keras 3.15.1.
+        if isinstance(found, type) and found is not keras.initializers.Constant and added(str(kind), value) is None:
             return found.__name__
         return make_object(str(kind), value, path)
     return value

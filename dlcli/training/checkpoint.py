@@ -114,12 +114,14 @@ class Checkpoint:
         """
         import keras
 
+        from dlcli.model.applications import layers_of_applications
         from dlcli.training.untrusted import check_model
 
         with opened(self.path) as file:
             check_model(file, self.path)
         try:
-            model = keras.models.load_model(self.path, compile=False, safe_mode=True)
+            with keras.saving.custom_object_scope(layers_of_applications()):
+                model = keras.models.load_model(self.path, compile=False, safe_mode=True)
         except Exception as error:
             raise CheckpointError(f"Keras cannot load {self.path}: {first_line(error)}.") from error
         if not model.built or not model.inputs or not model.outputs:

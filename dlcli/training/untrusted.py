@@ -17,6 +17,7 @@ import keras
 
 from dlcli.errors import CheckpointError
 from dlcli.model.added import is_added
+from dlcli.model.applications import layers_of_applications
 from dlcli.model.objects import reason
 from dlcli.spec.catalogue import RUNS_CODE
 
@@ -107,7 +108,7 @@ def _is_of_keras(name: str, module: Any) -> bool:
         return False
     is_operation = module is not None and module.startswith("keras.src.ops.")
     known = any(isinstance(getattr(space, name, None), type) for space in _NAMESPACES)
-    return known or is_operation or name == "Functional"
+    return known or is_operation or name == "Functional" or name in layers_of_applications()
 
 
 def _bytes_of_weights(config: Any, path: Path) -> int:
@@ -121,6 +122,7 @@ def _bytes_of_weights(config: Any, path: Path) -> int:
             keras.StatelessScope(initialize_variables=False),
             saving_options.keras_option_scope(use_legacy_config=True),
             SafeModeScope(True),
+            keras.saving.custom_object_scope(layers_of_applications()),
         ):
             model = saving_utils.model_from_config(config)
             return sum(math.prod(weight.shape) * 4 for weight in model.weights)
