@@ -80,7 +80,13 @@ class Engine:
 
     def make_state(self) -> dict[str, tuple[int, ...]]:
         """Make every variable of model, optimizer and metrics, outside graphs; the shapes of the metrics by name."""
+        weights = {id(weight) for weight in self.model.weights}
+        others = [variable for variable in self.model.variables if id(variable) not in weights]
+        before = [keras.ops.convert_to_numpy(variable) for variable in others]
         self.model.test_step(self.feed.for_testing(self.feed.stand_ins()))
+        # An LSTM with dropout draws random numbers in a test, too (Keras 3.15.1); training begins as if it had not.
+        for variable, value in zip(others, before, strict=True):
+            variable.assign(value)
         if self.model.optimizer is not None:
             self.model.optimizer.build(self.model.trainable_variables)
         shapes = {name: tuple(tf.shape(value).numpy()) for name, value in self.model.get_metrics_result().items()}
