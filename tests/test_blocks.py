@@ -194,3 +194,32 @@ def test_residual_network_has_the_parameters_of_its_paper(dlcli: Command) -> Non
     document = dlcli("summary", CONFIGS / "cifar10_resnet20.yaml", "--json").json
     assert document["totals"]["trainable_parameters"] == 272_474
     assert json.dumps(document).count('"class_name": "Conv2D"') == 19 + 2
+
+
+def test_residual_network_with_the_shortcuts_of_its_paper(dlcli: Command, tmp_path: Path) -> None:
+    """Without weights: every second row and column, and channels of zeros besides (He et al. 2016, their option A)."""
+    text = (CONFIGS / "cifar10_resnet20.yaml").read_text(encoding="utf-8")
+    projection = """        - convolution: {filters: "${filters}", strides: 2, kernel_size: 1}
+          name: shortcut
+          inputs: input
+"""
+    padding = """        - MaxPooling2D: {pool_size: 1, strides: 2}
+          inputs: input
+        - Reshape: {target_shape: [-1, "${before}"]}
+        - Permute: {dims: [2, 1]}
+        - ZeroPadding1D: {padding: ["${more}", "${more}"]}
+        - Permute: {dims: [2, 1]}
+        - Reshape: {target_shape: ["${side}", "${side}", "${filters}"]}
+          name: shortcut
+"""
+    assert text.count(projection) == 1
+    text = text.replace(projection, padding)
+    text = text.replace(
+        "residual_down:\n      parameters: {filters: }",
+        "residual_down:\n      parameters: {filters: , before: , more: , side: }",
+    )
+    text = text.replace("residual_down: {filters: 32}", "residual_down: {filters: 32, before: 16, more: 8, side: 16}")
+    text = text.replace("residual_down: {filters: 64}", "residual_down: {filters: 64, before: 32, more: 16, side: 8}")
+    spec = tmp_path / "padded.yaml"
+    spec.write_text(text, encoding="utf-8")
+    assert dlcli("summary", spec, "--json").json["totals"]["trainable_parameters"] == 269_722

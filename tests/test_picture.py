@@ -9,7 +9,7 @@ import pytest
 
 from dlcli.model.picture import to_dot
 from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
-from tests.conftest import Command
+from tests.conftest import CONFIGS, Command
 
 SHAPE = (None, 8, 8, 4)
 
@@ -72,3 +72,17 @@ def test_what_cannot_be_drawn_is_told(
     missing = dlcli("summary", small_run, "--plot", tmp_path / "net.png")
     assert (missing.code, "apt install graphviz" in missing.err) == (2, True)
     assert not list(tmp_path.iterdir())
+
+
+def test_blocks_have_frames(dlcli: Command, tmp_path: Path) -> None:
+    picture = tmp_path / "blocks.dot"
+    assert dlcli("summary", CONFIGS / "mnist_autoencoder.yaml", "--plot", picture).code == 0
+    text = picture.read_text()
+    frames = text.split("subgraph ")[1:]
+    assert len(frames) == 4
+    assert [frame.split('label="')[1].split('"')[0] for frame in frames] == [
+        "half: down", "quarter: down", "half_again: up", "up_2",
+    ]  # fmt: skip
+    inside = [frame.split("\n  }")[0] for frame in frames]
+    assert '"half" [label' in inside[0]
+    assert '"whole" [label' not in "".join(inside)

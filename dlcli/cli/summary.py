@@ -35,14 +35,14 @@ def summary(
     is_spec = what.suffix.lower() in (".yaml", ".yml")
     if set_ and not is_spec:
         raise UsageError("--set changes a spec; a checkpoint is as it is.", "Name the YAML file instead.")
-    found = _of_spec(screen, what, set_) if is_spec else _of_checkpoint(screen, what)
+    found, groups = _of_spec(screen, what, set_) if is_spec else (_of_checkpoint(screen, what), {})
 
     from dlcli.cli.layer_table import ascii_drawing, layer_table
 
     if plot is not None:
         from dlcli.model.picture import draw
 
-        draw(found, plot)
+        draw(found, plot, groups)
         screen.message(f"picture: {plot}")
     if json:
         from dlcli.files import to_json
@@ -54,7 +54,7 @@ def summary(
         screen.show(layer_table(found, explain=explain))
 
 
-def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> ModelSummary:
+def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> tuple[ModelSummary, dict[str, str]]:
     loaded = options.load(screen, path, sets, quiet=True)
     screen.divert()
 
@@ -63,9 +63,10 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> ModelSummary
     start_backend("cpu")
 
     from dlcli.model.summary import summarize
-    from dlcli.training.job import model_without_data
+    from dlcli.training.job import model_with_groups
 
-    return summarize(model_without_data(loaded))
+    model, groups = model_with_groups(loaded)
+    return summarize(model), groups
 
 
 def _of_checkpoint(screen: Screen, path: Path) -> ModelSummary:

@@ -75,6 +75,8 @@ class Network:
         self._named: dict[str, list[Any]] = {}
         self._copies: list[_Step] = []
         self._steps: dict[int | str, _Step] = {}
+        self.numbers: dict[str, int] = {}
+        """of the entries of `model.layers`, by the names of the layers that were made for them"""
 
     def call_layers(self) -> None:
         """Make and call every layer, as far as the spec has them. Raises SpecError."""
@@ -125,6 +127,7 @@ class Network:
         for layer in layers:
             self._check_name(layer.name, path)
             self._layers.append(layer)
+            self.numbers[layer.name] = int(path[-1])
         if entry.name is not None:
             self._named[entry.name] = layers
         return layers

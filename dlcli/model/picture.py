@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -31,6 +31,14 @@ _COLOURS = {
     "Subtract": "#fbf0b8", "Dot": "#fbf0b8",
 }  # fmt: skip
 _OTHER_COLOUR = "#eeeeee"
+_FRAME = (
+    'style="rounded"',
+    'color="#aaaaaa"',
+    'fontname="Helvetica"',
+    "fontsize=10",
+    'fontcolor="#777777"',
+    "labeljust=l",
+)
 _HEAD = """digraph model {
   graph [rankdir=TB, nodesep=0.35, ranksep=0.3, bgcolor="white"]
   graph [label=%s, labelloc=t, fontname="Helvetica", fontsize=14]
@@ -39,8 +47,13 @@ _HEAD = """digraph model {
 """
 
 
-def draw(summary: ModelSummary, path: Path) -> None:
+def draw(summary: ModelSummary, path: Path, groups: Mapping[str, str] | None = None) -> None:
     """Write a picture of a model to `path`, in the format that its name ends in.
+
+    Args:
+        summary: the model.
+        path: of the picture.
+        groups: for each layer in a block its use, which has a frame of its own.
 
     Raises:
         UsageError: the name ends in another way, or there is no Graphviz on this machine.
@@ -50,7 +63,7 @@ def draw(summary: ModelSummary, path: Path) -> None:
     if kind not in FORMATS:
         endings = ", ".join(f".{known}" for known in FORMATS)
         raise UsageError(f"A picture's name ends in one of {endings}; received {path.name}.", f"Write {path.stem}.png.")
-    text = to_dot(summary)
+    text = to_dot(summary, groups or {})
     if kind == "dot":
         write_text(path, text)
         return
@@ -68,30 +81,37 @@ def draw(summary: ModelSummary, path: Path) -> None:
             raise OSError(f"Graphviz says: {done.stderr.strip()}")
 
 
-def to_dot(summary: ModelSummary) -> str:
-    """The picture in Graphviz's language."""
+def to_dot(summary: ModelSummary, groups: Mapping[str, str] | None = None) -> str:
+    """The picture in Graphviz's language; see `draw`."""
+    groups = groups or {}
     lines = [_HEAD % _quoted(f"{summary.name}: {summary.parameters:,} parameters")]
     for name, shape in summary.input_shapes.items():
         lines.append(f"  {_quoted(name)} [label={_table([(name, None, shape, 0)])}]")
     box_of = {name: name for name in summary.input_shapes}
     edges = []
-    for box in _boxes(summary):
+    framed: dict[str, list[str]] = {}
+    for box in _boxes(summary, groups):
         first = box[0]
         box_of |= {layer.name: first.name for layer in box}
         rows = [(layer.name, layer.class_name, layer.output_shapes[-1], layer.parameters) for layer in box]
-        lines.append(f"  {_quoted(first.name)} [label={_table(rows)}]")
+        drawn = f"  {_quoted(first.name)} [label={_table(rows)}]"
+        framed.setdefault(groups[first.name], []).append(drawn) if first.name in groups else lines.append(drawn)
         edges += [f"  {_quoted(box_of[read])} -> {_quoted(first.name)}" for read in first.reads if read in box_of]
+    for number, (label, drawn_in) in enumerate(framed.items()):
+        frame = [*_FRAME, f"label={_quoted(label)}", *drawn_in]
+        lines.append("\n".join([f"  subgraph cluster_{number} {{", *frame, "  }"]))
     return "\n".join([*lines, *edges, "}", ""])
 
 
-def _boxes(summary: ModelSummary) -> list[list[LayerSummary]]:
+def _boxes(summary: ModelSummary, groups: Mapping[str, str]) -> list[list[LayerSummary]]:
     readers = Counter(read for layer in summary.layers for read in layer.reads)
     boxes: list[list[LayerSummary]] = []
     last: dict[str, list[LayerSummary]] = {}
     for layer in summary.layers:
         above = last.get(layer.reads[0]) if len(layer.reads) == 1 else None
         follows = any(word in layer.class_name for word in _FOLLOWERS) and len(layer.output_shapes) == 1
-        if above is not None and follows and readers[above[-1].name] == 1:
+        is_beside = above is not None and groups.get(above[0].name) == groups.get(layer.name)
+        if above is not None and follows and is_beside and readers[above[-1].name] == 1:
             above.append(layer)
             last[layer.name] = above
         else:

@@ -57,6 +57,7 @@ def write_out(document: Document) -> Document:
         values=places[0],
         keys=places[1],
         uses={**document.uses, **work.copies.uses},
+        groups=work.groups,
         problems=(*document.problems, *work.problems),
         warnings=(*document.warnings, *work.unused()),
     )
@@ -87,6 +88,7 @@ class _Writing:
         self._blocks = blocks
         self._used: set[str] = set()
         self.written: list[Any] = []
+        self.groups: dict[int, str] = {}
         self.copies = Copies(document, self._refuse)
         self.problems: list[Problem] = []
         self.is_doubtful = self.is_full = False
@@ -227,6 +229,9 @@ class _Writing:
             self.write(inner)
             if self.is_full:
                 return
+            if frame.block is None:
+                label = prefix if own is None else f"{prefix}: {name}"
+                self.groups.update(dict.fromkeys(range(inner.start, len(self.written)), label))
             reads = dict.fromkeys(reads, "")
         if isinstance(own, str):
             frame.written_uses[own] = Written(began, len(self.written), tuple(first_reads.values()))

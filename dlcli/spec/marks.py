@@ -111,6 +111,7 @@ class Document:
         keys: the place of each key of a mapping, by path.
         uses: where a variable is written, and how, by the path of the value that it stands for.
         notes: by path, what a person must know of a value to understand a message about it.
+        groups: the use of a block that a layer was written out for, by the layer's number in `model.layers`.
         problems: mistakes that did not keep the rest from being read, without or with their places.
         warnings: what is odd, but no mistake.
         doubt: what is not known for sure, so that nothing is told that may follow from it.
@@ -122,6 +123,7 @@ class Document:
     keys: Mapping[Path, Mark] = field(repr=False)
     uses: Mapping[Path, tuple[Mark, str]] = field(default_factory=dict, repr=False)
     notes: Mapping[Path, str] = field(default_factory=dict)
+    groups: Mapping[int, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     doubt: Doubt = Doubt()

@@ -17,7 +17,7 @@ from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fi
 from dlcli.data.splits import Splits
 from dlcli.data.where import Where
 from dlcli.errors import Problem
-from dlcli.model.building import build_model, compile_model, make_layers, shapes_of
+from dlcli.model.building import Network, build_model, compile_model, make_layers, shapes_of
 from dlcli.model.misfits import brief
 from dlcli.model.objects import reason
 from dlcli.spec.heads import heads_of
@@ -201,8 +201,16 @@ def _several_figures(loaded: LoadedSpec, figures: Sequence[str], figure: str, sh
 
 def model_without_data(loaded: LoadedSpec) -> keras.Model:
     """The model of a spec, built from what is known of the source's shape; nothing is loaded. Raises SpecError."""
+    return model_with_groups(loaded)[0]
+
+
+def model_with_groups(loaded: LoadedSpec) -> tuple[keras.Model, dict[str, str]]:
+    """As `model_without_data`; and for the layers in blocks, by name, which use of a block they belong to."""
     set_seeds(loaded.spec.seed)
-    return build_model(loaded, shape_without_data(loaded))
+    network = Network(loaded, shape_without_data(loaded))
+    network.call_layers()
+    groups = loaded.document.groups if loaded.document is not None else {}
+    return network.model(), {name: groups[number] for name, number in network.numbers.items() if number in groups}
 
 
 def shape_without_data(loaded: LoadedSpec, *, computes: bool = True) -> OneOrNamed[Shape]:
