@@ -271,3 +271,12 @@ def test_an_autoencoder_comes_back(dlcli: Command, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, padding="same"), layers.Conv2D(1, 1)])
     assert "  labels: input\n" in assert_comes_back(model, tmp_path, dlcli)
     assert dlcli("check", tmp_path / "imported.yaml").code == 0
+
+
+def test_operations_with_a_number_come_back_as_layers(dlcli: Command, tmp_path: Path) -> None:
+    inputs = keras.Input((4,))
+    x = layers.Dense(4)(inputs)
+    x = keras.ops.maximum(keras.ops.multiply(x + 3.0, 0.25) - 0.5, 1.0 - x)
+    text = assert_comes_back(keras.Model(inputs, layers.Dense(2)(x * 2)), tmp_path, dlcli)
+    assert text.count("Rescaling") == 5
+    assert "Maximum" in text

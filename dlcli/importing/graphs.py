@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any
 
 from dlcli.importing.objects import Importer, snake_case
+from dlcli.importing.operations import inner_config, layer_of_operation, masks_among, own_name, tensors_in
 from dlcli.spec.graph import SEVERAL_ARGUMENTS, in_order
 from dlcli.spec.source import INPUT
 
@@ -79,7 +79,7 @@ class _Reader:
         calls: list[Call] = []
         last: _Key = (INPUT, 0)
         for layer in layers:
-            inner = _inner(layer)
+            inner = inner_config(layer)
             written = _shape(inner.get("batch_shape") or inner.get("batch_input_shape"))
             shape = shape or written
             if layer.get("class_name") != "InputLayer":
@@ -94,13 +94,13 @@ class _Reader:
             raise self._importer.refuse(f"it has {len(inputs)} inputs and {len(set(outputs))} outputs.")
         names = {key: INPUT if len(inputs) == 1 else key[0] for key in inputs}
         shapes: dict[str, Shape | None] = dict.fromkeys(names.values())
-        self._masks = _masks(layers)
+        self._masks = masks_among(layers)
         calls: list[Call] = []
         last_calls: dict[_Key, _Key] = {key: (name, 0) for key, name in names.items()}
         for layer in layers:
-            name = _name(layer.get("name") or _inner(layer).get("name"))
+            name = own_name(layer.get("name") or inner_config(layer).get("name"))
             if layer.get("class_name") == "InputLayer":
-                inner = _inner(layer)
+                inner = inner_config(layer)
                 shapes[names[name, 0]] = _shape(inner.get("batch_shape") or inner.get("batch_input_shape"))
                 continue
             if name in self._masks:
@@ -121,12 +121,12 @@ class _Reader:
 
     def _called(self, layer: Mapping[str, Any], nodes: Sequence[tuple[int, tuple[_Key, ...]]]) -> Iterator[Call]:
         """The calls of a layer; of a model within the model, those of its layers."""
-        inner, kind = _inner(layer), str(layer.get("class_name"))
-        name = _name(layer.get("name") or inner.get("name"))
+        inner, kind = inner_config(layer), str(layer.get("class_name"))
+        name = own_name(layer.get("name") or inner.get("name"))
         if kind in _MODELS:
             yield from self._called_within(layer, name, nodes)
             return
-        as_layer = _layer_of_operation(layer)
+        as_layer = layer_of_operation(layer)
         class_name, arguments = as_layer or self._importer.named("layer", layer)
         is_frozen = inner.get("trainable") is False
         for number, read in nodes:
@@ -143,7 +143,7 @@ class _Reader:
         if len(graph.shapes) > 1 or len(graph.outputs) > 1:
             raise self._importer.refuse(f"the model `{name}` in it has several inputs or outputs.")
         self._importer.left_out.append(f"that `{name}` is a model of its own: its layers are among the others.")
-        is_frozen = _inner(layer).get("trainable") is False
+        is_frozen = inner_config(layer).get("trainable") is False
         outside = nodes[0][1][0]
 
         def renamed(key: _Key) -> _Key:
@@ -158,12 +158,12 @@ class _Reader:
     def _reads(self, node: Any, name: str) -> tuple[_Key, ...]:
         """What one call of a layer reads, as Keras 3 or Keras 2 wrote it."""
         if isinstance(node, Mapping):
-            found = list(_tensors(node.get("args")))
+            found = list(tensors_in(node.get("args")))
             # Keras sets `training` itself at each call.
             more = {key: value for key, value in (node.get("kwargs") or {}).items() if key != "training"}
-            if all(_name(tensor[0]) in self._masks for tensor in _tensors(more.get("mask"))):
+            if all(own_name(tensor[0]) in self._masks for tensor in tensors_in(more.get("mask"))):
                 more.pop("mask", None)
-            found_by_name = [key for key, value in more.items() if list(_tensors(value))]
+            found_by_name = [key for key, value in more.items() if list(tensors_in(value))]
             said = {key: value for key, value in more.items() if value is not None and key not in found_by_name}
             if found_by_name:
                 raise self._importer.refuse(f"`{name}` reads a layer as its `{found_by_name[0]}`, by name.")
@@ -176,62 +176,7 @@ class _Reader:
             self._importer.left_out.append(f"that `{name}` is called with {listed}.")
         if any(tensor[2] != 0 for tensor in found):
             raise self._importer.refuse(f"`{name}` reads one of several outputs of a layer.")
-        return tuple((_name(tensor[0]), int(tensor[1])) for tensor in found)
-
-
-def _layer_of_operation(layer: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The layer that does what an operation of `keras.ops` does, as `x + 3` in Python leaves one; None for others."""
-    name, nodes = str(layer.get("class_name")), layer.get("inbound_nodes") or [{}]
-    if layer.get("module") != "keras.src.ops.numpy" or len(nodes) != 1 or not isinstance(nodes[0], Mapping):
-        return None
-    arguments = nodes[0].get("args") or []
-    numbers = [value for value in arguments if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    tensors = list(_tensors(arguments))
-    if len(tensors) == 2 == len(arguments) and name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum"):
-        return name, {}
-    if len(tensors) != 1 or len(numbers) != 1 or len(arguments) != 2:
-        return None
-    number, is_behind = float(numbers[0]), not isinstance(arguments[1], Mapping)
-    if name == "Add":
-        return "Rescaling", {"scale": 1.0, "offset": number}
-    if name == "Multiply":
-        return "Rescaling", {"scale": number}
-    if name == "Subtract":
-        return "Rescaling", {"scale": 1.0, "offset": -number} if is_behind else {"scale": -1.0, "offset": number}
-    return None
-
-
-def _masks(layers: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The operations that only make the masks of `Embedding` and `Masking`, which Keras makes again by itself.
-
-    Keras 3.15.1 saves them among the layers of a functional model, and who reads them as arguments called `mask`.
-    """
-    if not any(layer.get("class_name") == "Masking" or _inner(layer).get("mask_zero") for layer in layers):
-        return set()
-    operations = {_name(layer.get("name")): layer for layer in layers if ".ops." in str(layer.get("module"))}
-    others = [layer for layer in layers if _name(layer.get("name")) not in operations]
-    read = {_name(tensor[0]) for layer in others for tensor in _tensors(_positional(layer))}
-    wanted = [name for name in operations if name in read]
-    while wanted:  # what makes something that a layer reads is no mask, nor is what that is made of
-        name = wanted.pop()
-        layer = operations.pop(name)
-        wanted += [found for tensor in _tensors(_positional(layer)) if (found := _name(tensor[0])) in operations]
-    return set(operations)
-
-
-def _positional(layer: Mapping[str, Any]) -> list[Any]:
-    nodes = layer.get("inbound_nodes") or ()
-    return [node.get("args") for node in nodes if isinstance(node, Mapping)]
-
-
-def _inner(layer: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = layer.get("config")
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def _name(written: Any) -> str:
-    """A layer's name, with the signs that a spec's names may have: Keras 2 had slashes in some."""
-    return re.sub(r"[^A-Za-z0-9_.\-]", "_", str(written))
+        return tuple((own_name(tensor[0]), int(tensor[1])) for tensor in found)
 
 
 def _shape(written: Any) -> Shape | None:
@@ -246,20 +191,7 @@ def _keys(written: Any) -> list[_Key]:
         written = list(written.values())
     if isinstance(written, list) and written and isinstance(written[0], str):
         written = [written]
-    return [(_name(item[0]), int(item[1])) for item in written or ()]
-
-
-def _tensors(value: Any) -> Iterator[list[Any]]:
-    """The `[layer, call, output]` of each tensor among the arguments of a call."""
-    if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
-            yield list(value["config"]["keras_history"])
-        else:
-            for item in value.values():
-                yield from _tensors(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _tensors(item)
+    return [(own_name(item[0]), int(item[1])) for item in written or ()]
 
 
 @dataclass
