@@ -280,3 +280,22 @@ def test_operations_with_a_number_come_back_as_layers(dlcli: Command, tmp_path: 
     text = assert_comes_back(keras.Model(inputs, layers.Dense(2)(x * 2)), tmp_path, dlcli)
     assert text.count("Rescaling") == 5
     assert "Maximum" in text
+
+
+def test_outputs_that_are_called_otherwise_than_their_layers(dlcli: Command, tmp_path: Path) -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, {"p": layers.Dense(1, name="one")(inputs), "q": layers.Dense(1, name="two")(inputs)})
+    auc = keras.metrics.MeanAbsoluteError(name="far")
+    model.compile(loss={"q": "mae", "p": "mse"}, metrics={"p": [auc]}, loss_weights={"q": 2.0})
+    text = assert_comes_back_alike(model, tmp_path, dlcli)
+    assert "loss: {one: mse, two: mae}" in text
+    assert "metrics: {one: [{MeanAbsoluteError: {name: far}}]}" in text
+
+
+def assert_comes_back_alike(model: keras.Model, folder: Path, dlcli: Command) -> str:
+    """The spec of a model, which dlcli can train."""
+    model.save(folder / "model.keras")
+    text, _ = imported(folder / "model.keras", folder, dlcli)
+    done = dlcli("train", folder / "imported.yaml", "--smoke")
+    assert done.code == 0, done.err
+    return text

@@ -343,3 +343,23 @@ def test_examples_are_mixed_with_their_labels(dlcli: Command, tmp_path: Path) ->
     spec = write(tmp_path, MIXED.replace("categorical_crossentropy", "sparse_categorical_crossentropy"))
     done = dlcli("check", spec)
     assert (done.code, "one-hot labels only" in done.out) == (2, True), done.out
+
+
+def test_callbacks_know_which_way_is_better(dlcli: Command, tmp_path: Path) -> None:
+    text = TWO_OUTPUTS.replace("epochs: 2,", "epochs: 2, callbacks: [EarlyStopping: {monitor: val_kind_accuracy}],")
+    done = dlcli("train", write(tmp_path, text), "--runs-dir", tmp_path, "-q")
+    assert done.code == 0, done.err
+
+
+def test_the_only_output_may_be_named(dlcli: Command, tmp_path: Path) -> None:
+    noise = "{random: {shapes: {left: [4], right: [4]}, answers: {same: 2}}}"
+    text = PAIRS.replace("{pairs: {of: digits, samples: 300}}", noise)
+    text = text.replace("loss: binary_crossentropy", "loss: {same: binary_crossentropy}")
+    text = text.replace("[accuracy]", "{same: accuracy}")
+    assert dlcli("check", write(tmp_path, text)).code == 0
+
+
+def test_numbers_that_the_model_does_not_know(runs: dict[str, Path], dlcli: Command, tmp_path: Path) -> None:
+    (tmp_path / "some.csv").write_text("user,item\n3,99\n")
+    done = dlcli("predict", runs["rated"], tmp_path / "some.csv")
+    assert (done.code, "99 is not in [0, 10)" in done.err) == (3, True), done.err

@@ -85,6 +85,8 @@ def _of_checkpoint(screen: Screen, path: Path) -> Subject:
     if contents is None:
         message = f"{path} was saved by plain Keras: it has a model, but no spec."
         raise CheckpointError(message, "`dlcli import` makes a spec of its model.")
+    if contents.extensions:
+        raise UsageError(f"{path} has `extensions`: what is in files of code cannot be written as a script yet.")
     spec = restore_spec(contents.spec).spec
     shapes = shapes_of(spec, ModelSummary.from_json(contents.summary))
     outline = Outline.written_out(spec.resolved()["model"]["layers"], outputs_of(spec))

@@ -41,7 +41,7 @@ def import_(
     if weights is not None:
         _write_weights(screen, model, weights)
     if left_out:
-        screen.panel("the spec does not say", left_out)
+        screen.panel("the spec does not say", list(dict.fromkeys(left_out)))
     if output is None:
         screen.out.print(text, soft_wrap=True, markup=False, highlight=False, end="")
     else:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlcli.training.listening import End
 
 _MOST_MATRIX_CLASSES = 20
+_MOST_COLUMNS = 4  # of figures, in 80 characters
 
 
 def number(value: float) -> str:
@@ -44,10 +45,16 @@ def show_end(screen: Screen, end: End) -> None:
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:
-    """A row a split, a column a metric."""
+    """A row a split, a column a metric; or the reverse, where there are many metrics."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
     names = list(next(iter(metrics.values()), {}))
+    table.add_column("")
+    if len(names) > _MOST_COLUMNS:
+        for split in metrics:
+            table.add_column(split, justify="right")
+        for name in names:
+            table.add_row(name, *(number(figures[name]) for figures in metrics.values()))
+        return table
     for name in names:
         table.add_column(name, justify="right")
     for split, figures in metrics.items():

@@ -171,10 +171,10 @@ def _prepared(dataset: DatasetSpec, splits: Sequence[str], writer: Writer) -> li
     source = dataset.source
     if dataset.preparation is not None:
         return _prepared_as_written(dataset.preparation, splits, writer)
-    kinds = {(facts.kind, len(facts.shape)) for facts in source.input_facts.values()}
-    if len(kinds) > 1:
+    facts = list(source.input_facts.values())
+    kind, axes = facts[0].kind, len(facts[0].shape)
+    if any(other.kind != kind or (kind == "images" and len(other.shape) != axes) for other in facts):
         raise DlcliError(f"The inputs of {source.name} are of different kinds.")
-    [(kind, axes)] = kinds
     if kind == "table":
         lines = ["normalize = layers.Normalization()", "normalize.adapt(x_train)"]
         return [*lines, _each("x", splits, "np.asarray(normalize({}))")]

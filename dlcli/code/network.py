@@ -20,7 +20,9 @@ from dlcli.spec.source import INPUT
 # Names that the script uses itself, or that Python has.
 _OWN = (
     "keras", "layers", "np", "tf", "datasets", "train_test_split", "hold_out", "inputs", "outputs", "model", "x", "y",
-    "layer", "number", "augment", "prepare", "normalize", "train", "take", "shapes", "motion", "ratings", "pairs",
+    "x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "layer", "number", "augment", "augmented", "mix",
+    "mixed", "prepare", "normalize", "train", "random", "digits", "of_test", "xor", "spirals", "blobs", "shapes",
+    "motion", "ratings", "pairs",
 )  # fmt: skip
 _TAKEN = frozenset((*_OWN, *dir(builtins), *keyword.kwlist))
 

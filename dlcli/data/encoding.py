@@ -110,6 +110,11 @@ def _for_input(loaded: LoadedSpec, input_shape: OneOrNamed[Shape], output_shape:
         [head] = heads_of(loaded.spec).values()
         message = f"The model is to give what it gets, of shape {wanted}, but it gives {given}."
         raise loaded.error(Problem(message, ("model", "layers", head.number), "End with a layer of that shape."))
+    [head] = heads_of(loaded.spec).values()
+    if re.match("sparse_|categorical_", snake_case(head.loss.name)):
+        message = f"`{head.loss.name}` compares classes, but the model is to give what it gets."
+        hint = "Use `mean_squared_error`; or `binary_crossentropy`, where all is from 0 to 1."
+        raise loaded.error(Problem(message, head.loss_path, hint))
     return Encoding("input", None)
 
 

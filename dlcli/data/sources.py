@@ -12,7 +12,7 @@ from dlcli.data.embedded import load_embedded
 from dlcli.data.fallback import adapt
 from dlcli.data.generated import load_generated
 from dlcli.data.keras_sets import IMAGE_SETS, Notify, UnreachableError, load_keras_set
-from dlcli.errors import DlcliError
+from dlcli.errors import DataError, DlcliError
 from dlcli.spec.source import Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Pairs
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
@@ -49,6 +49,8 @@ def load_dataset(
     """
     try:
         return _load(source, data_dir, seed, allow_download, notify, progressed)
+    except MemoryError as error:
+        raise DataError(f"The examples of {source.name} do not fit into memory: {error}.", "Ask for fewer.") from error
     except UnreachableError as error:
         if fallback is None:
             raise

@@ -80,7 +80,8 @@ def _several(path: Path, suffix: str, expected: Mapping[str, Expected]) -> Input
         raise DataError(f"{path}: {what}, which a file of the kind `{suffix}` does not have.", hint)
     lengths = {len(array) for array in values.values()}
     if len(lengths) > 1:
-        raise DataError(f"{path} has arrays of different lengths: {', '.join(map(str, sorted(lengths)))}.")
+        each = ", ".join(f"{len(array)} of `{name}`" for name, array in values.items())
+        raise DataError(f"{path} has arrays of different lengths: {each}.")
     return Inputs(values, [f"{path.name}[{row}]" for row in range(lengths.pop())])
 
 
@@ -90,7 +91,7 @@ def _arrays(path: Path, expected: Mapping[str, Expected]) -> dict[str, Array]:
             missing = [name for name in expected if name not in archive.files]
             if missing:
                 raise DataError(f"{path} has no array {', '.join(missing)}.", f"It has: {', '.join(archive.files)}.")
-            return {name: _fitting(archive[name], path, one) for name, one in expected.items()}
+            return {name: _fitting(archive[name], f"`{name}` in {path}", one) for name, one in expected.items()}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not an archive of arrays: {error}.") from error
 
@@ -164,10 +165,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _fitting(values: Array, path: Path, expected: Expected) -> Array:
+def _fitting(values: Array, path: Path | str, expected: Expected) -> Array:
     """`values` as raw examples, of shape (n, *shape) and the type of training."""
     if values.dtype.kind not in "uifb":
         raise DataError(f"{path} holds {values.dtype}, not numbers.")
+    if values.size == 0 and values.ndim:
+        raise DataError(f"{path} holds no examples.")
     size = int(np.prod(expected.shape))
     if values.shape == expected.shape:
         values = values[None]
@@ -186,6 +189,6 @@ def _fitting(values: Array, path: Path, expected: Expected) -> Array:
         return values.astype(np.uint8)
     if not np.isfinite(values).all():
         raise DataError(f"{path} has values that are missing or not finite.")
-    if expected.dtype.startswith("int") and (values != np.round(values)).any():
-        raise DataError(f"{path} has values with a fraction; the model takes whole numbers.")
+    if expected.dtype.startswith("int") and ((values != np.round(values)).any() or values.min() < 0):
+        raise DataError(f"{path} has values that are negative or have a fraction; the model takes whole numbers.")
     return values.astype(expected.dtype)

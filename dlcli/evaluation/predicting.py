@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from dlcli.data.dataset import Array, ClassNames, OneOrNamed, for_each, named
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings, restore_encoding
@@ -20,6 +21,7 @@ from dlcli.spec.loading import LoadedSpec, restore_spec
 from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
+from dlcli.training.failing import spoken
 from dlcli.training.feeding import Feed, Rows, Streamed
 from dlcli.training.job import Job
 
@@ -98,8 +100,12 @@ def predict_split(job: Job, split: str, first: int | None) -> Predictions:
 
 def _outputs(engine: Engine, rows: Rows, encoding: AnyEncoding) -> OneOrNamed[Array]:
     parts: list[Any] = []
-    for _ in engine.predict(rows, parts.append):
-        pass
+    try:
+        for _ in engine.predict(rows, parts.append):
+            pass
+    except tf.errors.OpError as error:
+        place, why = spoken(error)
+        raise DataError(f"The model cannot be computed on this{place}: {why}.") from error
     return outputs_of(parts, encoding)
 
 

@@ -46,11 +46,13 @@ class Graph:
         calls: the calls.
         shapes: of the model's inputs by name, without the batch axis; None if the file does not say.
         outputs: the calls that give the model's outputs.
+        called: what the model calls its outputs, where it gives them by name.
     """
 
     calls: Sequence[Call]
     shapes: Mapping[str, Shape | None]
     outputs: tuple[_Key, ...]
+    called: tuple[str, ...] = ()
 
 
 def read_graph(config: Mapping[str, Any], importer: Importer) -> Graph:
@@ -117,7 +119,9 @@ class _Reader:
             for number, call in enumerate(renamed)
         }
         ends = tuple(last_calls.get(key, key) for key in outputs)
-        return Graph([renamed[number] for number in in_order(needs)], shapes, ends)
+        written = config.get("output_layers")
+        called = tuple(written) if isinstance(written, Mapping) else ()
+        return Graph([renamed[number] for number in in_order(needs)], shapes, ends, called)
 
     def _called(self, layer: Mapping[str, Any], nodes: Sequence[tuple[int, tuple[_Key, ...]]]) -> Iterator[Call]:
         """The calls of a layer; of a model within the model, those of its layers."""

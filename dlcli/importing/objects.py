@@ -83,6 +83,10 @@ class Importer:
             )
             if known[key].required or not is_usual:
                 arguments[key] = _once(written, known[key])
+        own = config.get("name")
+        usual = (snake_case(name), known["name"].default if "name" in known else own)
+        if kind == "metric" and isinstance(own, str) and own not in usual and re.sub(r"_\d+\Z", "", own) not in usual:
+            arguments["name"] = own  # by which its figures are called
         if name == "Bidirectional":
             _as_given(arguments)
         if "Pooling" in name and arguments.get("strides") == arguments.get("pool_size", 2):

@@ -46,7 +46,8 @@ def _text(file: ModelFile, importer: Importer) -> str:
     names = names_of(graph)
     outputs = [names[key] for key in graph.outputs]
     endings = {name: _ending(_up_to(entries, name) if len(outputs) > 1 else entries) for name in outputs}
-    losses = _losses(file.compiled, importer, {name: activation for name, (_, activation) in endings.items()})
+    called = graph.called or outputs
+    losses = _losses(file.compiled, importer, {name: activation for name, (_, activation) in endings.items()}, called)
     source = _stand_in(shapes, {name: units for name, (units, _) in endings.items()}, losses)
     is_own = len(shapes) == len(outputs) == 1 and _gives_what_it_gets(entries, *shapes.values())
     name = re.sub(r"[^A-Za-z0-9_.\-]", "_", str(file.config["config"].get("name") or file.path.stem)) or "imported"
@@ -64,7 +65,7 @@ def _text(file: ModelFile, importer: Importer) -> str:
         "  layers:",
         *(line for entry in entries for line in _entry_lines(entry)),
         "",
-        *_compiled(file.compiled, importer, losses),
+        *_compiled(file.compiled, importer, losses, called),
     ]
     return "\n".join(lines) + "\n"
 
@@ -92,9 +93,11 @@ def _ending(entries: Sequence[Mapping[str, Any]]) -> tuple[int | None, str | Non
 
 
 def _gives_what_it_gets(entries: Sequence[Mapping[str, Any]], shape: Shape) -> bool:
-    """Whether the last layer is a convolution with as many filters as the input has channels: an autoencoder's."""
-    name, arguments = next(((key, entries[-1][key]) for key in entries[-1] if str(key)[:1].isupper()), ("", None))
-    return "Conv" in name and (arguments or {}).get("filters") == shape[-1]
+    """Whether the last layer gives the input's shape, or is a convolution with as many filters as that has channels."""
+    name, arguments = next(((key, entries[-1][key] or {}) for key in entries[-1] if str(key)[:1].isupper()), ("", {}))
+    if name == "Reshape":
+        return list(arguments.get("target_shape", ())) == list(shape)
+    return "Conv" in name and arguments.get("filters") == shape[-1]
 
 
 def _stand_in(shapes: Mapping[str, Shape], units: Mapping[str, int | None], losses: Mapping[str, Any]) -> Any:
@@ -130,23 +133,30 @@ def _argument_lines(name: str, arguments: Any) -> list[str]:
     return [f"{name}:", *(f"  {key}: {to_flow(value)}" for key, value in arguments.items())]
 
 
-def _losses(compiled: Mapping[str, Any], importer: Importer, endings: Mapping[str, str | None]) -> dict[str, Any]:
-    """The losses that the model was compiled with, or usual ones for the activations of its outputs, by name."""
-    written = zip(endings.items(), _each(compiled.get("loss"), endings), strict=True)
+def _losses(
+    compiled: Mapping[str, Any], importer: Importer, endings: Mapping[str, str | None], called: Sequence[str]
+) -> dict[str, Any]:
+    """The losses that the model was compiled with, or usual ones for the activations of its outputs, by name.
+
+    `called` is what the model itself calls these.
+    """
+    written = zip(endings.items(), _each(compiled.get("loss"), called), strict=True)
     return {name: _object("loss", loss, importer) or _usual_loss(activation) for (name, activation), loss in written}
 
 
-def _compiled(compiled: Mapping[str, Any], importer: Importer, losses: Mapping[str, Any]) -> list[str]:
+def _compiled(
+    compiled: Mapping[str, Any], importer: Importer, losses: Mapping[str, Any], called: Sequence[str]
+) -> list[str]:
     """Loss, optimizer and metrics: those that the model was compiled with."""
     optimizer = _object("optimizer", compiled.get("optimizer"), importer)
     metrics = {
         name: [made for one in _listed(written) if (made := _object("metric", one, importer)) is not None]
-        for name, written in zip(losses, _each(compiled.get("metrics"), losses), strict=True)
+        for name, written in zip(losses, _each(compiled.get("metrics"), called), strict=True)
     }
     some_metrics = {name: some for name, some in metrics.items() if some}
     lines = [f"loss: {to_flow(losses if len(losses) > 1 else next(iter(losses.values())))}"]
     if len(losses) > 1 and compiled.get("loss_weights") is not None:
-        weights = dict(zip(losses, _each(compiled["loss_weights"], losses), strict=True))
+        weights = dict(zip(losses, _each(compiled["loss_weights"], called), strict=True))
         weights = {name: weight for name, weight in weights.items() if weight is not None}
         lines.append(f"loss_weights: {to_flow(weights)}")
     if optimizer is not None:
@@ -161,9 +171,9 @@ def _usual_loss(activation: str | None) -> str:
     return usual.get(str(activation), "mean_squared_error")
 
 
-def _each(written: Any, outputs: Mapping[str, Any]) -> list[Any]:
+def _each(written: Any, outputs: Sequence[str]) -> list[Any]:
     """What is written for each output: for all, in their order, or by their names."""
-    if isinstance(written, Mapping) and written.keys() <= outputs.keys():
+    if isinstance(written, Mapping) and set(written) <= set(outputs):
         return [written.get(name) for name in outputs]
     if len(outputs) > 1 and isinstance(written, list):
         return [written[number] if number < len(written) else None for number in range(len(outputs))]

@@ -10,6 +10,7 @@ from pydantic import ValidationInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
 
 from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.source import TARGET
 
 Item = TypeVar("Item")
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -63,6 +64,8 @@ def _each_output(
         names: tuple[str, ...] = tuple(raw) if isinstance(raw, Mapping) else ()
     else:
         names = output_names(dataset.source.target_classes, model.outputs)
+    if len(names) == 1 and isinstance(raw, Mapping) and list(raw) == [names[0]] and names[0] != TARGET:
+        return within(names, partial(make, raw[names[0]]))  # the only one is named all the same
     if len(names) < 2 or not isinstance(raw, Mapping):
         return (make_only or make)(raw)
     return {str(name): within((str(name),), partial(make, value)) for name, value in raw.items()}

@@ -17,6 +17,7 @@ from dlcli.spec.names_meant import name_remedy
 from dlcli.spec.numbers_meant import number_meant
 from dlcli.spec.objects_meant import object_remedy
 from dlcli.spec.paths import in_words, value_at
+from dlcli.spec.source import TARGET
 from dlcli.spec.values import check_value
 
 # Where a spec has Keras objects: the path of keys, and what stands there. Lists hold one object an item.
@@ -51,7 +52,8 @@ def check_objects(data: dict[str, Any], catalogue: Catalogue) -> Iterator[Proble
 
 def _each(written: Any, path: Path, outputs: Collection[str]) -> Iterator[tuple[Path, Any]]:
     """What is written there; or for each of several outputs what is written for it."""
-    if path not in BY_OUTPUT or not isinstance(written, dict) or len(outputs or written) < 2:
+    is_named = isinstance(written, dict) and list(written) == list(outputs) != [TARGET]
+    if path not in BY_OUTPUT or not isinstance(written, dict) or (len(outputs or written) < 2 and not is_named):
         yield path, written
         return
     # Where the outputs are not known, since the source is wrong, each key may be the name of one.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from dlcli.errors import Path, Problem
 from dlcli.spec.keras_objects import LAYER_WORDS
 from dlcli.spec.likeness import suggestion
+from dlcli.spec.paths import value_at
 from dlcli.spec.source import INPUT, TARGET
 from dlcli.spec.sources import source_of
 
@@ -95,6 +96,11 @@ def check_graph(data: Mapping[Any, Any]) -> Iterator[Problem]:
     targets = tuple(source.target_classes) if source is not None else (TARGET,)
     yield from _repeated_names(entries, inputs)
     is_plain = source is not None and not any(_misspelt_words(entry) for entry in entries)
+    is_own = value_at(data, ("dataset", "labels")) == "input"
+    if is_own and len(targets) > 1:
+        message = "`labels: input` is for data that asks for one thing; this asks for " + " and ".join(targets) + "."
+        yield Problem(message, ("dataset", "labels"), "Take a source of images with classes, such as `digits`.")
+        return
     outputs = list(_wrong_outputs(entries, model.get("outputs"), targets)) if is_plain else []
     yield from outputs
     if len(inputs) > 1:
@@ -139,6 +145,9 @@ def _wrong_outputs(entries: Sequence[Any], written: Any, targets: Sequence[str])
         elif names and names[0] not in named:
             hint = f"{suggestion(names[0], named)} A layer is given one by `name: …` beside it."
             yield Problem(f"No layer has the name `{names[0]}`.", path, hint)
+        return
+    if names is not None and len(set(names)) < len(names):
+        yield Problem("An output is named twice.", path, f"Write `outputs: [{', '.join(dict.fromkeys(names))}]`.")
         return
     for at, name in enumerate(names or targets):
         where: Path = _LAYERS if names is None else (*path, at) if isinstance(written, (list, tuple)) else path

@@ -11,6 +11,7 @@ from dlcli.spec.grammar import Spec
 from dlcli.spec.graph import output_numbers
 from dlcli.spec.keras_objects import KerasObject
 from dlcli.spec.likeness import suggestion
+from dlcli.spec.paths import value_at
 from dlcli.spec.sources import source_of
 
 
@@ -57,19 +58,22 @@ def names_of_outputs(data: Mapping[Any, Any]) -> tuple[str, ...]:
     is_list = isinstance(written, list) and all(isinstance(name, str) for name in written)
     if source is None or not (written is None or isinstance(written, str) or is_list):
         return ()
-    return output_names(source.target_classes, written)
+    names = output_names(source.target_classes, written)
+    is_own = value_at(data, ("dataset", "labels")) == "input"
+    return () if len(set(names)) < len(names) or (is_own and len(names) > 1) else names
 
 
 def check_heads(data: Mapping[Any, Any]) -> Iterator[Problem]:
     """Losses, metrics and loss weights of outputs that are not there, and outputs without a loss, in plain data."""
     names = names_of_outputs(data)
-    weights = data.get("loss_weights")
-    if len(names) == 1 and weights is not None:
-        message = "`loss_weights` says how much each of several outputs counts, but the model has one output."
-        yield Problem(message, ("loss_weights",), "Leave it out.", at_key=True)
-    if len(names) < 2:
-        return
-    loss, metrics = data.get("loss"), data.get("metrics")
+    if len(names) > 1:
+        yield from _check_losses(data.get("loss"), names)
+        yield from _check_metrics(data.get("metrics"), names)
+    if names:
+        yield from _check_weights(data.get("loss_weights"), names)
+
+
+def _check_losses(loss: Any, names: Collection[str]) -> Iterator[Problem]:
     each = ", ".join(f"{name}: …" for name in names)
     if isinstance(loss, Mapping):
         yield from _unknown(loss, "loss", names)
@@ -80,13 +84,26 @@ def check_heads(data: Mapping[Any, Any]) -> Iterator[Problem]:
     elif loss is not None:
         message = f"The model has {len(names)} outputs, and each needs a loss of its own."
         yield Problem(message, ("loss",), f"Write `loss: {{{each}}}`.")
+
+
+def _check_metrics(metrics: Any, names: Collection[str]) -> Iterator[Problem]:
+    each = ", ".join(f"{name}: …" for name in names)
     if isinstance(metrics, Mapping):
         yield from _unknown(metrics, "metrics", names)
     elif metrics:
         message = f"The model has {len(names)} outputs, and it is not said which of them these metrics are for."
         yield Problem(message, ("metrics",), f"Write `metrics: {{{each}}}`.")
-    if isinstance(weights, Mapping):
+
+
+def _check_weights(weights: Any, names: Collection[str]) -> Iterator[Problem]:
+    if weights is not None and len(names) == 1:
+        message = "`loss_weights` says how much each of several outputs counts, but the model has one output."
+        yield Problem(message, ("loss_weights",), "Leave it out.", at_key=True)
+    elif isinstance(weights, Mapping):
         yield from _unknown(weights, "loss_weights", names)
+        if all(weights.get(name, 1) == 0 for name in names):
+            message = "The losses of all outputs have the weight 0: nothing is trained."
+            yield Problem(message, ("loss_weights",), "Leave out what is to count as it is.")
 
 
 def _unknown(written: Mapping[Any, Any], key: str, names: Collection[str]) -> Iterator[Problem]:

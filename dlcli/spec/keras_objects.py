@@ -138,7 +138,7 @@ def names_read(raw: Any) -> Any:
     """What names one layer or several, checked; a list as a tuple. Raises PydanticCustomError."""
     names = [raw] if isinstance(raw, str) else raw
     if raw == []:
-        raise refusal("must name a layer; received an empty list", "Leave `inputs` out to read the layer above.")
+        raise refusal("must name a layer; received an empty list", "Leave it out, or name one.")
     if raw is not None and not (isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)):
         hint = "Give the layer that is to be read a `name`, and write it here."
         raise refusal(f"must be the name of a layer, or a list of names; received {_shown(raw)}", hint)

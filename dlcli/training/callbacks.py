@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from dlcli.data.encoding import Encodings
 from dlcli.errors import Problem
 from dlcli.model.objects import ObjectError, make_object
 from dlcli.spec.loading import LoadedSpec
@@ -44,7 +45,17 @@ def callback_list(job: Job, run: Path, files: Path | None) -> Any:
     spec = job.loaded.spec
     steps = steps_of(len(job.rows["train"]), spec.dataset.batch_size)
     made = make_callbacks(job.loaded, run, files)
+    if isinstance(job.encoding, Encodings):
+        _say_directions(made, job.figures)
     return keras.callbacks.CallbackList(made, model=job.model, epochs=spec.train.epochs, steps=steps, verbose=0)
+
+
+def _say_directions(callbacks: Sequence[Any], figures: Figures) -> None:
+    """Tell callbacks which way is better: of a metric of one of several outputs, Keras 3.15.1 does not find out."""
+    for callback in callbacks:
+        larger = figures.larger_is_better.get(str(getattr(callback, "monitor", None)))
+        if getattr(callback, "mode", None) == "auto" and larger is not None:
+            callback.mode = "max" if larger else "min"
 
 
 def make_callbacks(loaded: LoadedSpec, run: Path = Path(), files: Path | None = None) -> list[Any]:

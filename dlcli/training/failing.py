@@ -43,7 +43,7 @@ def kept(training: Training) -> Iterator[None]:
             hint = "A smaller `dataset.batch_size` needs less; so does a smaller model."
             raise RunError(f"There is not enough memory for a step of training. {training.kept}", hint) from error
         if isinstance(error, tf.errors.OpError):
-            place, why = _spoken(error)
+            place, why = spoken(error)
             hint = "The data, as it is prepared, and the arguments of that layer do not fit together."
             raise RunError(f"A step cannot be computed{place}: {why}. {training.kept}", hint) from error
         raise
@@ -52,7 +52,7 @@ def kept(training: Training) -> Iterator[None]:
         close_files(training.callbacks.callbacks)
 
 
-def _spoken(error: tf.errors.OpError) -> tuple[str, str]:
+def spoken(error: tf.errors.OpError) -> tuple[str, str]:
     """Where in the model a computation failed, and why, out of TensorFlow's message of many lines."""
     node = re.search(r"Detected at node (\S+)", error.message)
     parts = node.group(1).split("/") if node else []

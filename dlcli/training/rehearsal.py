@@ -131,7 +131,8 @@ def _output_shape(
     with keras.StatelessScope(initialize_variables=False):
         network = Network(loaded, shape, folder)
         rehearsal.attempt(network.call_layers)
-        if "model" not in sound or rehearsal.problems:
+        is_whole = all(head.number >= 0 for head in heads_of(loaded.spec).values())
+        if "model" not in sound or rehearsal.problems or not is_whole:
             return None
         model = network.model()
         rehearsal.summary = summarize(model)

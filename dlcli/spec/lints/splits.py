@@ -13,6 +13,7 @@ from dlcli.spec.lints.written import counted
 
 _FEWEST = 10
 _FEWEST_OF_A_CLASS = 2
+_USUAL_SHARE = 0.2
 
 
 def _no_shuffle(dataset: DatasetSpec) -> Iterator[Problem]:
@@ -80,7 +81,9 @@ def _tiny_split(dataset: DatasetSpec) -> Iterator[Problem]:
         yield Problem(
             f"`{name}: {getattr(dataset, name):g}` holds out {counted(count, 'example')}{among}: {effect}.",
             ("dataset", name),
-            f"Hold out more, as in `{name}: 0.2`; or use more examples.",
+            "Use more examples."
+            if getattr(dataset, name) >= _USUAL_SHARE
+            else f"Hold out more, as in `{name}: {_USUAL_SHARE}`; or use more examples.",
         )
 
 
