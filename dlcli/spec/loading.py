@@ -22,6 +22,7 @@ from dlcli.spec.grammar import VERSION, Spec
 from dlcli.spec.graph import check_graph
 from dlcli.spec.heads import check_heads
 from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, silenced
+from dlcli.spec.lints.heads import lint_heads
 from dlcli.spec.marks import Document
 from dlcli.spec.overrides import Override
 from dlcli.spec.parts import Parts, sound_part
@@ -196,4 +197,7 @@ def _place(problem: Problem) -> tuple[str, int, int]:
 
 
 def _warnings(findings: Findings, document: Document) -> list[Problem]:
-    return [*document.warnings, *(document.located(problem) for problem in lint(findings.parts))]
+    found = list(lint(findings.parts))
+    if findings.loaded is not None:
+        found += lint_heads(findings.loaded.spec, findings.sound)
+    return [*document.warnings, *map(document.located, found)]

@@ -19,7 +19,7 @@ class Parts:
     """The sections of a spec, with None for each that has a mistake; see `Spec` for what they are.
 
     Where a model has several inputs or outputs, or gives what it gets, it is None, too, with its losses and metrics:
-    no rule knows of these yet.
+    the rules are about others. (Those about outputs are asked for each of several in `dlcli.spec.lints.heads`.)
     """
 
     name: str | None = None

@@ -7,7 +7,7 @@ rule looks beyond it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from dlcli.errors import Path
@@ -15,7 +15,7 @@ from dlcli.spec.grammar import ModelSpec
 from dlcli.spec.graph import nodes_in_order, output_numbers
 from dlcli.spec.keras_objects import KerasObject
 from dlcli.spec.lints.written import canonical, nested, number, place_of
-from dlcli.spec.source import TARGET
+from dlcli.spec.source import INPUT, TARGET
 
 LINEAR = "linear"
 _WEIGHTED = re.compile(r"Dense|EinsumDense|(Separable|Depthwise)?Conv(olution)?[123]D(Transpose)?")
@@ -94,11 +94,12 @@ class Network(NamedTuple):
     last: int | None = None
 
     @classmethod
-    def of(cls, model: ModelSpec) -> Network:
-        """The network of a spec with one input and one output; an `Input` is left out."""
+    def of(cls, model: ModelSpec, inputs: Sequence[str] = (INPUT,), last: int | None = None) -> Network:
+        """The network of a spec; an `Input` is left out. `last` is the number of one of several outputs."""
         entries = model.layers
-        [last] = output_numbers(entries, model.outputs, (TARGET,)).values()
-        nodes = nodes_in_order(entries)
+        if last is None:
+            [last] = output_numbers(entries, model.outputs, (TARGET,)).values()
+        nodes = nodes_in_order(entries, inputs)
         return cls(
             {
                 node.number: Placed(node.number, entries[node.number].layer, entries[node.number].repeat, node.reads)

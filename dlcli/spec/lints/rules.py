@@ -38,6 +38,10 @@ class Rule(NamedTuple):
     description: str
     check: Callable[..., Iterator[Problem]]
 
+    def asks(self) -> frozenset[str]:
+        """The names of the facts that it asks for."""
+        return frozenset(_parameters(self.check))
+
     def can_tell(self, facts: Facts) -> bool:
         """Whether all facts that it asks for are known."""
         return all(facts[name] is not None for name in _parameters(self.check))
