@@ -110,6 +110,17 @@ def test_large_ones_are_written_from_a_copy_while_training_goes_on(
     assert (kernel_in(run.last), kernel_in(run.best)) == (3.0, 2.0)
 
 
+def test_the_writer_does_not_wait_for_this_thread(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    from h5py._objects import phil
+
+    monkeypatch.setattr(saving, "LARGE", 0)
+    phil.acquire()  # as a generator over a group's items does, as long as it lives
+    trained.epoch(1, is_best=True)
+    trained.saver.finish()
+    trained.saver.close()
+    assert kernel_in(trained.saver.run.last) == 1.0
+
+
 def test_what_cannot_be_written_in_the_background_is_told(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saving, "LARGE", 0)
 

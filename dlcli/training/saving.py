@@ -5,6 +5,7 @@ What is written is a `Moment`, handed in; how it is written is in `dlcli.trainin
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import time
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import keras
+from h5py._objects import phil
 
 from dlcli.files import replacing
 from dlcli.runs import RunFolder
@@ -141,6 +143,7 @@ class Saver:
         if not self.is_large:
             self._save(moment, best, is_best, began)
             return
+        _give_up_hdf5()
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "dlcli-checkpoint")
         self._writing = self._writer.submit(self._save, moment, best, is_best, began)
@@ -170,3 +173,15 @@ class Saver:
                 shutil.copyfile(self.run.last, beside)
         for old in self.run.kept[self.spec.keep :]:
             old.unlink(missing_ok=True)
+
+
+def _give_up_hdf5() -> None:
+    """Let go of h5py's lock, for the thread that writes: here nothing of this thread's is under way in h5py.
+
+    A generator over the items of a group holds the lock as long as it lives (h5py 3.14). Seen once: the main thread had
+    the lock while it was in no call of h5py's, and the writer waited for it for ever.
+    """
+    if phil._is_owned():
+        gc.collect()
+    while phil._is_owned():
+        phil.release()
