@@ -363,3 +363,22 @@ def test_numbers_that_the_model_does_not_know(runs: dict[str, Path], dlcli: Comm
     (tmp_path / "some.csv").write_text("user,item\n3,99\n")
     done = dlcli("predict", runs["rated"], tmp_path / "some.csv")
     assert (done.code, "99 is not in [0, 10)" in done.err) == (3, True), done.err
+
+
+def test_an_epoch_s_line_has_room_for_the_losses_and_what_is_monitored() -> None:
+    from dlcli.cli.live import epoch_columns, epoch_header
+    from dlcli.training.listening import EpochEnd
+
+    figures = ["loss", "kind_accuracy", "size_mean_absolute_error", "kind_loss", "size_loss"]
+    row = dict.fromkeys(["epoch", *figures, *(f"val_{name}" for name in figures), "learning_rate", "seconds"], 0.5)
+    assert len(epoch_columns(row)) == 10
+    for width, expected in (
+        (80, ["loss", "val_loss", "val_kind_accuracy"]),
+        (110, ["loss", "kind_accuracy", "val_loss", "val_kind_accuracy", "val_size_mean_absolute_error"]),
+        (20, ["loss", "val_loss", "val_kind_accuracy"]),
+    ):
+        names = epoch_columns(row, width, "val_kind_accuracy")
+        assert names == expected
+        assert epoch_header(EpochEnd(1, row, 1.0, True), names).endswith("  …")
+    few = {"loss": 0.5, "accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.5}
+    assert epoch_columns(few, 80, "val_loss") == list(few)

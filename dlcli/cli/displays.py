@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlcli.cli.live import LiveDisplay, epoch_header, epoch_line, start_lines
+from dlcli.cli.live import LiveDisplay, epoch_columns, epoch_header, epoch_line, start_lines
 from dlcli.cli.result import show_end
 from dlcli.files import to_json
 from dlcli.training.listening import End, EpochEnd, Listener, Start
@@ -108,11 +108,12 @@ class PlainDisplay(QuietDisplay):
 
     def epoch_ended(self, end: EpochEnd) -> None:
         """The epoch's figures, under a header that is printed when it changes."""
-        header = epoch_header(end)
+        names = epoch_columns(end.row)
+        header = epoch_header(end, names)
         if header != self.header:
             self.screen.message(header)
             self.header = header
-        self.screen.message(epoch_line(end, self.start.epochs if self.start else end.epoch))
+        self.screen.message(epoch_line(end, self.start.epochs if self.start else end.epoch, names))
 
 
 class JsonDisplay(QuietDisplay):

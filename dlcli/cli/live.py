@@ -45,15 +45,36 @@ def _place(start: Start) -> str:
     return f"from epoch {start.epochs_done + 1} of {start.epochs}{step}"
 
 
-def epoch_header(end: EpochEnd) -> str:
-    """The names over the columns of `epoch_line`."""
-    names = [f"{name:>{_width(name)}}" for name in end.row if name not in _HIDDEN]
-    return "  ".join(["  epoch", *names, "   time"])
+def epoch_columns(row: Mapping[str, Any], width: int | None = None, monitor: str = "") -> list[str]:
+    """The figures of an epoch that have room in a line of this width: at least the losses, and the one monitored.
+
+    Those of each output's loss go first, then those of training that validation has, too; history.csv has them all.
+    """
+    names = [name for name in row if name not in _HIDDEN]
+    kept = {"loss", "val_loss", monitor}
+
+    def goes(name: str) -> tuple[int, int]:
+        is_second = not name.startswith("val_") and f"val_{name}" in row
+        return 0 if name.endswith("_loss") else 1 if is_second else 2, -names.index(name)
+
+    spare = sorted((name for name in names if name not in kept), key=goes, reverse=True)
+    while width is not None and spare and len(_header(names)) + len("  best") > width:
+        names.remove(spare.pop())
+    return names
 
 
-def epoch_line(end: EpochEnd, epochs: int) -> str:
+def _header(names: Sequence[str]) -> str:
+    return "  ".join(["  epoch", *(f"{name:>{_width(name)}}" for name in names), "   time"])
+
+
+def epoch_header(end: EpochEnd, names: Sequence[str]) -> str:
+    """The names over the columns of `epoch_line`; with a sign if not all figures have one."""
+    return _header(names) + ("  …" if len(names) < len(epoch_columns(end.row)) else "")
+
+
+def epoch_line(end: EpochEnd, epochs: int, names: Sequence[str]) -> str:
     """One epoch's figures in columns."""
-    figures = [f"{number(value):>{_width(name)}}" for name, value in end.row.items() if name not in _HIDDEN]
+    figures = [f"{number(end.row[name]):>{_width(name)}}" for name in names]
     best = "  best" if end.is_best else ""
     return "  ".join([f"{end.epoch:>3}/{epochs:<3}", *figures, f"{end.seconds:>5.1f} s"]) + best
 
@@ -159,11 +180,12 @@ class LiveDisplay:
 
     def epoch_ended(self, end: EpochEnd) -> None:
         """A line that stays."""
-        header = epoch_header(end)
+        names = epoch_columns(end.row, self.screen.err.width, self._start.monitor if self._start else "")
+        header = epoch_header(end, names)
         if header != self._header:
             self._waiting.append(Text(header, style="dim"))
             self._header = header
-        self._waiting.append(Text(epoch_line(end, self._start.epochs if self._start else end.epoch)))
+        self._waiting.append(Text(epoch_line(end, self._start.epochs if self._start else end.epoch, names)))
         self._print_lines()
         self._epochs_done += 1
         self._last, self._now = end.row, {}
