@@ -24,6 +24,7 @@ SHAPES = ((8,), (6, 4), (16, 16, 3), (4, 8, 8, 3), (2048, 1), (2048,), (4, 6, 4)
 DENSE, LSTM = {"Dense": {"units": 3}}, {"LSTM": {"units": 3}}
 # What is given to an argument that must be given, by its name, and by the class where that says more.
 GIVEN: dict[str, Any] = {
+    "drop_path_rate": 0.1, "init_values": 0.1, "projection_dim": 4,
     "units": 3, "filters": 2, "kernel_size": 2, "rate": 0.5, "stddev": 0.1, "input_dim": 10, "output_dim": 3, "n": 2,
     "num_heads": 2, "key_dim": 3, "head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2, "target_shape": [8],
     "dims": [1], "height": 8, "width": 8, "factor": 0.2, "scale": 2.0, "axes": 1, "num_bins": 3, "output_size": 2,

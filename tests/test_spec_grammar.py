@@ -164,6 +164,7 @@ train:
                 "checkpoint": {"every_minutes": None, "every_steps": None, "keep": 0},
             },
             "deterministic": False,
+            "extensions": [],
             "silence": {},
         }
 
@@ -209,7 +210,7 @@ class TestUnknownKeys:
                 "name:",
                 "zzz: 1\nname:",
                 "zzz",
-                "`dataset`, `deterministic`, `extends`, `loss`, `loss_weights`, `metrics`, `model`, `name`",
+                "`dataset`, `deterministic`, `extends`, `extensions`, `loss`, `loss_weights`, `metrics`, `model`",
             ),
             (SOURCE, SOURCE + "\n  batchsize: 3", "batchsize", "Did you mean `batch_size`?"),
             ("  layers:", "  layer: []\n  layers:", "layer:", "Did you mean `layers`?"),
