@@ -382,3 +382,13 @@ def test_an_epoch_s_line_has_room_for_the_losses_and_what_is_monitored() -> None
         assert epoch_header(EpochEnd(1, row, 1.0, True), names).endswith("  …")
     few = {"loss": 0.5, "accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.5}
     assert epoch_columns(few, 80, "val_loss") == list(few)
+
+
+def test_short_names_are_read_by_plain_keras(tmp_path: Path) -> None:
+    text = TWO_OUTPUTS.replace("size: mean_squared_error}", "size: mse}").replace(
+        "size: mean_absolute_error}", "size: mae}"
+    )
+    text = text.replace("val_kind_accuracy", "val_loss")
+    assert run_quietly("train", write(tmp_path, text), "--runs-dir", tmp_path, "--run-name", "one", "-q") == 0
+    model = keras.models.load_model(tmp_path / "both" / "one" / "checkpoints" / "best.h5")
+    assert model.get_compile_config()["loss"]["size"]["config"] == "mean_squared_error"

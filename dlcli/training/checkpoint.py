@@ -12,6 +12,7 @@ Reading what is in the group imports neither TensorFlow nor Keras; making the mo
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 import os
 import shutil
@@ -201,9 +202,24 @@ def _training_config(model: Any) -> dict[str, Any]:
     config = model.get_compile_config()
     optimizer = config["optimizer"]
     return {
-        **{key: config.get(key) for key in ("loss", "metrics", "weighted_metrics", "loss_weights")},
+        **{key: _long_names(config.get(key)) for key in ("loss", "metrics", "weighted_metrics")},
+        "loss_weights": config.get("loss_weights"),
         "optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]},
     }
+
+
+def _long_names(written: Any) -> Any:
+    """Losses and metrics with `mean_squared_error` for `mse`, which Keras 3.15.1 cannot read from an HDF5 file."""
+    from dlcli.model.catalogue import find_of_keras
+
+    if isinstance(written, str):
+        found = find_of_keras("loss", written)
+        return found.__name__ if inspect.isfunction(found) else written
+    if isinstance(written, list):
+        return [_long_names(item) for item in written]
+    if isinstance(written, dict) and "class_name" not in written:
+        return {name: _long_names(item) for name, item in written.items()}
+    return written
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
