@@ -24,7 +24,7 @@ dataset:
   validation: 0.2
   augment: {augment}
   preparation: {preparation}
-  batch_size: 100
+  batch_size: {batch_size}
 model:
   layers: {layers}
 loss: sparse_categorical_crossentropy
@@ -40,6 +40,7 @@ LAYERS = f"[Flatten, Dropout: {{rate: 0.2}}, Dense: {{units: 8, activation: relu
 SCALED = "[Rescaling: {scale: 0.0625}, Reshape: {target_shape: [8, 8, 1]}]"
 DEFAULT = {
     "augment": "[]", "preparation": SCALED, "layers": LAYERS, "optimizer": "Adam", "callbacks": "[]",
+    "batch_size": "100",
 }  # fmt: skip
 COSINE = "{CosineDecay: {initial_learning_rate: 0.01, decay_steps: 30}}"
 CASES: dict[str, dict[str, str]] = {
@@ -67,6 +68,7 @@ CASES: dict[str, dict[str, str]] = {
         "layers": f"[{EMBEDDING}, SpatialDropout1D: {{rate: 0.1}}, Flatten, GaussianNoise: {{stddev: 0.1}}, {OUTPUT}]",
         "callbacks": "[SwapEMAWeights: {swap_on_epoch: true}, BackupAndRestore: {backup_dir: backup}, TerminateOnNaN]",
     },
+    "compiled": {"batch_size": "10", "preparation": "[Rescaling: {scale: 0.0625}]"},
 }
 STOPPED_EARLY = {**CASES["lstm, early stopping"], "layers": LAYERS}
 
@@ -139,6 +141,8 @@ def test_a_stopped_run_comes_to_the_same_bits(case: str, tmp_path: Path, stops: 
     stops.after(None)
     assert resume(run) == 0
     assert not compare(outcome(whole.parent / "resumed" / "one"), outcome(run))
+    choices = json.loads((run / "run.json").read_text())["engine"]["choices"]
+    assert choices["compiled"] == (case == "compiled")
     for written in whole.parent.glob("*.csv"):
         assert (stopped.parent / written.name).read_text() == written.read_text()
 

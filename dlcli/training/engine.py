@@ -19,7 +19,16 @@ import tensorflow as tf
 
 from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices
 from dlcli.training.feeding import Block, Pace, Rows, as_floats
-from dlcli.training.loops import GraphLoops, KerasSteps, Kind, NotTraceableError, Ran, Runner
+from dlcli.training.loops import (
+    CompiledLoops,
+    GraphLoops,
+    KerasSteps,
+    Kind,
+    NotCompilableError,
+    NotTraceableError,
+    Ran,
+    Runner,
+)
 from dlcli.training.towers import divisible
 
 Logs = dict[str, float]
@@ -60,13 +69,14 @@ class Engine:
         self.choices = choices
         self.fallback: str | None = None
         eager = bool(getattr(model, "run_eagerly", False))
-        self._run: Runner = KerasSteps(model, feed) if plain or eager else GraphLoops(model, feed, self.choices)
+        loops = CompiledLoops if choices.compiled else GraphLoops
+        self._run: Runner = KerasSteps(model, feed) if plain or eager else loops(model, feed, choices)
         self._paces: dict[tuple[Kind, int], Pace] = {}
 
     @property
     def path(self) -> str:
         """How the steps run: "graph" or "keras"."""
-        return "graph" if isinstance(self._run, GraphLoops) else "keras"
+        return "keras" if isinstance(self._run, KerasSteps) else "graph"
 
     @property
     def steps_a_call(self) -> int:
@@ -138,6 +148,11 @@ class Engine:
     def _call(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
         try:
             return self._run(kind, block, batch_size, is_first=is_first)
+        except NotCompilableError as error:
+            because = f"{self.choices.because}; but XLA cannot compile this model's steps: {error}"
+            self.choices = replace(self.choices, because=because, compiled=False)
+            self._run = GraphLoops(self.model, self.feed, self.choices)
+            return self._call(kind, block, batch_size, is_first=is_first)
         except NotTraceableError as error:
             self.fallback = str(error)
             self.choices = replace(self.choices, towers=1, test_towers=1)  # Keras's own steps take batches whole

@@ -1,4 +1,6 @@
-"""Two ways of running a compiled Keras model's own steps over a block of examples: graph loops, and Keras's calls."""
+"""Ways of running a compiled Keras model's own steps over a block of examples: graph loops, the same compiled by XLA,
+and Keras's calls.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +47,10 @@ class NotTraceableError(Exception):
     """The steps of this model cannot become a graph; the message says why."""
 
 
+class NotCompilableError(Exception):
+    """XLA cannot compile the steps of this model; the message says why."""
+
+
 class GraphLoops:
     """All steps of a block in one `tf.while_loop` in one `tf.function`: batches are gathered, prepared and augmented
     in the graph too, so that no float copy of the data ever exists and nothing but a block's end waits for Python.
@@ -82,7 +88,7 @@ class GraphLoops:
         """In a graph: the steps from position `first` of `order` to `end`; see `Ran`."""
         step: Callable[[Any], Any] = getattr(self, f"_{kind}_step")
         collects = kind in ("evaluate", "predict")
-        tf.cond(is_first, self._reset_metrics, lambda: 0)
+        tf.cond(is_first, partial(_reset_metrics, self._model), lambda: 0)
         shapes = [(None, *output.shape[1:]) for output in self._model.outputs] if collects else []
         steps = tf.cast(-((first - end) // batch_size), tf.int32)
         arrays = tuple(tf.TensorArray(tf.float32, steps, element_shape=shape, infer_shape=False) for shape in shapes)
@@ -108,11 +114,6 @@ class GraphLoops:
         outputs = [array.concat() for array in arrays]
         return outputs, {} if kind == "predict" else self._model.get_metrics_result(), number
 
-    def _reset_metrics(self) -> int:
-        # From Python, each of its assignments would take as long as a small network's step.
-        self._model.reset_metrics()
-        return 0
-
     def _train_step(self, raw: Any) -> Any:
         return self._model.train_step(self._feed.for_training(raw))
 
@@ -137,6 +138,79 @@ class GraphLoops:
 
     def _predict_step(self, raw: Any) -> Any:
         return self._model(self._feed.for_testing(raw)[0], training=False)
+
+
+class CompiledLoops:
+    """As `GraphLoops`, with the loop of training compiled by XLA as a whole: nothing is handed from thread to thread for
+    each operation any more, and what belongs together is done in one pass over memory.
+
+    XLA knows shapes only when they are fixed: whole batches have one function, a smaller last one has another.
+    """
+
+    def __init__(self, model: keras.Model, feed: Any, choices: Choices) -> None:
+        self._model = model
+        self._feed = feed
+        self._loops = GraphLoops(model, feed, choices)
+        self._functions: dict[int, Any] = {}
+
+    def __call__(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
+        """See `Runner`. Raises NotCompilableError, or NotTraceableError, before any step has run."""
+        if kind != "train":
+            return self._loops(kind, block, batch_size, is_first=is_first)
+        whole, rest = divmod(block.examples, batch_size)
+        ran = self._train(block, batch_size, block.first, whole, is_first=is_first) if whole else Ran([], {}, 0)
+        if rest and int(ran.steps) == whole and np.isfinite(np.asarray(ran.logs.get("loss", 0.0))):
+            first = block.first + whole * batch_size
+            _, logs, _ = self._train(block, rest, first, 1, is_first=is_first and not whole)
+            return Ran([], logs, whole + 1)
+        return ran
+
+    def _train(self, block: Block, batch_size: int, first: int, steps: int, *, is_first: bool) -> Ran:
+        arguments = (block.tensors, block.order, np.int64(first), np.int32(steps), np.bool_(is_first))
+        if batch_size not in self._functions:
+            self._functions[batch_size] = self._compile(batch_size, arguments)
+        return Ran([], *self._functions[batch_size](*arguments))
+
+    def _compile(self, batch_size: int, arguments: tuple[Any, ...]) -> Any:
+        signature = tf.nest.map_structure(_any_length, arguments)
+        run = partial(self._run, batch_size)
+        function = tf.function(run, autograph=False, jit_compile=True, input_signature=signature)
+        try:
+            compiled = function.get_concrete_function()
+        except Exception as error:
+            raise NotTraceableError(f"{type(error).__name__}: {error}") from error
+        tensors, order, first, *_ = arguments
+        try:
+            compiled(tensors, order, first, np.int32(0), np.bool_(False))  # compiles, and runs no step
+        except tf.errors.OpError as error:
+            raise NotCompilableError(error.message.splitlines()[0]) from error
+        return compiled
+
+    def _run(
+        self, batch_size: int, tensors: Any, order: Any, first: Any, steps: Any, is_first: Any
+    ) -> tuple[dict[str, Any], Any]:
+        """In a graph: that many steps of whole batches, from position `first` of `order`; figures, and steps."""
+        tf.cond(is_first, partial(_reset_metrics, self._model), lambda: 0)
+
+        def body(number: Any, is_finite: Any) -> tuple[Any, Any]:
+            # By `tf.slice`, XLA would take `first` for a constant, and compile each call anew (TensorFlow 2.21).
+            positions = first + tf.cast(number, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
+            chosen = tf.gather(order, positions)
+            raw = tf.nest.map_structure(lambda part: tf.gather(part, chosen), tensors)
+            result = self._model.train_step(self._feed.for_training(raw))
+            return number + 1, tf.math.is_finite(result["loss"]) if "loss" in result else is_finite
+
+        def goes_on(number: Any, is_finite: Any) -> Any:
+            return tf.logical_and(number < steps, is_finite)
+
+        number, _ = tf.while_loop(goes_on, body, [0, tf.constant(True)], parallel_iterations=1)
+        return self._model.get_metrics_result(), number
+
+
+def _reset_metrics(model: keras.Model) -> int:
+    # From Python, each of its assignments would take as long as a small network's step.
+    model.reset_metrics()
+    return 0
 
 
 def _any_length(value: Any) -> Any:

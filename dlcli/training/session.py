@@ -192,7 +192,9 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
         nonlocal choices
         if not is_plain:
             then = like.choices if like is not None else None
-            choices = use_threads(then or choose(model, loaded.spec.dataset.batch_size, backend.device))
+            dataset = loaded.spec.dataset
+            besides = {layer.name for layer in (*(dataset.preparation or ()), *dataset.augment)}
+            choices = use_threads(then or choose(model, dataset.batch_size, backend.device, besides=besides))
 
     brings_weights = point is not None and point.checkpoint is not None
     pretrained_from = None if brings_weights else request.spec_folder
@@ -203,6 +205,9 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
     listener.phase("loading the data and building the model")
     data = reading.result()
     other_data = _see_data(request, data[0].fingerprint, listener)
+    if like is None or like.choices is None:
+        steps = len(data[1].train.indices) // loaded.spec.dataset.batch_size
+        choices = choices.for_epochs(0 if request.is_smoke else steps)
     prepared_by = point.checkpoint if point is not None and other_data else None
     job = assemble(
         loaded, data, plain=is_plain, choices=choices, prepared_by=prepared_by, pretrained_from=pretrained_from
