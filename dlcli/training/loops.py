@@ -141,8 +141,8 @@ class GraphLoops:
 
 
 class CompiledLoops:
-    """As `GraphLoops`, with the loop of training compiled by XLA as a whole: nothing is handed from thread to thread for
-    each operation any more, and what belongs together is done in one pass over memory.
+    """As `GraphLoops`, with the loop of training compiled by XLA as a whole: no single operations that are handed from
+    thread to thread, and one pass over memory for what belongs together.
 
     XLA knows shapes only when they are fixed: whole batches have one function, a smaller last one has another.
     """
