@@ -119,28 +119,42 @@ def test_what_xla_cannot_compile_runs_without_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stack", "besides", "expected"),
+    ("stack", "besides", "steps"),
     [
-        ([layers.Dense(100, "sigmoid"), layers.Dense(1)], (), True),
-        ([layers.Dense(1024), layers.Dropout(0.5), layers.Dense(1024)], {"Normalization"}, True),
-        ([layers.Dense(8)], {"RandomFlip"}, False),
-        ([layers.Dense(8)], None, False),
-        ([layers.Reshape((3, 1)), layers.Conv1D(4, 2)], (), False),
-        ([layers.Reshape((3, 1)), layers.MaxPooling1D(2)], (), False),
-        ([layers.Reshape((3, 1)), layers.LSTM(64)], (), True),
-        ([layers.Reshape((3, 1)), layers.LSTM(256)], (), False),
-        ([layers.Embedding(4, 2), layers.Flatten(), layers.Dense(1)], (), False),
+        ([layers.Dense(100, "sigmoid"), layers.Dense(1)], (), 64),
+        ([layers.Dense(1024), layers.Dropout(0.5), layers.Dense(1024)], {"Normalization"}, 64),
+        ([layers.Dense(8)], {"RandomFlip"}, None),
+        ([layers.Dense(8)], None, None),
+        ([layers.Reshape((3, 1)), layers.Conv1D(4, 2)], (), None),
+        ([layers.Reshape((3, 1)), layers.MaxPooling1D(2)], (), None),
+        ([layers.Reshape((3, 1)), layers.LSTM(64)], (), 16),
+        ([layers.Reshape((3, 1)), layers.LSTM(256)], (), None),
+        ([layers.Embedding(4, 2), layers.Flatten(), layers.Dense(1)], (), None),
     ],
 )
-def test_what_is_compiled(stack: list[Any], besides: Any, expected: bool) -> None:
+def test_what_is_compiled(stack: list[Any], besides: Any, steps: int | None) -> None:
     summary = summarize(keras.Sequential([layers.Input((3,)), *stack]))
-    assert choose(summary, 32, "cpu", besides=besides).compiled == expected
-    assert not choose(summary, 32, "gpu", besides=besides).compiled
+    choices = choose(summary, 32, "cpu", besides=besides)
+    assert (choices.compiled_from, choices.compiled) == (steps, False)
+    assert choose(summary, 32, "gpu", besides=besides).compiled_from is None
 
 
 def test_short_epochs_are_not_worth_it() -> None:
-    choices = Choices("so", 1, 1, compiled=True)
-    assert choices.for_epochs(100) == choices
-    assert not choices.for_epochs(10).compiled
-    assert choices.for_epochs(10).intra_op_threads == 1
-    assert isinstance(Engine(made("sgd"), PlainFeed(), choices=choices)._run, CompiledLoops)
+    choices = Choices("so", 1, 1, compiled_from=64)
+    assert choices.for_epochs(63) == choices
+    compiled = choices.for_epochs(64)
+    assert (compiled.compiled, compiled.intra_op_threads) == (True, 1)
+    assert compiled.because == "so; XLA makes one pass over memory of what would be many"
+    assert isinstance(Engine(made("sgd"), PlainFeed(), choices=compiled)._run, CompiledLoops)
+
+
+def test_dropout_is_as_often_as_it_should_be() -> None:
+    keras.utils.set_random_seed(4)
+    model = keras.Sequential([layers.Input((1000,)), layers.Dropout(0.25), layers.Dense(1, kernel_initializer="ones")])
+    model.compile("sgd", "mse")
+    model.optimizer.learning_rate = 0.0
+    rows = Rows(Resident(tf.ones((64, 1000)), tf.fill((64, 1), 1000.0)), np.arange(64))
+    logs = list(Engine(model, PlainFeed(), choices=COMPILED).train(rows, 8))[-1].logs
+    # The sum of 1000 numbers that are 4/3 with a chance of 3/4 has a variance of 1000/3.
+    assert 150 < logs["loss"] < 700
+    assert tf.nn.experimental.stateless_dropout.__name__ == "stateless_dropout"

@@ -272,7 +272,7 @@ def compile_model(loaded: LoadedSpec, model: keras.Model) -> None:
     metrics = {name: [_make(loaded, "metric", *metric) for metric in head.metrics] for name, head in heads.items()}
     weights = spec.loss_weights
     several = {"loss_weights": {name: weights.get(name, 1.0) for name in heads}} if weights else {}
-    # XLA on the CPU is ten times slower on matrices and convolutions; see the README's section on speed.
+    # XLA compiles whole loops of steps where that pays: see `dlcli.training.loops`.
     model.compile(optimizer=optimizer, loss=_only(losses), metrics=_only(metrics), jit_compile=False, **several)
 
 

@@ -21,13 +21,15 @@ _SMALL_STEP = 10_000_000
 # million, batch 32). TensorFlow's SINGLE_THREADED_EXECUTOR would halve that, but it waits for ever where a metric or a
 # layer has a condition and there is one thread (TensorFlow 2.21).
 _SMALL_MOMENT = 1_000_000
-# An epoch's steps, from which on XLA compiles them: that takes 0.6 s for three layers, 2 s for an LSTM, and saves from
-# 0.1 ms (three layers of 100 units) to 25 ms a step (an LSTM over 200 moments). Epochs do not count: a run that is
-# extended must come to the same bits as one that had all its epochs from the start.
+# The steps of an epoch from which on XLA compiles them: that takes 0.6 s for three layers, and saves from 0.1 ms (three
+# layers of 100 units) to 5 ms a step (of 512 units, with dropout); for an LSTM over 200 moments 2 s, and 20 ms a step.
+# How many epochs there are does not count: a run that is extended must come to the same bits as a longer one.
 _WORTH_COMPILING = 64
+_WORTH_COMPILING_SEQUENCES = 16
 _SMALLEST_HALF = 8
 _SMALL = "the work is less than that of handing it from thread to thread"
-_COMPILED = "XLA makes one pass over memory of what would be many, and divides matrix products by itself"
+_COMPILED = "XLA makes one pass over memory of what would be many"
+_DENSE = "matrix products keep all processors busy by themselves"
 
 _RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
 # Each example's output depends on that example alone, so that a batch may be taken in two halves.
@@ -64,7 +66,8 @@ class Choices:
         inter_op_threads: how many operations run at once; None for TensorFlow's own choice.
         towers: into how many parts, run side by side, a batch of training is divided on its way through the model.
         test_towers: the same for a batch of validation, evaluation or prediction.
-        compiled: whether XLA compiles the steps of training as a whole.
+        compiled_from: from how many steps an epoch on XLA should compile those of training; None for never.
+        compiled: whether it does.
     """
 
     because: str = "nothing better is known than what TensorFlow does by itself"
@@ -72,13 +75,13 @@ class Choices:
     inter_op_threads: int | None = None
     towers: int = 1
     test_towers: int = 1
+    compiled_from: int | None = None
     compiled: bool = False
 
     def for_epochs(self, steps: int) -> Choices:
-        """The same where an epoch of training has that many steps: too few are not worth compiling."""
-        if not self.compiled or steps >= _WORTH_COMPILING:
-            return self
-        return replace(self, because=f"{self.because}; but an epoch has too few steps for XLA", compiled=False)
+        """The same, once it is known how many steps an epoch of training has."""
+        compiled = self.compiled_from is not None and steps >= self.compiled_from
+        return replace(self, compiled=compiled, because=f"{self.because}; {_COMPILED}") if compiled else self
 
 
 def cores() -> int:
@@ -111,13 +114,14 @@ def choose(
         return Choices()
     convolves = any("Conv" in name for name in names)
     is_recurrent = bool(names & _RECURRENT)
-    compiled = besides is not None and names - _RECURRENT | set(besides) <= _COMPILABLE
+    compilable = besides is not None and names - _RECURRENT | set(besides) <= _COMPILABLE
     if is_recurrent and not convolves and _recurrent_weights(summary.layers) * batch_size <= _SMALL_MOMENT:
-        return Choices(f"{_SMALL}, at each moment of a sequence", 1, 1, compiled=compiled)
+        because, compiled_from = f"{_SMALL}, at each moment of a sequence", _WORTH_COMPILING_SEQUENCES
+        return Choices(because, 1, 1, compiled_from=compiled_from if compilable else None)
     if not is_recurrent and not convolves and summary.multiply_adds * batch_size <= _SMALL_STEP:
-        return Choices(_SMALL, 1, 1, compiled=compiled)
-    if compiled and not is_recurrent:
-        return Choices(_COMPILED, compiled=True)
+        return Choices(_SMALL, 1, 1, compiled_from=_WORTH_COMPILING if compilable else None)
+    if compilable and not is_recurrent:
+        return Choices(_DENSE, compiled_from=_WORTH_COMPILING)
     if processors != 2:
         return Choices()  # not measured
     test_towers = 2 if names <= _APART else 1
