@@ -4,6 +4,7 @@ and Keras's calls.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +19,8 @@ from dlcli.training.feeding import Block
 from dlcli.training.towers import divided
 
 Kind = Literal["train", "test", "evaluate", "predict"]
+
+_BYTES_COMPILED = 2 * 2**20
 
 
 class Ran(NamedTuple):
@@ -145,59 +148,87 @@ class CompiledLoops:
     """As `GraphLoops`, with the loop of training compiled by XLA as a whole: no single operations that are handed from
     thread to thread, and one pass over memory for what belongs together.
 
-    XLA knows shapes only when they are fixed: whole batches have one function, a smaller last one has another.
+    XLA knows shapes only when they are fixed: whole batches have one function, a smaller last one has another. Each is
+    handed some megabytes of batches: all examples would be copied at each call, three times (TensorFlow 2.21).
     """
 
     def __init__(self, model: keras.Model, feed: Any, choices: Choices) -> None:
         self._model = model
         self._feed = feed
         self._loops = GraphLoops(model, feed, choices)
-        self._functions: dict[int, Any] = {}
+        self._functions: dict[int, tuple[Any, int]] = {}
 
     def __call__(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
         """See `Runner`. Raises NotCompilableError, or NotTraceableError, before any step has run."""
         if kind != "train":
             return self._loops(kind, block, batch_size, is_first=is_first)
         whole, rest = divmod(block.examples, batch_size)
-        ran = self._train(block, batch_size, block.first, whole, is_first=is_first) if whole else Ran([], {}, 0)
-        if rest and int(ran.steps) == whole and np.isfinite(np.asarray(ran.logs.get("loss", 0.0))):
+        logs: dict[str, Any] = {}
+        done = 0
+        if whole:
+            logs, done = self._train(block, batch_size, block.first, whole, is_first=is_first)
+        if rest and done == whole and np.isfinite(np.asarray(logs.get("loss", 0.0))):
             first = block.first + whole * batch_size
-            _, logs, _ = self._train(block, rest, first, 1, is_first=is_first and not whole)
-            return Ran([], logs, whole + 1)
-        return ran
+            logs, _ = self._train(block, rest, first, 1, is_first=is_first and not whole)
+            done += 1
+        return Ran([], logs, done)
 
-    def _train(self, block: Block, batch_size: int, first: int, steps: int, *, is_first: bool) -> Ran:
-        arguments = (block.tensors, block.order, np.int64(first), np.int32(steps), np.bool_(is_first))
+    def _train(
+        self, block: Block, batch_size: int, first: int, steps: int, *, is_first: bool
+    ) -> tuple[dict[str, Any], int]:
+        """Steps of whole batches from position `first` on; the figures, and how many steps were run."""
         if batch_size not in self._functions:
-            self._functions[batch_size] = self._compile(batch_size, arguments)
-        return Ran([], *self._functions[batch_size](*arguments))
+            self._functions[batch_size] = self._compile(block, batch_size)
+        function, most = self._functions[batch_size]
+        logs: dict[str, Any] = {}
+        done = 0
+        while done < steps:
+            wanted = min(most, steps - done)
+            start = np.int64(first + done * batch_size)
+            logs, ran = function(block.tensors, block.order, start, np.int32(wanted), np.bool_(is_first and not done))
+            done += int(ran)
+            if int(ran) < wanted:
+                break
+        return logs, done
 
-    def _compile(self, batch_size: int, arguments: tuple[Any, ...]) -> Any:
+    def _compile(self, block: Block, batch_size: int) -> tuple[Any, int]:
+        """What runs steps of that many examples, and how many steps it takes at once."""
+        parts = tf.nest.flatten(block.tensors)
+        size = sum(part.dtype.size * math.prod(part.shape[1:]) for part in map(tf.convert_to_tensor, parts))
+        most = max(1, min(_BYTES_COMPILED // max(1, size * batch_size), int(parts[0].shape[0]) // batch_size))
+        compiled = tf.function(partial(self._run, batch_size), autograph=False, jit_compile=True)
+
+        def run(tensors: Any, order: Any, first: Any, steps: Any, is_first: Any) -> Any:
+            chosen = tf.slice(order, [first], [tf.cast(steps, tf.int64) * batch_size])
+            missing = (most - steps) * batch_size
+
+            def take(part: Any) -> Any:
+                rows = tf.gather(part, chosen)
+                padded = tf.pad(rows, [[0, missing], *([0, 0] for _ in part.shape[1:])])
+                return tf.ensure_shape(padded, [most * batch_size, *part.shape[1:]])
+
+            return compiled(tf.nest.map_structure(take, tensors), steps, is_first)
+
+        arguments = (block.tensors, block.order, np.int64(block.first), np.int32(0), np.bool_(False))
         signature = tf.nest.map_structure(_any_length, arguments)
-        run = partial(self._run, batch_size)
-        function = tf.function(run, autograph=False, jit_compile=True, input_signature=signature)
         try:
             with _quick_dropout():
-                compiled = function.get_concrete_function()
+                function = tf.function(run, autograph=False, input_signature=signature).get_concrete_function()
         except Exception as error:
             raise NotTraceableError(f"{type(error).__name__}: {error}") from error
-        tensors, order, first, *_ = arguments
         try:
-            compiled(tensors, order, first, np.int32(0), np.bool_(False))  # compiles, and runs no step
+            function(*arguments)  # compiles, and runs no step
         except tf.errors.OpError as error:
             raise NotCompilableError(error.message.splitlines()[0]) from error
-        return compiled
+        return function, most
 
-    def _run(
-        self, batch_size: int, tensors: Any, order: Any, first: Any, steps: Any, is_first: Any
-    ) -> tuple[dict[str, Any], Any]:
-        """In a graph: that many steps of whole batches, from position `first` of `order`; figures, and steps."""
+    def _run(self, batch_size: int, tensors: Any, steps: Any, is_first: Any) -> tuple[dict[str, Any], Any]:
+        """In a graph: that many steps of whole batches, one after the other; figures, and steps."""
         tf.cond(is_first, partial(_reset_metrics, self._model), lambda: 0)
 
         def body(number: Any, is_finite: Any) -> tuple[Any, Any]:
-            # By `tf.slice`, XLA would take `first` for a constant, and compile each call anew (TensorFlow 2.21).
-            positions = first + tf.cast(number, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
-            chosen = tf.gather(order, positions)
+            # By `tf.slice`, XLA may take what it begins at for a constant, and compile each call anew.
+            chosen = number * batch_size + tf.range(batch_size)
             raw = tf.nest.map_structure(lambda part: tf.gather(part, chosen), tensors)
             result = self._model.train_step(self._feed.for_training(raw))
             return number + 1, tf.math.is_finite(result["loss"]) if "loss" in result else is_finite
