@@ -44,9 +44,9 @@ class Network:
 
 
 _BARE = ("dataset.validation=null", "train.monitor=loss")
-_POINTS = (*_BARE, "dataset.source.blobs.samples=20000")
+_POINTS = (*_BARE, "dataset.source.blobs.samples=40000")
 NETWORKS = (
-    Network("two_class_sigmoid", "two_class_sigmoid", "two_class_sigmoid", 16, 16000, overrides=_POINTS),
+    Network("two_class_sigmoid", "two_class_sigmoid", "two_class_sigmoid", 16, 32000, overrides=_POINTS),
     Network("mnist_mlp_dropout", "mnist_mlp_dropout", "mnist_mlp_dropout", 128, 12800, overrides=_BARE),
     Network("mnist_cnn, batch 32", "mnist_cnn", "mnist_cnn", 32, 3200, overrides=_BARE),
     Network("mnist_cnn, batch 128", "mnist_cnn", "mnist_cnn", 128, 5120, overrides=_BARE),
