@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -21,6 +21,7 @@ from dlcli.spec.extensions import Extend, Files, extend
 from dlcli.spec.grammar import VERSION, Spec
 from dlcli.spec.graph import check_graph
 from dlcli.spec.heads import check_heads
+from dlcli.spec.indices import check_indices
 from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, silenced
 from dlcli.spec.lints.heads import lint_heads
 from dlcli.spec.marks import Document
@@ -182,7 +183,7 @@ def _problems_of_grammar(document: Document) -> list[Problem]:
 
 def _problems_of_graph(document: Document) -> Iterable[Problem]:
     """What is wrong with who reads whom: a layer that is not known for sure may have any name, and read any other."""
-    return () if document.doubt.concerns("model") else check_graph(document.data)
+    return () if document.doubt.concerns("model") else chain(check_graph(document.data), check_indices(document.data))
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -18,10 +18,14 @@ TARGET = "target"
 
 
 class InputFacts(NamedTuple):
-    """One of the inputs that a source gives: its kind, as of a `Source`, and the shape of a raw example."""
+    """One of the inputs that a source gives: its kind, as of a `Source`, and the shape of a raw example.
+
+    Where it is numbers of things, `numbers` is how many of them there are; they are counted from 0.
+    """
 
     kind: str
     shape: tuple[int, ...]
+    numbers: int | None = None
 
 
 class Source(BaseModel):

@@ -90,7 +90,7 @@ class Ratings(Source):
     @property
     def input_facts(self) -> dict[str, InputFacts]:
         """A number each."""
-        return {"user": InputFacts("indices", ()), "item": InputFacts("indices", ())}
+        return {"user": InputFacts("indices", (), self.users), "item": InputFacts("indices", (), self.items)}
 
 
 def _one_shape(raw: Any) -> Any:

@@ -221,7 +221,7 @@ def shape_without_data(loaded: LoadedSpec, *, computes: bool = True) -> OneOrNam
     has_own = loaded.spec.dataset.preparation is not None
 
     def shape_of(facts: InputFacts) -> Shape:
-        layers = make_layers(loaded, ("dataset", "preparation")) if has_own else usual_layers(*facts)
+        layers = make_layers(loaded, ("dataset", "preparation")) if has_own else usual_layers(facts.kind, facts.shape)
         return _prepared_shape(loaded, Preparation(facts.shape, "", tuple(layers)), computes=computes)
 
     return one_or_named((name, shape_of(facts)) for name, facts in loaded.spec.dataset.source.input_facts.items())
