@@ -149,7 +149,7 @@ class CompiledLoops:
     thread to thread, and one pass over memory for what belongs together.
 
     XLA knows shapes only when they are fixed: whole batches have one function, a smaller last one has another. Each is
-    handed some megabytes of batches: all examples would be copied at each call, three times (TensorFlow 2.21).
+    handed some megabytes of batches: with all examples, a step of mnist_mlp_dropout took 8.8 ms instead of 7.2.
     """
 
     def __init__(self, model: keras.Model, feed: Any, choices: Choices) -> None:
