@@ -118,6 +118,19 @@ def test_what_xla_cannot_compile_runs_without_it() -> None:
     assert isinstance(results[1][1]._run, GraphLoops)
 
 
+def test_what_is_no_graph_is_not_said_to_be_compiled() -> None:
+    class OutsideOfGraphs(PlainFeed):
+        def for_training(self, raw: Any) -> Any:
+            if not tf.executing_eagerly():
+                raise TypeError("only outside of graphs")
+            return raw
+
+    engine = Engine(made("sgd"), OutsideOfGraphs(), choices=COMPILED)
+    assert list(engine.train(rows_of(40), 16))[-1].steps == 3
+    assert (engine.path, engine.choices.compiled) == ("keras", False)
+    assert engine.fallback == "TypeError: only outside of graphs"
+
+
 @pytest.mark.parametrize(
     ("stack", "besides", "steps"),
     [

@@ -155,7 +155,8 @@ class Engine:
             return self._call(kind, block, batch_size, is_first=is_first)
         except NotTraceableError as error:
             self.fallback = str(error)
-            self.choices = replace(self.choices, towers=1, test_towers=1)  # Keras's own steps take batches whole
+            # Keras's own steps take batches whole, and one by one.
+            self.choices = replace(self.choices, towers=1, test_towers=1, compiled=False)
             self._run = KerasSteps(self.model, self.feed)
             return self._run(kind, block, batch_size, is_first=is_first)
 
