@@ -29,6 +29,12 @@ class _Checked(NamedTuple):
     def is_wrong(self) -> bool:
         return any(problem.code is None for problem in self.problems)
 
+    @property
+    def is_data_wrong(self) -> bool:
+        """Whether all that is wrong is in the files of data."""
+        error = self.findings.data_error
+        return error is not None and all(one.code or one.message == error.message for one in self.problems)
+
 
 def _show_codes(context: typer.Context, value: bool) -> None:
     if not value:
@@ -72,8 +78,9 @@ def check(
         _print_resolved(screen, checked, origins=origins)
     else:
         _print_problems(screen, checked)
-    if any(one.is_wrong or (strict and one.problems) for one in checked):
-        raise typer.Exit(2)
+    wrong = [one for one in checked if one.is_wrong or (strict and one.problems)]
+    if wrong:
+        raise typer.Exit(3 if all(one.is_data_wrong for one in wrong) else 2)
 
 
 def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, static: bool) -> list[_Checked]:
@@ -83,7 +90,8 @@ def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, 
     overrides, unread = parse_overrides(sets)
     catalogue = options.catalogue(screen)
     run_code = options.code_runner(screen)
-    found = [(path, examine(path, catalogue, overrides, run_code).with_errors(unread)) for path in configs]
+    look = None if static else options.looker(screen)
+    found = [(path, examine(path, catalogue, overrides, run_code, look).with_errors(unread)) for path in configs]
     if static or all(findings.loaded is None for _, findings in found):
         return [_Checked(path, findings, findings.shown(), None) for path, findings in found]
     screen.message("building the model …" if len(found) == 1 else "building the models …")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.spec.catalogue import Catalogue, Docs
     from dlcli.spec.extensions import Extend, Files
-    from dlcli.spec.loading import LoadedSpec
+    from dlcli.spec.loading import LoadedSpec, Look
     from dlcli.spec.overrides import Override
     from dlcli.training.checkpoint import Checkpoint
     from dlcli.training.choices import Choices
@@ -44,11 +44,11 @@ Strict = Annotated[bool, typer.Option("--strict", help="Warnings are errors.")]
 
 def load(
     screen: Screen, config: Path, sets: Sequence[str] | None = None, more: Iterable[Override] = (), *,
-    strict: bool = False, quiet: bool = False,
+    strict: bool = False, quiet: bool = False, look: Look | None = None,
 ) -> LoadedSpec:  # fmt: skip
     """The spec of a YAML file, with the values of `--set`, and those of other options above them.
 
-    Its warnings are shown, unless `quiet`.
+    Its warnings are shown, unless `quiet`. `look` looks into the files of its data; see `looker`.
 
     Raises:
         SpecError: it has mistakes; or warnings, if `strict`.
@@ -58,12 +58,26 @@ def load(
     from dlcli.spec.overrides import parse_overrides
 
     overrides, unread = parse_overrides(sets or ())
-    loaded = load_spec(config, catalogue(screen), [*overrides, *more], unread, code_runner(screen))
+    loaded = load_spec(config, catalogue(screen), [*overrides, *more], unread, code_runner(screen), look)
     if loaded.warnings and strict:
         raise SpecError(loaded.warnings)
     if loaded.warnings and not quiet:
         screen.problems(loaded.warnings)
     return loaded
+
+
+def looker(screen: Screen, data_dir: Path | None = None, point: Point | None = None) -> Look:
+    """What looks into the files of data that a spec names: as the run did that goes on, if there is one."""
+
+    def look(loaded: LoadedSpec) -> LoadedSpec:
+        from dlcli.data.looking import look as look_into
+        from dlcli.data.where import Where
+
+        folder = point.record.get("spec_folder") if point is not None else None
+        where = Where(data_dir, False, screen.message, beside=(Path(folder),) if folder else ())
+        return look_into(loaded, where, point.data if point is not None else None)
+
+    return look
 
 
 def code_runner(screen: Screen) -> Extend | None:

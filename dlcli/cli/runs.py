@@ -60,9 +60,10 @@ def repeat(
             f"{found.path} is not done: there is nothing to compare with.", f"--resume {found.path} ends it."
         )
     initial = options.initial(screen, point)
-    loaded = options.load(screen, found.resolved, quiet=True)
-    written = (found.path / "spec.yaml").read_text(encoding="utf-8")
     folder = Path(point.record.get("spec_folder") or found.path)
+    look = options.looker(screen, options.data_folder(data_dir, point), point)
+    loaded = options.load(screen, found.resolved, quiet=True, look=look)
+    written = (found.path / "spec.yaml").read_text(encoding="utf-8")
     screen.divert()
 
     from dlcli.data.where import Where

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +84,10 @@ def train(
     wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
     if wanted is not None or smoke:
         short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else wanted))
-    loaded, written, folder = _spec(screen, config, point, set_, short, strict=strict, quiet=quiet or json)
+    data_folder = options.data_folder(data_dir, point)
+    look = options.looker(screen, data_folder, point)
+    read = functools.partial(options.load, screen, sets=set_, more=short, strict=strict, look=look)
+    loaded, written, folder = _spec(read, config, point, quiet=quiet or json)
     if resume == "auto":
         point = _find_unfinished(screen, runs_dir, loaded)
     if point is not None and _is_at_end(screen, point, loaded):
@@ -101,7 +106,7 @@ def train(
         if json and not quiet and loaded.warnings:
             display.notice("warnings", [f"{problem.position}: {problem.message}" for problem in loaded.warnings])
         where = Where(
-            options.data_folder(data_dir, point),
+            data_folder,
             not no_fallback,
             lambda text: display.notice("data", [text]),
             display.phase,
@@ -166,24 +171,21 @@ def _wanted_epochs(written: str | None, point: Point | None, *, is_auto: bool) -
 
 
 def _spec(
-    screen: Screen, config: Path | None, point: Point | None, set_: list[str] | None, short: list[Override], *,
-    strict: bool, quiet: bool,
-) -> tuple[LoadedSpec, str, Path]:  # fmt: skip
+    read: Callable[..., LoadedSpec], config: Path | None, point: Point | None, *, quiet: bool
+) -> tuple[LoadedSpec, str, Path]:
     """The spec to train, its text, and the folder that its paths are relative to."""
     if config is not None:
-        loaded = options.load(screen, config, set_, short, strict=strict, quiet=quiet)
+        loaded = read(config, quiet=quiet)
         return loaded, config.read_text(encoding="utf-8-sig"), config.resolve().parent
     if point is not None and point.run is not None:
-        loaded = options.load(screen, point.run.resolved, set_, short, strict=strict, quiet=True)
+        loaded = read(point.run.resolved, quiet=True)
         written = point.run.path / "spec.yaml"
         folder = Path(point.record.get("spec_folder") or point.run.path)
         return loaded, (written if written.exists() else point.run.resolved).read_text(encoding="utf-8"), folder
-    return _bare_spec(screen, point, set_, short, strict=strict)
+    return _bare_spec(read, point)
 
 
-def _bare_spec(
-    screen: Screen, point: Point | None, set_: list[str] | None, short: list[Override], *, strict: bool
-) -> tuple[LoadedSpec, str, Path]:
+def _bare_spec(read: Callable[..., LoadedSpec], point: Point | None) -> tuple[LoadedSpec, str, Path]:
     """The spec of a checkpoint that is in no run's folder."""
     import tempfile
 
@@ -193,7 +195,7 @@ def _bare_spec(
     with tempfile.TemporaryDirectory(prefix="dlcli-spec-") as folder:
         path = Path(folder) / "resolved.yaml"
         path.write_text(text, encoding="utf-8")
-        return options.load(screen, path, set_, short, strict=strict, quiet=True), text, Path.cwd()
+        return read(path, quiet=True), text, Path.cwd()
 
 
 def _is_at_end(screen: Screen, point: Point, loaded: LoadedSpec) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy.typing as npt
+
+from dlcli.spec.source import InputFacts
 
 Array = npt.NDArray[Any]
 Item = TypeVar("Item")
@@ -54,6 +57,20 @@ class Examples:
         return len(next(iter(named(self.inputs).values())))
 
 
+class Reader(Protocol):
+    """Reads files as in training; it is kept with the model."""
+
+    @property
+    def facts(self) -> dict[str, InputFacts]:
+        """What is known of each input, by its name."""
+
+    def raw_inputs(self, paths: Sequence[Path]) -> tuple[OneOrNamed[Array], list[str]]:
+        """The inputs of all examples in files, and a name for each. Raises DataError."""
+
+    def state(self) -> dict[str, Any]:
+        """As data for JSON."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Everything one source provides.
@@ -70,6 +87,8 @@ class Dataset:
         fingerprint: a digest of all bytes of inputs and targets, for telling whether data changed.
         requested: the source that the spec names first, where this one stands in for it; else None.
         reason: why `requested` could not be used; else None.
+        reader: what made numbers of a person's files, for reading others alike; None where there are no files.
+        folder: what the paths of those files are relative to.
     """
 
     source: str
@@ -82,6 +101,8 @@ class Dataset:
     fingerprint: str
     requested: str | None = None
     reason: str | None = None
+    reader: Reader | None = None
+    folder: Path | None = None
 
     @property
     def classes(self) -> OneOrNamed[int | None]:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from dlcli.data.cifar_batches import read_batch_archive, read_batch_folder
 from dlcli.data.dataset import Array, Dataset
 from dlcli.data.download import KerasProgress
+from dlcli.data.finding import DATA_DIR_VARIABLE
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.keras_files import (
     IDX_FILES,
@@ -31,7 +32,6 @@ from dlcli.data.keras_files import (
 from dlcli.errors import DataError
 from dlcli.spec.source import Source
 
-DATA_DIR_VARIABLE = "DLCLI_DATA_DIR"
 PROBE_SECONDS = 5.0  # for the whole question whether a host answers
 DOWNLOAD_SECONDS = 30.0  # for each single wait for the network during a download
 

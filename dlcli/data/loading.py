@@ -9,11 +9,13 @@ from typing import Any
 from dlcli.data.dataset import Dataset
 from dlcli.data.fallback import adapt
 from dlcli.data.keras_sets import UnreachableError
+from dlcli.data.looking import load_files
 from dlcli.data.sources import load_dataset
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.source import FileSource
 from dlcli.spec.sources import SOURCES
 
 Data = tuple[Dataset, Splits]
@@ -35,6 +37,8 @@ def load_data(
     """
     spec = loaded.spec.dataset
     seed = loaded.spec.seed
+    if isinstance(spec.source, FileSource):
+        return load_files(loaded, spec.source, where, recorded)
     if recorded and recorded.get("requested"):
         stand_in = spec.fallback if spec.fallback is not None else SOURCES[recorded["source"]]()
         dataset = adapt(
@@ -67,13 +71,15 @@ class ReadAhead:
 
     def __init__(self, loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None = None) -> None:
         self._loaded, self._where, self._recorded = loaded, where, recorded
-        self._data: Data | None = None
+        self._data: Data | None = loaded.data
         self._error: Exception | None = None
         self._notes: list[str] = []
         self._thread = threading.Thread(target=self._read, daemon=True, name="dlcli-read-ahead")
         self._thread.start()
 
     def _read(self) -> None:
+        if self._data is not None:
+            return
         where = replace(self._where, notify=self._notes.append, allow_fallback=False)
         try:
             self._data = load_data(self._loaded, where, self._recorded, allow_download=False)

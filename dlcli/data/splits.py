@@ -44,6 +44,18 @@ class Splits:
         """The names of the splits that are there."""
         return tuple(name for name in ("train", "validation", "test") if getattr(self, name) is not None)
 
+    def on(self, train: Examples, test: Examples | None) -> Splits:
+        """The same rows of other examples; all of `test`, if that is given."""
+
+        def moved(split: Split | None) -> Split | None:
+            return None if split is None else Split(train, split.indices)
+
+        if test is None:
+            return Splits(Split(train, self.train.indices), moved(self.validation), moved(self.test))
+        whole = Split(test, np.arange(len(test), dtype=np.int64))
+        validation = whole if self.validation is self.test else moved(self.validation)
+        return Splits(Split(train, self.train.indices), validation, whole)
+
     def named(self, name: str) -> Split:
         """The split called `name`.
 

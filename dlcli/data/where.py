@@ -16,9 +16,11 @@ class Where:
         allow_fallback: whether `dataset.fallback` may stand in for the source.
         notify: is told, in whole sentences, what a person must know about the data.
         progressed: is told how far a download is, in a few words.
+        beside: folders that the paths of a source may be relative to, such as that of a run's first spec.
     """
 
     data_dir: Path | None
     allow_fallback: bool
     notify: Callable[[str], None]
     progressed: Callable[[str], None] = lambda text: None
+    beside: tuple[Path, ...] = ()

@@ -20,6 +20,7 @@ from dlcli.evaluation.outputs import Outcome, outcome_of
 from dlcli.model.building import by_name, compile_model, make_layers, shapes_of
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec, restore_spec
+from dlcli.spec.source import FileSource
 from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
 from dlcli.training.job import Job, join, reassemble
@@ -83,7 +84,11 @@ def _warn_if_changed(job: Job, contents: Contents, notify: Callable[[str], None]
 def _on_other_data(
     loaded: LoadedSpec, model: keras.Model, checkpoint: Checkpoint, where: Where, choices: Choices
 ) -> Job:
-    dataset, splits = load_data(loaded, where)
+    contents = checkpoint.contents
+    # Files are made numbers as in training, whatever they hold.
+    is_files = contents is not None and isinstance(loaded.spec.dataset.source, FileSource)
+    reader = {"reader": contents.data.get("reader")} if contents is not None and is_files else None
+    dataset, splits = load_data(loaded, where, reader)
     if checkpoint.contents is not None:
         preparation = checkpoint.preparation()
         if preparation.raw_shape != dataset.example_shape:

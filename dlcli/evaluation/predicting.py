@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from dlcli.data.dataset import Array, ClassNames, OneOrNamed, for_each, named
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings, restore_encoding
+from dlcli.data.looking import restore_reader
 from dlcli.data.preparation import AnyPreparation, Preparations
 from dlcli.errors import DataError, UsageError
 from dlcli.evaluation.evaluating import from_logits, outputs_of
-from dlcli.evaluation.inputs import Expected, read_inputs
+from dlcli.evaluation.inputs import Expected, Inputs, read_inputs
 from dlcli.evaluation.outputs import outcome_of
 from dlcli.spec.loading import LoadedSpec, restore_spec
 from dlcli.training.checkpoint import Checkpoint
@@ -56,7 +57,10 @@ def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choice
             "Name a spec whose data and preparation are to be used, and a split: --data SPEC.yaml --split test.",
         )
     preparation = checkpoint.preparation()
-    inputs = read_inputs(paths, _expected(preparation, contents.data.get("feature_names")))
+    if contents.data.get("reader"):
+        inputs = Inputs(*restore_reader(contents.data["reader"]).raw_inputs(paths))
+    else:
+        inputs = read_inputs(paths, _expected(preparation, contents.data.get("feature_names")))
     model = checkpoint.model()
     encoding = restore_encoding(contents.encoding)
     engine = Engine(model, Feed(preparation, encoding), choices=choices)

@@ -28,7 +28,7 @@ def example(path: Path, data: Any) -> str | None:
 
 
 def _loss(source: Source | None, data: Any) -> str:
-    if source is not None and source.target_range is not None:
+    if source is not None and source.range_of_targets is not None:
         return "mean_squared_error"
     layers = value_at(data, _LAYERS)
     if value_at(layers, (-1, "Dense", "units")) == 1:
@@ -39,7 +39,7 @@ def _loss(source: Source | None, data: Any) -> str:
 
 def _layers(source: Source | None) -> list[Any]:
     hidden = {"Dense": {"units": 64, "activation": "relu"}}
-    if source is not None and source.target_range is not None:
+    if source is not None and source.range_of_targets is not None:
         return [hidden, {"Dense": {"units": 1}}]
     classes = source.number_of_classes if source is not None else None
     first = ["Flatten"] if source is None or source.kind == "images" else []

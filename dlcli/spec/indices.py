@@ -8,12 +8,18 @@ from typing import Any
 from dlcli.errors import Problem
 from dlcli.spec.graph import nodes_in_order
 from dlcli.spec.paths import value_at
+from dlcli.spec.source import Source
 from dlcli.spec.sources import source_of
 
 
-def check_indices(data: Mapping[Any, Any]) -> Iterator[Problem]:
-    """The `Embedding` layers that read an input of the model, and have fewer rows than it has numbers."""
-    source, entries = source_of(data), value_at(data, ("model", "layers"))
+def check_indices(data: Mapping[Any, Any], known: Source | None = None) -> Iterator[Problem]:
+    """The `Embedding` layers that read an input of the model, and have fewer rows than it has numbers.
+
+    Args:
+        data: the spec's plain data.
+        known: its source, once it is known; left out, what shows of it without a look at its files.
+    """
+    source, entries = known or source_of(data), value_at(data, ("model", "layers"))
     if source is None or not isinstance(entries, list) or value_at(data, ("dataset", "preparation")) is not None:
         return
     facts = source.input_facts

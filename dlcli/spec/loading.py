@@ -5,15 +5,15 @@ What only the built model can tell is in `dlcli.training.rehearsal`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import ValidationError
 
-from dlcli.errors import Path, Problem, SpecError
+from dlcli.errors import DataError, Path, Problem, SpecError
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.checking import check_objects
 from dlcli.spec.composition import compose
@@ -26,7 +26,8 @@ from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, sile
 from dlcli.spec.lints.heads import lint_heads
 from dlcli.spec.marks import Document
 from dlcli.spec.overrides import Override
-from dlcli.spec.parts import Parts, sound_part
+from dlcli.spec.parts import SHAPE, Parts, sound_part
+from dlcli.spec.source import FileSource
 from dlcli.spec.translation import translate_all
 
 _MOST_TOLD = 300
@@ -35,12 +36,21 @@ _MOST_TOLD = 300
 
 @dataclass(frozen=True)
 class LoadedSpec:
-    """A spec with the document it came from, for messages that point into it."""
+    """A spec with the document it came from, for messages that point into it.
+
+    Attributes:
+        spec: the spec.
+        document: where each value of it is written.
+        warnings: what is odd in it.
+        extensions: the texts of the Python files that it lists, by name.
+        data: its examples, if somebody had to look at them to know the spec's source.
+    """
 
     spec: Spec
     document: Document | None
     warnings: tuple[Problem, ...] = ()
     extensions: Files = field(default_factory=dict)
+    data: Any = field(default=None, repr=False, compare=False)
 
     def located(self, problem: Problem) -> Problem:
         """`problem` with its place in the document."""
@@ -59,6 +69,10 @@ class LoadedSpec:
         return f"line {position.line}" if same else str(position)
 
 
+Look: TypeAlias = Callable[[LoadedSpec], LoadedSpec]
+"""looks into the files of a spec's data, so that its source is known; raises DataError"""
+
+
 @dataclass(frozen=True)
 class Findings:
     """What the static check found in one spec.
@@ -69,12 +83,14 @@ class Findings:
         loaded: the spec; if it has mistakes, with something harmless in place of what is wrong. None if not even the
             source of the data can be told.
         sound: what is as written; see `sound_part`.
+        data_error: why its files cannot be used, if that was looked into; it is not among the errors.
     """
 
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
     loaded: LoadedSpec | None = None
     sound: frozenset[str] = frozenset()
+    data_error: DataError | None = None
 
     @property
     def parts(self) -> Parts:
@@ -87,12 +103,20 @@ class Findings:
 
     def shown(self) -> tuple[Problem, ...]:
         """What a person is to see: all mistakes, and the warnings that are not silenced."""
-        return self._in_order(self.errors, self._heeded(self.warnings, codes_asked(self.parts)))
+        return self._in_order(self.all_errors, self._heeded(self.warnings, codes_asked(self.parts)))
+
+    @property
+    def all_errors(self) -> tuple[Problem, ...]:
+        """All mistakes; that in the files of data, too, at the place of the source."""
+        if self.data_error is None or self.loaded is None:
+            return self.errors
+        problem = Problem(self.data_error.message, ("dataset", "source"), self.data_error.hint)
+        return (*self.errors, self.loaded.located(problem))
 
     def shown_with(self, errors: Iterable[Problem], warnings: Iterable[Problem]) -> tuple[Problem, ...]:
         """As `shown`, with what came of building the model."""
         asked = {*codes_asked(self.parts), *MODEL_CODES}
-        return self._in_order([*self.errors, *errors], self._heeded([*self.warnings, *warnings], asked))
+        return self._in_order([*self.all_errors, *errors], self._heeded([*self.warnings, *warnings], asked))
 
     @staticmethod
     def _in_order(errors: Collection[Problem], warnings: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -112,24 +136,33 @@ def load_spec(
     overrides: Sequence[Override] = (),
     unread: Sequence[Problem] = (),
     run_code: Extend | None = None,
+    look: Look | None = None,
 ) -> LoadedSpec:
     """Read and check one spec; what is odd in it, but no mistake, is among its `warnings`.
 
     Raises:
         SpecError: with every mistake that was found, and those of overrides that could not be read.
+        DataError: `look` found no mistake but in the files of data.
     """
-    findings = examine(path, catalogue, overrides, run_code).with_errors(unread)
+    findings = examine(path, catalogue, overrides, run_code, look).with_errors(unread)
     if findings.errors or findings.loaded is None:
-        raise SpecError(findings.errors)
+        raise SpecError(findings.all_errors)
+    if findings.data_error is not None:
+        raise findings.data_error
     return replace(findings.loaded, warnings=findings.shown())
 
 
 def examine(
-    path: FilePath, catalogue: Catalogue, overrides: Sequence[Override] = (), run_code: Extend | None = None
+    path: FilePath,
+    catalogue: Catalogue,
+    overrides: Sequence[Override] = (),
+    run_code: Extend | None = None,
+    look: Look | None = None,
 ) -> Findings:
     """Read one spec and find everything that is wrong or odd in it, as far as that shows without building the model.
 
     `run_code` runs the Python files that it lists as `extensions`; left out, a spec with such files is a mistake.
+    `look` looks into the files of its data; left out, what only they can tell is not told.
     """
     try:
         document = compose(path, overrides)
@@ -150,11 +183,35 @@ def examine(
     errors = [*document.problems, *(document.located(problem) for problem in told)]
     wrong = [*(problem.path for problem in (*document.problems, *problems)), *document.doubt.paths]
     spec, sound = sound_part(document.data, wrong)
-    loaded = LoadedSpec(spec, document, extensions=files) if spec is not None else None
-    findings = Findings(_in_order(errors), (), loaded, sound)
+    findings = Findings(_in_order(errors), (), None, sound)
+    if spec is not None:
+        findings = _looked_at(replace(findings, loaded=LoadedSpec(spec, document, extensions=files)), look)
+        errors = list(findings.errors)
+    loaded, sound = findings.loaded, findings.sound
     if loaded is not None and "silence" in sound:
         errors += [document.located(problem) for problem in check_silence(loaded.spec.silence)]
     return replace(findings, errors=_in_order(errors), warnings=_in_order(_warnings(findings, document)))
+
+
+def _looked_at(findings: Findings, look: Look | None) -> Findings:
+    """With what the files of its data tell, if it has any; without a look, the shape of an example is not known."""
+    loaded, sound = findings.loaded, findings.sound
+    source = loaded.spec.dataset.source if loaded is not None else None
+    if loaded is None or not isinstance(source, FileSource):
+        return findings
+    unknown = replace(findings, sound=sound - {SHAPE})
+    if look is None or not {"dataset", "loss", "metrics", "seed"} <= sound:
+        return unknown
+    try:
+        loaded = look(loaded)
+    except DataError as error:
+        return replace(unknown, data_error=error)
+    except SpecError as error:
+        return replace(unknown, errors=_in_order([*findings.errors, *error.problems]))
+    document = loaded.document
+    data = document.data if document is not None else {}
+    small = [loaded.located(problem) for problem in check_indices(data, loaded.spec.dataset.source)]
+    return replace(findings, loaded=loaded, errors=_in_order([*findings.errors, *small]))
 
 
 def restore_spec(resolved: Mapping[str, Any]) -> LoadedSpec:

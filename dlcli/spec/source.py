@@ -2,9 +2,11 @@
 
 # No `from __future__ import annotations`: pydantic would evaluate those of Source again for each class derived from it.
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import Self
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -40,8 +42,8 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: ClassVar[str]
-    # "images", "video": bytes 0..255; "table": numbers of any scale; "points": numbers near 1; "indices": whole
-    # numbers; "several": that of each input by itself
+    # "images", "video": bytes 0..255; "table": numbers of any scale; "points": numbers near 1; "features": numbers
+    # that reading made of a file's columns; "indices": whole numbers; "several": that of each input by itself
     kind: ClassVar[str]
     shape: ClassVar[tuple[int, ...] | None] = None
     classes: ClassVar[int | None] = None
@@ -59,6 +61,11 @@ class Source(BaseModel):
     def number_of_classes(self) -> int | None:
         """How many classes there are; None for a regression target, or if not known yet."""
         return self.classes
+
+    @property
+    def range_of_targets(self) -> tuple[float, float] | None:
+        """Between which numbers a regression's targets are; None for classes, or if not known yet."""
+        return self.target_range
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -79,3 +86,85 @@ class Source(BaseModel):
     def _write(self, handler: SerializerFunctionWrapHandler) -> Any:
         arguments = handler(self)
         return {self.name: arguments} if arguments else self.name
+
+
+class Found(NamedTuple):
+    """What a look at its files told of a source.
+
+    Attributes:
+        inputs: by name.
+        classes: of each target, by name; None for a number.
+        sizes: how many examples there are to train on (and to hold others out of), and in its own test set.
+        targets: the least and the largest number asked for, where it asks for one number.
+    """
+
+    inputs: Mapping[str, InputFacts]
+    classes: Mapping[str, int | None]
+    sizes: tuple[int, int]
+    targets: tuple[float, float] | None = None
+
+
+class FileSource(Source):
+    """A source whose files are a person's own: what is known of it shows when somebody has looked into them."""
+
+    kind = "several"
+
+    _found: Found | None = PrivateAttr(None)
+
+    def looked_at(self, found: Found) -> Self:
+        """The same source, known."""
+        known = self.model_copy()
+        known._found = found
+        return known
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody has looked."""
+        return self._found is not None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths that are written in it."""
+        raise NotImplementedError
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs, which show without a look."""
+        return (INPUT,)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of what is asked for."""
+        return (TARGET,)
+
+    @property
+    def examples(self) -> tuple[int, int] | None:
+        """As many as were found."""
+        return self._found.sizes if self._found else None
+
+    @property
+    def number_of_classes(self) -> int | None:
+        """That of the only target; None for a number, for several targets, and where nobody has looked."""
+        classes = list(self.target_classes.values())
+        return classes[0] if len(classes) == 1 else None
+
+    @property
+    def range_of_targets(self) -> tuple[float, float] | None:
+        """As found."""
+        return self._found.targets if self._found else None
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """That of the only input."""
+        shapes = [facts.shape for facts in self.input_facts.values()]
+        return shapes[0] if len(shapes) == 1 else ()
+
+    @property
+    def input_facts(self) -> dict[str, InputFacts]:
+        """As found; shapes are not known before."""
+        return dict(self._found.inputs) if self._found else dict.fromkeys(self.input_names, InputFacts("unknown", ()))
+
+    @property
+    def target_classes(self) -> dict[str, int | None]:
+        """As found; whether there are classes is not known before."""
+        return dict(self._found.classes) if self._found else dict.fromkeys(self.target_names)

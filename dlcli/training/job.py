@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlcli.data.dataset import ClassNames, Dataset, Examples, OneOrNamed, Shape, for_each, named, one_or_named
+from dlcli.data.dataset import ClassNames, Dataset, Examples, OneOrNamed, Reader, Shape, for_each, named, one_or_named
 from dlcli.data.encoding import AnyEncoding, choose_encoding, restore_encoding
 from dlcli.data.loading import load_data
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation, usual_layers
@@ -45,6 +45,8 @@ class DataFacts:
     class_names: OneOrNamed[ClassNames]
     feature_names: tuple[str, ...] | None
     example_shape: OneOrNamed[tuple[int, ...]]
+    reader: Reader | None
+    folder: FilePath | None
 
     def described(self) -> str:
         """For a person: `mnist (from data/mnist.npz)`."""
@@ -52,7 +54,7 @@ class DataFacts:
         return f"{self.source}{instead} ({self.origin})"
 
     def record(self, sizes: dict[str, int]) -> dict[str, Any]:
-        """For run.json and checkpoints."""
+        """For run.json."""
         return {
             "source": self.source,
             "requested": self.requested,
@@ -61,7 +63,12 @@ class DataFacts:
             "fingerprint": self.fingerprint,
             "feature_names": list(self.feature_names) if self.feature_names else None,
             "examples": sizes,
+            "folder": str(self.folder) if self.folder is not None else None,
         }
+
+    def kept(self, sizes: dict[str, int]) -> dict[str, Any]:
+        """For checkpoints: also how files were made numbers."""
+        return {**self.record(sizes), "reader": self.reader.state() if self.reader is not None else None}
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def facts_of(dataset: Dataset) -> DataFacts:
     """All about a data set but its examples."""
     return DataFacts(
         dataset.source, dataset.kind, dataset.requested, dataset.reason, dataset.origin, dataset.fingerprint,
-        dataset.class_names, dataset.feature_names, dataset.example_shape,
+        dataset.class_names, dataset.feature_names, dataset.example_shape, dataset.reader, dataset.folder,
     )  # fmt: skip
 
 

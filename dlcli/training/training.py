@@ -81,7 +81,7 @@ class Training:
             "encoding": job.encoding.state(),
             "class_names": for_each(lambda classes: list(classes) if classes else None, names),
             "summary": self.summary.to_json(),
-            "data": job.facts.record(job.sizes),
+            "data": job.facts.kept(job.sizes),
             "versions": self.record.versions,
             "extensions": dict(job.loaded.extensions),
         }

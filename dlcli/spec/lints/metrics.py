@@ -32,7 +32,7 @@ def _placed(metrics: tuple[KerasObject, ...]) -> Iterator[tuple[KerasObject, str
 
 
 def _accuracy_of_numbers(dataset: DatasetSpec, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
-    if dataset.source.target_range is None:
+    if dataset.source.range_of_targets is None:
         return
     for metric, name, path in _placed(metrics):
         if _FOR_CLASSES.fullmatch(name):
@@ -45,7 +45,7 @@ def _accuracy_of_numbers(dataset: DatasetSpec, metrics: tuple[KerasObject, ...])
 
 
 def _exact_accuracy(dataset: DatasetSpec, metrics: tuple[KerasObject, ...]) -> Iterator[Problem]:
-    if dataset.source.target_range is not None:
+    if dataset.source.range_of_targets is not None:
         return
     for metric, _, path in _placed(metrics):
         if metric.name == "Accuracy":

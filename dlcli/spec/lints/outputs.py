@@ -170,7 +170,7 @@ def _number_loss_for_classes(dataset: DatasetSpec, head: Head, loss: KerasObject
 
 
 def _bounded_output(dataset: DatasetSpec, head: Head) -> Iterator[Problem]:
-    targets = dataset.source.target_range
+    targets = dataset.source.range_of_targets
     if targets is None or head.activation not in _BOUNDS:
         return
     low, high = _BOUNDS[head.activation]

@@ -1,0 +1,308 @@
+"""The columns of a table as numbers: what each learned from the training rows, and how it encodes any row with that."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dlcli.data.dataset import Array
+from dlcli.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+PADDING, UNKNOWN = 0, 1
+"""the numbers for what is behind the end of a text, and for a word that was not in the training rows"""
+VOCABULARY = 10_000
+_MOST_LENGTH = 256
+_PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")  # as Keras's TextVectorization (3.15.1)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A column that has seen the training rows. `encode` gives the same numbers for the same values ever after.
+
+    Attributes:
+        name: of the column.
+        is_text: whether its values are texts as written, also where they look like numbers.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    is_text: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the numbers that it becomes."""
+        return (self.name,)
+
+    def encode(self, values: pd.Series, where: str) -> Array:
+        """Values as numbers, shape (n, numbers); `where` names the table for messages. Raises DataError."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """As data for JSON."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Number(Fitted):
+    """Standardized by the training rows: (value - mean) / deviation; where one is missing, 0, and 1 in a second column.
+
+    The second column is there only if a training row lacks the value.
+    """
+
+    kind = "number"
+    mean: float
+    deviation: float
+    has_missing: bool
+
+    @classmethod
+    def fit(cls, name: str, values: pd.Series, *, is_scaled: bool) -> Number:
+        """Learn mean and deviation, in float64, of the values that are there."""
+        numbers = as_numbers(name, values, "the training rows")
+        known = numbers[~np.isnan(numbers)]
+        mean = float(known.mean()) if len(known) else 0.0
+        deviation = float(known.std()) if is_scaled and len(known) else 1.0
+        is_text = not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values))
+        return cls(name, is_text, mean, deviation or 1.0, len(known) < len(numbers))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The number, and whether it is missing."""
+        return (self.name, f"{self.name} missing") if self.has_missing else (self.name,)
+
+    def encode(self, values: pd.Series, where: str) -> Array:
+        """See `Fitted.encode`."""
+        numbers = as_numbers(self.name, values, where)
+        missing = np.isnan(numbers)
+        shift = self.mean if self.is_scaled else 0.0
+        scaled = (np.where(missing, self.mean, numbers) - shift) / self.deviation
+        return np.column_stack([scaled, missing]) if self.has_missing else scaled[:, None]
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether it is standardized."""
+        return True
+
+
+@dataclass(frozen=True)
+class Plain(Number):
+    """A number as it is, for a spec with a preparation of its own; where one is missing, the mean."""
+
+    kind = "plain"
+
+    @property
+    def is_scaled(self) -> bool:
+        """It is not."""
+        return False
+
+
+@dataclass(frozen=True)
+class Category(Fitted):
+    """One-hot: a 1 in the column of its value. A value that no training row has is 0 in all of them."""
+
+    kind = "category"
+    values: tuple[str, ...]
+    has_missing: bool
+
+    @classmethod
+    def fit(cls, name: str, values: pd.Series) -> Category:
+        """Learn which values there are."""
+        known, texts = values.notna(), as_texts(values)
+        return cls(name, _stays_text(values), sorted_values(texts[known]), not bool(known.all()))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One a value, and one for none."""
+        return (*(f"{self.name}={value}" for value in self.values), *([f"{self.name} missing"] * self.has_missing))
+
+    def encode(self, values: pd.Series, where: str) -> Array:
+        """See `Fitted.encode`."""
+        numbers = numbers_of(as_texts(values), self.values)
+        if self.has_missing:
+            numbers = np.where(values.isna(), len(self.values), numbers)
+        return np.equal.outer(numbers, np.arange(len(self.names))).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Index(Fitted):
+    """A number for each value, from 1 on, for an `Embedding`; 0 for one that is missing or in no training row."""
+
+    kind = "index"
+    values: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, name: str, values: pd.Series, vocabulary: int | None) -> Index:
+        """Learn which values there are; at most `vocabulary` - 1, the most frequent ones."""
+        known = as_texts(values)[values.notna()]
+        kept: Sequence[str] = list(known)
+        if vocabulary is not None:
+            kept = [value for value, _ in Counter(known.tolist()).most_common(vocabulary - 1)]
+        return cls(name, _stays_text(values), sorted_values(np.asarray(kept, object)))
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return len(self.values) + 1
+
+    def encode(self, values: pd.Series, where: str) -> Array:
+        """Shape (n,), int32."""
+        found = numbers_of(as_texts(values), self.values)
+        return np.where(values.isna(), 0, found + 1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Date(Fitted):
+    """Year, month, day, day of the week and of the year, and hour if there are times; each standardized."""
+
+    kind = "date"
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    has_missing: bool
+
+    _PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "dayofweek", "dayofyear", "hour")
+
+    @classmethod
+    def fit(cls, name: str, values: pd.Series) -> Date:
+        """Learn means and deviations."""
+        times = as_times(name, values, "the training rows")
+        known = times.dropna()
+        parts = [getattr(known.dt, part).to_numpy(np.float64) for part in cls._PARTS]
+        if not parts[-1].any():
+            parts.pop()
+        means = tuple(float(part.mean()) if len(part) else 0.0 for part in parts)
+        deviations = tuple(float(part.std()) or 1.0 if len(part) else 1.0 for part in parts)
+        return cls(name, True, means, deviations, len(known) < len(times))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One a part."""
+        parts = tuple(f"{self.name} {part}" for part in self._PARTS[: len(self.means)])
+        return (*parts, f"{self.name} missing") if self.has_missing else parts
+
+    def encode(self, values: pd.Series, where: str) -> Array:
+        """See `Fitted.encode`."""
+        times = as_times(self.name, values, where)
+        parts = [getattr(times.dt, part).to_numpy(np.float64) for part in self._PARTS[: len(self.means)]]
+        scaled = (np.column_stack(parts) - self.means) / self.deviations
+        missing = times.isna().to_numpy()
+        scaled[missing] = 0.0
+        return np.column_stack([scaled, missing]) if self.has_missing else scaled
+
+
+@dataclass(frozen=True)
+class Text(Fitted):
+    """The numbers of its words, as Keras's TextVectorization has them: small letters, no punctuation, the rest cut off.
+
+    The most frequent word is 2; 1 is a word that no training row has, and 0 is behind the end.
+    """
+
+    kind = "text"
+    words: tuple[str, ...]
+    length: int
+    vocabulary: int
+
+    @classmethod
+    def fit(cls, name: str, values: pd.Series, length: int | None, vocabulary: int | None) -> Text:
+        """Learn the words; and the length, where none is given, that 95 of 100 texts have at most."""
+        counts: Counter[str] = Counter()
+        lengths = []
+        for text in values.dropna():
+            words = split_words(text)
+            counts.update(words)
+            lengths.append(len(words))
+        size = vocabulary or VOCABULARY
+        # Of words as frequent as each other the one first in the alphabet comes first, whatever the rows' order.
+        kept = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size - 2)]
+        usual = int(np.percentile(lengths, 95)) if lengths else 1
+        return cls(name, True, tuple(word for word, _ in kept), length or max(1, min(usual, _MOST_LENGTH)), size)
+
+    def encode(self, values: pd.Series, where: str) -> Array:
+        """Shape (n, length), int32."""
+        numbers = {word: number for number, word in enumerate(self.words, start=2)}
+        result = np.full((len(values), self.length), PADDING, np.int32)
+        for row, text in enumerate(values):
+            if isinstance(text, str):
+                found = [numbers.get(word, UNKNOWN) for word in split_words(text)[: self.length]]
+                result[row, : len(found)] = found
+        return result
+
+
+FITTED: dict[str, type[Fitted]] = {each.kind: each for each in (Number, Plain, Category, Index, Date, Text)}
+
+
+def restore_column(state: Mapping[str, Any]) -> Fitted:
+    """The column that `state` described."""
+    made: Any = FITTED[state["kind"]]
+    known = {one.name for one in fields(made)}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items() if key in known}
+    column: Fitted = made(**values)
+    return column
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text, as Keras's TextVectorization takes them (3.15.1)."""
+    return _PUNCTUATION.sub("", text.lower()).split()
+
+
+def as_numbers(name: str, values: pd.Series, where: str) -> Floats:
+    """A column as float64, NaN where a value is missing. Raises DataError for a value that is no finite number."""
+    numbers: Floats = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    wrong = np.flatnonzero((np.isnan(numbers) & values.notna().to_numpy()) | np.isinf(numbers))
+    if len(wrong):
+        row = int(wrong[0])
+        how_many = f"{len(wrong)} of {len(numbers)} values are" if len(wrong) > 1 else "a value is"
+        found = f"row {row + 1} has `{values.iloc[row]}`"
+        message = f"{where}, column `{name}`: {how_many} not a finite number; {found}."
+        hint = f"Write it into `missing` if it stands for a missing value; or say `columns: {{{name}: category}}`."
+        raise DataError(message, hint)
+    return numbers
+
+
+def as_times(name: str, values: pd.Series, where: str) -> pd.Series:
+    """A column as times, NaT where a value is missing. Raises DataError for a value that is no date."""
+    times = pd.to_datetime(values.astype("str").where(values.notna()), errors="coerce", format="mixed")
+    wrong = np.flatnonzero((times.isna() & values.notna()).to_numpy())
+    if len(wrong):
+        row = int(wrong[0])
+        message = f"{where}, column `{name}`: row {row + 1} has `{values.iloc[row]}`, which is no date."
+        raise DataError(message, "Write dates as 2024-12-31, or 2024-12-31 18:30.")
+    return times
+
+
+def as_texts(values: pd.Series) -> npt.NDArray[np.object_]:
+    """Each value as it is shown: whole numbers without a point, texts without the blanks around them."""
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        texts = values.astype("object").where(values.notna(), "")
+        return np.asarray([str(value).strip() for value in texts], object)
+    numbers = values.to_numpy(np.float64, na_value=np.nan)
+    return np.asarray([_shown(float(number)) for number in np.nan_to_num(numbers)], object)
+
+
+def _shown(number: float) -> str:
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def sorted_values(texts: npt.NDArray[np.object_]) -> tuple[str, ...]:
+    """The different values in order: by size if all are numbers, else by the alphabet."""
+    different = sorted(set(texts.tolist()))
+    try:
+        return tuple(sorted(different, key=float))
+    except ValueError:
+        return tuple(different)
+
+
+def numbers_of(texts: npt.NDArray[np.object_], values: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The position of each text among `values`; -1 where it is not there."""
+    positions = {value: number for number, value in enumerate(values)}
+    return np.fromiter((positions.get(text, -1) for text in texts), np.int64, len(texts))
+
+
+def _stays_text(values: pd.Series) -> bool:
+    return not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values))

@@ -1,0 +1,81 @@
+"""A person's own files: their examples, split; and a look at them, after which a spec's source is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.data.dataset import Dataset, Reader, named
+from dlcli.data.finding import folder_of, folders_of
+from dlcli.data.splits import Splits
+from dlcli.data.where import Where
+from dlcli.errors import DlcliError
+from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.source import TARGET, FileSource, Found
+from dlcli.spec.sources_files import Csv
+
+
+def load_files(
+    loaded: LoadedSpec, source: FileSource, where: Where, recorded: Mapping[str, Any] | None
+) -> tuple[Dataset, Splits]:
+    """The examples of a source of files, split.
+
+    Args:
+        loaded: the spec.
+        source: its source.
+        where: where the files may be.
+        recorded: what a checkpoint says of its data: numbers are made of the files as for it.
+
+    Raises:
+        DataError: the files cannot be read, or are not what they should be.
+    """
+    if recorded and recorded.get("folder"):
+        where = replace(where, beside=(*where.beside, Path(recorded["folder"])))
+    folders, state = folders_of(loaded, where), recorded.get("reader") if recorded else None
+    if isinstance(source, Csv):
+        # pandas is imported only where there is a table.
+        from dlcli.data.from_tables import load_table
+        from dlcli.data.table_reader import TableReader
+
+        dataset, splits = load_table(loaded, source, where, folders, TableReader.restore(state) if state else None)
+        folder = folder_of(source.files, folders)
+        return replace(dataset, folder=folder.absolute() if folder is not None else None), splits
+    raise DlcliError(f"There is no loader for the source {source.name}.")
+
+
+def restore_reader(state: Mapping[str, Any]) -> Reader:
+    """What reads files as for a checkpoint, which keeps this state."""
+    from dlcli.data.table_reader import TableReader
+
+    return TableReader.restore(state)
+
+
+def look(loaded: LoadedSpec, where: Where, recorded: Mapping[str, Any] | None = None) -> LoadedSpec:
+    """The spec with a source that is known, and with its data, so that the files are read once.
+
+    `recorded` is what a checkpoint says of its data.
+
+    Raises:
+        DataError: the files cannot be read, or are not what they should be.
+    """
+    source = loaded.spec.dataset.source
+    if not isinstance(source, FileSource) or source.is_known:
+        return loaded
+    data = load_files(loaded, source, where, recorded)
+    dataset = loaded.spec.dataset.model_copy(update={"source": source.looked_at(_found(data[0]))})
+    return replace(loaded, spec=loaded.spec.model_copy(update={"dataset": dataset}), data=data)
+
+
+def _found(dataset: Dataset) -> Found:
+    facts = dict(dataset.reader.facts) if dataset.reader is not None else {}
+    sizes = len(dataset.train), len(dataset.test) if dataset.test is not None else 0
+    classes = {
+        name: None if names is None else len(names) for name, names in named(dataset.class_names, TARGET).items()
+    }
+    numbers = [values for values in named(dataset.train.targets).values() if values.dtype == np.float32]
+    is_one = len(classes) == len(numbers) == 1
+    return Found(facts, classes, sizes, (float(numbers[0].min()), float(numbers[0].max())) if is_one else None)

@@ -1,0 +1,155 @@
+"""What a table's columns became in training, kept with the model: it encodes any table with the same columns alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dlcli.data.columns import Fitted, Index, Text, as_numbers, as_texts, numbers_of, restore_column
+from dlcli.data.dataset import Array, ClassNames, OneOrNamed, named, one_or_named
+from dlcli.data.tables import Layout, read_tables
+from dlcli.errors import DataError
+from dlcli.spec.source import InputFacts
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """A column of what is asked for: its classes in order, None for a number; and whether they are texts as written."""
+
+    column: str
+    classes: ClassNames
+    is_text: bool
+
+    def encode(self, values: pd.Series, where: str) -> Array:
+        """Class numbers, int32, or float32 numbers, shape (n,). Raises DataError for a class that is not known."""
+        if self.classes is None:
+            return as_numbers(self.column, values, where).astype(np.float32)
+        texts = as_texts(values)
+        numbers = numbers_of(texts, self.classes)
+        unknown = sorted(set(texts[numbers < 0].tolist()))
+        if unknown:
+            few = ", ".join(f"`{value}`" for value in unknown[:5])
+            known = ", ".join(self.classes[:10]) + (" …" if len(self.classes) > 10 else "")
+            raise DataError(f"{where}: `{self.column}` has {few}, which no training row has. Known are: {known}.")
+        return numbers.astype(np.int32)
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """Reads tables as in training.
+
+    Attributes:
+        layout: how they are written.
+        inputs: the columns of each input, by its name.
+        targets: the columns of what is asked for, by the target's name.
+    """
+
+    layout: Layout
+    inputs: Mapping[str, tuple[Fitted, ...]]
+    targets: Mapping[str, TargetColumn]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that go in."""
+        return tuple(dict.fromkeys(column.name for columns in self.inputs.values() for column in columns))
+
+    @property
+    def facts(self) -> dict[str, InputFacts]:
+        """What is known of each input."""
+        return {name: _facts(columns) for name, columns in self.inputs.items()}
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the numbers that go in, where there is one input of such."""
+        [columns, *others] = self.inputs.values()
+        is_one = not others and not isinstance(columns[0], (Text, Index))
+        return tuple(name for column in columns for name in column.names) if is_one else None
+
+    def read(self, paths: Sequence[Path], *, with_targets: bool) -> pd.DataFrame:
+        """The rows of tables, of the columns that are needed. Raises DataError if one is not there."""
+        needed = (*self.columns, *(target.column for target in self.targets.values() if with_targets))
+        texts = [column.name for columns in self.inputs.values() for column in columns if column.is_text]
+        texts += [target.column for target in self.targets.values() if target.is_text]
+        frame = read_tables(paths, self.layout, texts, set(needed))
+        check_columns(frame, needed, paths[0])
+        return frame
+
+    def encode(self, frame: pd.DataFrame, where: str) -> OneOrNamed[Array]:
+        """The inputs of rows: float32 of shape (n, numbers), or int32 for texts and indices."""
+        return one_or_named((name, _encoded(columns, frame, where)) for name, columns in self.inputs.items())
+
+    def encode_targets(self, frame: pd.DataFrame, where: str) -> OneOrNamed[Array]:
+        """What is asked for; 0 for each row where nothing is."""
+        if not self.targets:
+            return np.zeros(len(frame), np.float32)
+        return one_or_named((name, one.encode(frame[one.column], where)) for name, one in self.targets.items())
+
+    def raw_inputs(self, paths: Sequence[Path]) -> tuple[OneOrNamed[Array], list[str]]:
+        """The inputs of all rows of files, and a name for each row. Raises DataError."""
+        parts: dict[str, list[Array]] = {name: [] for name in self.inputs}
+        names: list[str] = []
+        for path in paths:
+            frame = self.read([path], with_targets=False)
+            encoded = self.encode(frame, str(path))
+            for name, collected in parts.items():
+                collected.append(named(encoded, name)[name])
+            names += [f"{path.name}[{row}]" for row in range(len(frame))]
+        return one_or_named(
+            (name, np.concatenate([named(part, name)[name] for part in parts])) for name in self.inputs
+        ), names
+
+    def state(self) -> dict[str, Any]:
+        """As data for JSON, which keeps float64 exactly."""
+        targets = {
+            name: {"column": one.column, "classes": one.classes, "is_text": one.is_text}
+            for name, one in self.targets.items()
+        }
+        inputs = {name: [column.state() for column in columns] for name, columns in self.inputs.items()}
+        return {"kind": "table", "layout": self.layout.state(), "inputs": inputs, "targets": targets}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> TableReader:
+        """The reader that `state` described."""
+        targets = {
+            name: TargetColumn(one["column"], None if one["classes"] is None else tuple(one["classes"]), one["is_text"])
+            for name, one in state["targets"].items()
+        }
+        inputs = {name: tuple(map(restore_column, columns)) for name, columns in state["inputs"].items()}
+        return cls(Layout.restore(state["layout"]), inputs, targets)
+
+
+def check_columns(frame: pd.DataFrame, needed: Sequence[str], path: Path) -> None:
+    """Raises DataError for a column that is not there."""
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        from dlcli.spec.likeness import suggestion
+
+        names = " and ".join(f"`{name}`" for name in missing[:5])
+        hint = suggestion(missing[0], list(frame.columns)) if len(frame.columns) else None
+        raise DataError(f"{path} has no column {names}.", hint)
+
+
+def _facts(columns: tuple[Fitted, ...]) -> InputFacts:
+    [first, *_] = columns
+    if isinstance(first, Text):
+        return InputFacts("indices", (first.length,), first.vocabulary)
+    if isinstance(first, Index):
+        return InputFacts("indices", (), first.size)
+    return InputFacts("features", (sum(len(column.names) for column in columns),))
+
+
+def _encoded(columns: tuple[Fitted, ...], frame: pd.DataFrame, where: str) -> Array:
+    [first, *_] = columns
+    if isinstance(first, (Text, Index)):
+        return first.encode(frame[first.name], where)
+    width = sum(len(column.names) for column in columns)
+    result, at = np.empty((len(frame), width), np.float32), 0
+    for column in columns:
+        result[:, at : at + len(column.names)] = column.encode(frame[column.name], where)
+        at += len(column.names)
+    return result
