@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from dlcli.data.dataset import Dataset, Reader, named
 from dlcli.data.finding import folder_of, folders_of
 from dlcli.data.splits import Splits
 from dlcli.data.where import Where
-from dlcli.errors import DlcliError
+from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
 from dlcli.spec.sources_files import Csv
+
+Kind = TypeVar("Kind")
 
 
 def load_files(
@@ -36,22 +38,37 @@ def load_files(
     if recorded and recorded.get("folder"):
         where = replace(where, beside=(*where.beside, Path(recorded["folder"])))
     folders, state = folders_of(loaded, where), recorded.get("reader") if recorded else None
+    dataset, splits = _load(loaded, source, where, folders, restore_reader(state) if state else None)
+    folder = folder_of(source.files, folders)
+    return replace(dataset, folder=folder.absolute() if folder is not None else None), splits
+
+
+def _load(
+    loaded: LoadedSpec, source: FileSource, where: Where, folders: Sequence[Path], reader: Reader | None
+) -> tuple[Dataset, Splits]:
+    # What each imports, such as pandas, is imported only where it is needed.
     if isinstance(source, Csv):
-        # pandas is imported only where there is a table.
         from dlcli.data.from_tables import load_table
         from dlcli.data.table_reader import TableReader
 
-        dataset, splits = load_table(loaded, source, where, folders, TableReader.restore(state) if state else None)
-        folder = folder_of(source.files, folders)
-        return replace(dataset, folder=folder.absolute() if folder is not None else None), splits
+        return load_table(loaded, source, where, folders, _of(TableReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
 def restore_reader(state: Mapping[str, Any]) -> Reader:
     """What reads files as for a checkpoint, which keeps this state."""
-    from dlcli.data.table_reader import TableReader
+    if state["kind"] == "table":
+        from dlcli.data.table_reader import TableReader
 
-    return TableReader.restore(state)
+        return TableReader.restore(state)
+    raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
+
+
+def _of(kind: type[Kind], reader: Reader | None) -> Kind | None:
+    """The reader of a checkpoint, which must be of the kind that the source has. Raises DataError."""
+    if reader is not None and not isinstance(reader, kind):
+        raise DataError("The data is of another kind than what the model was trained on.")
+    return reader
 
 
 def look(loaded: LoadedSpec, where: Where, recorded: Mapping[str, Any] | None = None) -> LoadedSpec:
