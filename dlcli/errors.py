@@ -88,9 +88,19 @@ class SpecError(UsageError):
 
 
 class DataError(DlcliError):
-    """Data is missing, unreachable, or not what it should be."""
+    """Data is missing, unreachable, or not what it should be.
+
+    Args:
+        message: what is wrong.
+        hint: what to do.
+        place: the keys below the source in a spec, such as `target`, where what does not fit the data is written.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str | None = None, place: Path = ()) -> None:
+        super().__init__(message, hint)
+        self.place = place
 
 
 class RunError(DlcliError):

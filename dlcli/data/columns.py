@@ -63,9 +63,9 @@ class Number(Fitted):
     has_missing: bool
 
     @classmethod
-    def fit(cls, name: str, values: pd.Series, *, is_scaled: bool) -> Number:
+    def fit(cls, name: str, values: pd.Series, where: str, *, is_scaled: bool) -> Number:
         """Learn mean and deviation, in float64, of the values that are there."""
-        numbers = as_numbers(name, values, "the training rows")
+        numbers = as_numbers(name, values, where)
         known = numbers[~np.isnan(numbers)]
         mean = float(known.mean()) if len(known) else 0.0
         deviation = float(known.std()) if is_scaled and len(known) else 1.0
@@ -166,12 +166,12 @@ class Date(Fitted):
     deviations: tuple[float, ...]
     has_missing: bool
 
-    _PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "dayofweek", "dayofyear", "hour")
+    _PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 
     @classmethod
-    def fit(cls, name: str, values: pd.Series) -> Date:
+    def fit(cls, name: str, values: pd.Series, where: str) -> Date:
         """Learn means and deviations."""
-        times = as_times(name, values, "the training rows")
+        times = as_times(name, values, where)
         known = times.dropna()
         parts = [getattr(known.dt, part).to_numpy(np.float64) for part in cls._PARTS]
         if not parts[-1].any():
@@ -183,7 +183,7 @@ class Date(Fitted):
     @property
     def names(self) -> tuple[str, ...]:
         """One a part."""
-        parts = tuple(f"{self.name} {part}" for part in self._PARTS[: len(self.means)])
+        parts = tuple(f"{self.name} {part.replace('_', ' ')}" for part in self._PARTS[: len(self.means)])
         return (*parts, f"{self.name} missing") if self.has_missing else parts
 
     def encode(self, values: pd.Series, where: str) -> Array:
@@ -258,7 +258,7 @@ def as_numbers(name: str, values: pd.Series, where: str) -> Floats:
     if len(wrong):
         row = int(wrong[0])
         how_many = f"{len(wrong)} of {len(numbers)} values are" if len(wrong) > 1 else "a value is"
-        found = f"row {row + 1} has `{values.iloc[row]}`"
+        found = f"row {values.index[row] + 1} has `{values.iloc[row]}`"
         message = f"{where}, column `{name}`: {how_many} not a finite number; {found}."
         hint = f"Write it into `missing` if it stands for a missing value; or say `columns: {{{name}: category}}`."
         raise DataError(message, hint)
@@ -271,7 +271,7 @@ def as_times(name: str, values: pd.Series, where: str) -> pd.Series:
     wrong = np.flatnonzero((times.isna() & values.notna()).to_numpy())
     if len(wrong):
         row = int(wrong[0])
-        message = f"{where}, column `{name}`: row {row + 1} has `{values.iloc[row]}`, which is no date."
+        message = f"{where}, column `{name}`: row {values.index[row] + 1} has `{values.iloc[row]}`, which is no date."
         raise DataError(message, "Write dates as 2024-12-31, or 2024-12-31 18:30.")
     return times
 

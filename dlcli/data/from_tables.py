@@ -127,7 +127,9 @@ class _Fitting:
         source = self.source
         frame = read_tables(paths, layout_of(source))
         routed = [column for columns in source.inputs.values() for column in columns]
-        check_columns(frame, [*(source.target or ()), *(source.features or ()), *source.columns, *routed], paths[0])
+        said = {"target": source.target, "features": source.features, "columns": source.columns, "inputs": routed}
+        for key, names in said.items():
+            check_columns(frame, names or (), paths[0], key)
         for name in source.target or ():
             if name in (source.features or ()) or name in routed:
                 message = f"`{name}` is what is asked for, and goes in as well: the model would only copy it."
@@ -200,11 +202,11 @@ class _Fitting:
         said = self.source.columns.get(name) or Column.model_validate(kind)
         is_scaled = self._loaded.spec.dataset.preparation is None
         if kind == "number":
-            return (Number if is_scaled else Plain).fit(name, values, is_scaled=is_scaled)
+            return (Number if is_scaled else Plain).fit(name, values, self._where, is_scaled=is_scaled)
         if kind == "category":
             return Category.fit(name, values)
         if kind == "index":
             return Index.fit(name, values, said.vocabulary)
         if kind == "date":
-            return Date.fit(name, values)
+            return Date.fit(name, values, self._where)
         return Text.fit(name, values, said.length, said.vocabulary)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from dlcli.data.columns import Fitted, Index, Text, as_numbers, as_texts, numbers_of, restore_column
-from dlcli.data.dataset import Array, ClassNames, OneOrNamed, named, one_or_named
-from dlcli.data.tables import Layout, read_tables
+from dlcli.data.dataset import Array, ClassNames, OneOrNamed, one_or_named
+from dlcli.data.tables import Layout, columns_of, read_tables
 from dlcli.errors import DataError
+from dlcli.spec.likeness import suggestion
 from dlcli.spec.source import InputFacts
 
 
@@ -75,9 +76,21 @@ class TableReader:
         needed = (*self.columns, *(target.column for target in self.targets.values() if with_targets))
         texts = [column.name for columns in self.inputs.values() for column in columns if column.is_text]
         texts += [target.column for target in self.targets.values() if target.is_text]
-        frame = read_tables(paths, self.layout, texts, set(needed))
+        layout = self.layout if with_targets else self._without_targets(paths)
+        frame = read_tables(paths, layout, texts)
         check_columns(frame, needed, paths[0])
         return frame
+
+    def _without_targets(self, paths: Sequence[Path]) -> Layout:
+        """How tables are written that may lack what is asked for, where no line of theirs names the columns."""
+        header = self.layout.header
+        if header is True or not self.targets:
+            return self.layout
+        asked = {target.column for target in self.targets.values()}
+        count = columns_of(paths[0], self.layout)
+        names = header or tuple(str(number) for number in range(1, count + len(asked) + 1))
+        others = tuple(name for name in names if name not in asked)
+        return replace(self.layout, header=others) if count == len(others) < len(names) else self.layout
 
     def encode(self, frame: pd.DataFrame, where: str) -> OneOrNamed[Array]:
         """The inputs of rows: float32 of shape (n, numbers), or int32 for texts and indices."""
@@ -95,13 +108,10 @@ class TableReader:
         names: list[str] = []
         for path in paths:
             frame = self.read([path], with_targets=False)
-            encoded = self.encode(frame, str(path))
-            for name, collected in parts.items():
-                collected.append(named(encoded, name)[name])
+            for name, columns in self.inputs.items():
+                parts[name].append(_encoded(columns, frame, str(path)))
             names += [f"{path.name}[{row}]" for row in range(len(frame))]
-        return one_or_named(
-            (name, np.concatenate([named(part, name)[name] for part in parts])) for name in self.inputs
-        ), names
+        return one_or_named((name, np.concatenate(arrays)) for name, arrays in parts.items()), names
 
     def state(self) -> dict[str, Any]:
         """As data for JSON, which keeps float64 exactly."""
@@ -123,15 +133,13 @@ class TableReader:
         return cls(Layout.restore(state["layout"]), inputs, targets)
 
 
-def check_columns(frame: pd.DataFrame, needed: Sequence[str], path: Path) -> None:
-    """Raises DataError for a column that is not there."""
+def check_columns(frame: pd.DataFrame, needed: Iterable[str], path: Path, key: str | None = None) -> None:
+    """Raises DataError for a column that is not there; `key` is where in the source its name is written."""
     missing = [name for name in needed if name not in frame.columns]
     if missing:
-        from dlcli.spec.likeness import suggestion
-
         names = " and ".join(f"`{name}`" for name in missing[:5])
-        hint = suggestion(missing[0], list(frame.columns)) if len(frame.columns) else None
-        raise DataError(f"{path} has no column {names}.", hint)
+        place = (key,) if key is not None else ()
+        raise DataError(f"{path} has no column {names}.", suggestion(missing[0], list(frame.columns)), place)
 
 
 def _facts(columns: tuple[Fitted, ...]) -> InputFacts:

@@ -8,7 +8,7 @@ import warnings
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -55,23 +55,20 @@ class _Way:
     quoting: Literal[0, 3]  # csv.QUOTE_MINIMAL or csv.QUOTE_NONE
 
 
-def read_tables(
-    paths: Sequence[Path], layout: Layout, texts: Collection[str] = (), only: Collection[str] | None = None
-) -> pd.DataFrame:
+def read_tables(paths: Sequence[Path], layout: Layout, texts: Collection[str] = ()) -> pd.DataFrame:
     """The rows of all files, in order.
 
     Args:
         paths: the files, which have the same columns.
         layout: how they are written.
         texts: the columns whose values stay as they are written, though they look like numbers.
-        only: the columns to read; None for all.
 
     Raises:
         DataError: a file is missing, empty or damaged, or is no table; the message has its line where that is known.
     """
     frames: list[pd.DataFrame] = []
     for path in paths:
-        frame = _read(path, layout, texts, only)
+        frame = _read(path, layout, texts)
         if frames and list(frame.columns) != list(frames[0].columns):
             columns, first = ", ".join(frame.columns), ", ".join(frames[0].columns)
             raise DataError(f"{path} has the columns {columns}, but {paths[0]} has {first}.")
@@ -79,19 +76,17 @@ def read_tables(
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def _read(path: Path, layout: Layout, texts: Collection[str], only: Collection[str] | None) -> pd.DataFrame:
+def _read(path: Path, layout: Layout, texts: Collection[str]) -> pd.DataFrame:
     with _told(path, layout):
         if path.suffix.lower() == ".parquet":
-            return _parquet(path, only)
+            return _parquet(path)
         way = _way(path, layout)
-        columns = [name for name in way.names if name in only] if only is not None else way.names
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 path,
                 sep=way.separator,
                 names=way.names,
-                usecols=columns,
                 header=None,
                 skiprows=way.skipped,
                 index_col=False,
@@ -100,17 +95,17 @@ def _read(path: Path, layout: Layout, texts: Collection[str], only: Collection[s
                 na_values=list(layout.missing),
                 keep_default_na=False,
                 encoding="utf-8-sig" if layout.encoding.lower() in ("utf-8", "utf8") else layout.encoding,
-                dtype={name: "str" for name in texts if name in columns},
+                dtype={name: "str" for name in texts if name in way.names},
                 low_memory=False,
             )
     if frame.empty:
         raise DataError(f"{path} has no rows.", "Below the names of the columns each line is an example.")
-    if len(way.names) > 1 and way.names[-1] in frame and frame[way.names[-1]].isna().any():
+    if len(way.names) > 1 and frame[way.names[-1]].isna().any():
         _refuse_short_rows(path, layout, way)
     return frame
 
 
-def _parquet(path: Path, only: Collection[str] | None) -> pd.DataFrame:
+def _parquet(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except ImportError as error:
@@ -118,7 +113,7 @@ def _parquet(path: Path, only: Collection[str] | None) -> pd.DataFrame:
     except Exception as error:
         raise DataError(f"{path} is no table in .parquet: {_brief(error)}.") from error
     frame.columns = [str(name) for name in frame.columns]
-    return frame if only is None else frame[[name for name in frame.columns if name in only]]
+    return frame
 
 
 @contextmanager
@@ -184,11 +179,19 @@ def _way(path: Path, layout: Layout) -> _Way:
         record = next(record for record in records if record and any(map(str.strip, record)))
         lines = records.line_num
     if layout.header is True:
-        return _Way(_checked_names(path, [name.strip() for name in record]), lines, separator, quoting)
-    names = layout.header or [str(number) for number in range(1, len(record) + 1)]
+        names = [name.strip() for name in record]
+        _refuse_numbers(path, names)
+        return _Way(_checked_names(path, names), lines, separator, quoting)
+    names = list(layout.header or ()) or [str(number) for number in range(1, len(record) + 1)]
     if len(names) != len(record):
         raise DataError(f"{path} has {len(record)} columns, but `header` names {len(names)}: {', '.join(names)}.")
-    return _Way(_checked_names(path, list(names)), 0, separator, quoting)
+    return _Way(_checked_names(path, names), 0, separator, quoting)
+
+
+def columns_of(path: Path, layout: Layout) -> int:
+    """How many columns a file has that does not name them. Raises DataError."""
+    with _told(path, layout):
+        return len(_way(path, replace(layout, header=False)).names)
 
 
 def _separator_of(line: str, quoting: int) -> str:
@@ -197,16 +200,20 @@ def _separator_of(line: str, quoting: int) -> str:
     return max(_SEPARATORS, key=outside.count)
 
 
-def _checked_names(path: Path, names: list[str]) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1 and name})
-    if twice:
-        raise DataError(f"{path} has two columns with the name `{twice[0]}`.", "Give each a name of its own.")
+def _refuse_numbers(path: Path, names: list[str]) -> None:
+    """Tell of a first line that is a row already."""
     if all(_is_number(name) for name in names):
         shown = ", ".join(names)[:_MOST_SHOWN]
         raise DataError(
             f"{path} begins with numbers ({shown}), where the names of the columns are expected.",
             "Write `header: false` if it has no names; the columns are then called 1, 2, 3 …",
         )
+
+
+def _checked_names(path: Path, names: list[str]) -> list[str]:
+    twice = sorted({name for name in names if names.count(name) > 1 and name})
+    if twice:
+        raise DataError(f"{path} has two columns with the name `{twice[0]}`.", "Give each a name of its own.")
     return [name or f"column {number}" for number, name in enumerate(names, start=1)]
 
 

@@ -110,7 +110,8 @@ class Findings:
         """All mistakes; that in the files of data, too, at the place of the source."""
         if self.data_error is None or self.loaded is None:
             return self.errors
-        problem = Problem(self.data_error.message, ("dataset", "source"), self.data_error.hint)
+        error, name = self.data_error, self.loaded.spec.dataset.source.name
+        problem = Problem(error.message, ("dataset", "source", name, *error.place), error.hint)
         return (*self.errors, self.loaded.located(problem))
 
     def shown_with(self, errors: Iterable[Problem], warnings: Iterable[Problem]) -> tuple[Problem, ...]:
