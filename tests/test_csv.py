@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlcli.cli.options import catalogue
 from dlcli.data.columns import Category, Date, Index, Number, Text, restore_column
+from dlcli.spec.loading import load_spec
 from tests.conftest import CONFIGS, DATA_DIR, Command, run_quietly
 
 pd = pytest.importorskip("pandas")
@@ -402,3 +405,68 @@ def test_shipped_tables_score(tmp_path: Path, name: str, least: float) -> None:
 def test_stray_quotes_lose_no_row(tmp_path: Path) -> None:
     assert run_quietly("train", CONFIGS / "sms_spam.yaml", "--runs-dir", tmp_path, "-q", "--epochs", 1) == 0
     assert sum(json.loads((tmp_path / "sms_spam/latest/run.json").read_text())["data"]["examples"].values()) == 5_574
+
+
+def data_of_script(text: str, folder: Path) -> dict[str, Any]:
+    path = folder / "script.py"
+    path.write_text(text[: text.index("\nmodel = ")], encoding="utf-8")
+    return runpy.run_path(str(path))
+
+
+def loaded_data(path: Path) -> Any:
+    from dlcli.data.looking import look
+    from dlcli.data.where import Where
+
+    loaded = load_spec(path, catalogue(), look=lambda found: look(found, Where(None, False, lambda text: None)))
+    return loaded.data
+
+
+MANY_KINDS = "user,word,size,kind,when,price,floor,colour\n" + "".join(
+    f"u{i % 5},{'a b c' if i % 2 else 'c É d'},{i % 7 if i % 9 else ''},{'cat' if i % 2 else 'dog'},"
+    f"20{i % 20 + 10}-0{i % 9 + 1}-11,{i % 4}.5,{i % 3},{['red', 'blue', ''][i % 3]}\n"
+    for i in range(90)
+)
+OF_MANY_KINDS = """
+name: pets
+dataset:
+  source:
+    csv:
+      path: t.csv
+      target: [kind, price]
+      columns: {user: index, floor: category, word: {text: {length: 3, vocabulary: 10}}}
+      inputs: {who: user, said: word, rest: [size, when, floor, colour]}
+  validation: 0.2
+model:
+  layers:
+    - {Embedding: {input_dim: 6, output_dim: 2}, inputs: who, name: a}
+    - {Embedding: {input_dim: 10, output_dim: 2}, inputs: said}
+    - {Flatten: {}, name: b}
+    - {Concatenate: {}, inputs: [a, b, rest], name: all}
+    - {Dense: {units: 2, activation: softmax}, inputs: all, name: kind}
+    - {Dense: {units: 1}, inputs: all, name: price}
+loss: {kind: sparse_categorical_crossentropy, price: mean_squared_error}
+"""
+
+
+@pytest.mark.parametrize("name", ["pets", "own preparation", "many kinds", "penguins", "mpg", "sms_spam"])
+def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, name: str) -> None:
+    if name in ("penguins", "mpg", "sms_spam"):
+        if not DATA_DIR:
+            pytest.skip("DLCLI_DATA_DIR does not say where the tables are")
+        path = CONFIGS / f"{name}.yaml"
+    elif name == "many kinds":
+        path = write(tmp_path, MANY_KINDS, OF_MANY_KINDS)
+    else:
+        more = "\n  preparation: []" if name == "own preparation" else ""
+        path = write(tmp_path, GOOD.replace("1.5,", ",", 2), SPEC.replace("batch_size: 4", f"batch_size: 4{more}"))
+    done = dlcli("code", path)
+    assert done.code == 0, done.err
+    script = data_of_script(done.out, tmp_path)
+    dataset, splits = loaded_data(path)
+    for split, letter in (("train", "train"), ("validation", "val"), ("test", "test")):
+        rows = splits.named(split).indices
+        for kind, expected in (("x", dataset.train.inputs), ("y", dataset.train.targets)):
+            found = script[f"{kind}_{letter}"]
+            for key, array in expected.items() if isinstance(expected, dict) else [(None, expected)]:
+                one = found if key is None else found[key]
+                np.testing.assert_allclose(np.asarray(one).reshape(array[rows].shape), array[rows], atol=1e-6)

@@ -71,13 +71,18 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
     layers = loaded.spec.resolved()["model"]["layers"]
     outline = Outline.of(data, variables, outputs) or Outline.written_out(layers, outputs)
     shapes = shapes_of(loaded.spec, rehearsal.summary)
-    return Subject(loaded.spec, outline, shapes, rehearsal.encoding, f"dlcli code {path}")
+    read, folder = None, None
+    if loaded.data is not None:
+        dataset, _ = loaded.data
+        read, folder = dataset.reader, dataset.folder and str(dataset.folder)
+    return Subject(loaded.spec, outline, shapes, rehearsal.encoding, f"dlcli code {path}", read, folder)
 
 
 def _of_checkpoint(screen: Screen, path: Path) -> Subject:
     from dlcli.code.outline import Outline
     from dlcli.code.script import Subject, outputs_of, shapes_of
     from dlcli.data.encoding import restore_encoding
+    from dlcli.data.looking import restore_reader
     from dlcli.model.summary import ModelSummary
     from dlcli.spec.loading import restore_spec
 
@@ -90,4 +95,7 @@ def _of_checkpoint(screen: Screen, path: Path) -> Subject:
     spec = restore_spec(contents.spec).spec
     shapes = shapes_of(spec, ModelSummary.from_json(contents.summary))
     outline = Outline.written_out(spec.resolved()["model"]["layers"], outputs_of(spec))
-    return Subject(spec, outline, shapes, restore_encoding(contents.encoding), f"dlcli code {path}")
+    state = contents.data.get("reader")
+    read = restore_reader(state) if state else None
+    encoding = restore_encoding(contents.encoding)
+    return Subject(spec, outline, shapes, encoding, f"dlcli code {path}", read, contents.data.get("folder"))

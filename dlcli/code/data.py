@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 from dlcli.code.drawn import drawn_code, source_of
 from dlcli.code.objects import Writer
+from dlcli.code.tables import table_code
 from dlcli.data import generated
+from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
+from dlcli.data.table_reader import TableReader
 from dlcli.errors import DlcliError, UsageError
 from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import DatasetSpec, Spec
 from dlcli.spec.keras_objects import KerasObject
-from dlcli.spec.source import Source
+from dlcli.spec.source import FileSource, Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
+from dlcli.spec.sources_files import Csv
 
 _HOLD_OUT = '''
 def hold_out(x, y, share, seed):
@@ -47,8 +51,17 @@ class DataCode:
     splits: tuple[str, ...]
 
 
-def data_code(spec: Spec, encoding: AnyEncoding, writer: Writer) -> DataCode:
+def data_code(
+    spec: Spec, encoding: AnyEncoding, writer: Writer, reader: Reader | None = None, folder: str | None = None
+) -> DataCode:
     """What a script does before there is a model.
+
+    Args:
+        spec: the spec.
+        encoding: of its targets.
+        writer: writes what is Keras's.
+        reader: what made numbers of a person's files, if the data is that.
+        folder: what the paths of those files are relative to.
 
     Raises:
         UsageError: nobody has said yet how a script does that.
@@ -57,6 +70,8 @@ def data_code(spec: Spec, encoding: AnyEncoding, writer: Writer) -> DataCode:
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
+    if isinstance(source, FileSource):
+        return _from_files(spec, encoding, writer, reader, folder)
     imports, functions, lines = _loaded(source, spec.seed)
     splits = ["train"]
     has_test_set = bool(source.examples and source.examples[1])
@@ -79,6 +94,21 @@ def data_code(spec: Spec, encoding: AnyEncoding, writer: Writer) -> DataCode:
     lines += _prepared(dataset, splits, writer)
     lines += _encoded(encoding, splits)
     return DataCode(tuple(dict.fromkeys(imports)), tuple(functions), tuple(lines), tuple(splits))
+
+
+def _from_files(
+    spec: Spec, encoding: AnyEncoding, writer: Writer, reader: Reader | None, folder: str | None
+) -> DataCode:
+    dataset, source = spec.dataset, spec.dataset.source
+    if not isinstance(source, Csv) or not isinstance(reader, TableReader):
+        message = f"How examples come from `{source.name}` cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
+    code = table_code(spec, source, reader, folder)
+    lines = [*code.lines]
+    if dataset.preparation:
+        lines += _prepared_as_written(dataset.preparation, code.splits, writer)
+    lines += _encoded(encoding, code.splits)
+    return DataCode(tuple(code.imports), tuple(code.functions), tuple(lines), tuple(code.splits))
 
 
 def _asked(spec: Spec) -> tuple[str, ...]:

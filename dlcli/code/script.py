@@ -11,7 +11,7 @@ from dlcli.code.data import DataCode, data_code
 from dlcli.code.network import network_lines
 from dlcli.code.objects import Writer
 from dlcli.code.outline import Outline
-from dlcli.data.dataset import OneOrNamed, Shape
+from dlcli.data.dataset import OneOrNamed, Reader, Shape
 from dlcli.data.encoding import AnyEncoding
 from dlcli.errors import UsageError
 from dlcli.model.summary import ModelSummary
@@ -31,6 +31,8 @@ class Subject:
         shape: of a prepared example; of each of several inputs, by name.
         encoding: of the labels.
         command: what makes the script, for its first line.
+        reader: what made numbers of a person's files, if the data is that.
+        folder: what the paths of those files are relative to.
     """
 
     spec: Spec
@@ -38,6 +40,8 @@ class Subject:
     shape: OneOrNamed[Shape]
     encoding: AnyEncoding
     command: str
+    reader: Reader | None = None
+    folder: str | None = None
 
 
 def outputs_of(spec: Spec) -> tuple[str, ...]:
@@ -69,7 +73,7 @@ def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) ->
         imports = ["import keras", "from keras import layers"]
         parts = [[title], imports, functions, seed, statements, ["model.summary()"]]
         return black.format_str(_joined(parts), mode=black.Mode())
-    data = data_code(spec, subject.encoding, writer)
+    data = data_code(spec, subject.encoding, writer, subject.reader, subject.folder)
     if spec.deterministic:
         seed.append("tf.config.experimental.enable_op_determinism()")
     augment, training = _training(spec, data, writer)

@@ -21,6 +21,7 @@ PADDING, UNKNOWN = 0, 1
 VOCABULARY = 10_000
 _MOST_LENGTH = 256
 _PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")  # as Keras's TextVectorization (3.15.1)
+_BLANKS = re.compile(r"[ \t\n\r\f\v]+")
 
 
 @dataclass(frozen=True)
@@ -218,8 +219,8 @@ class Text(Fitted):
             counts.update(words)
             lengths.append(len(words))
         size = vocabulary or VOCABULARY
-        # Of words as frequent as each other the one first in the alphabet comes first, whatever the rows' order.
-        kept = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size - 2)]
+        # Of words as frequent as each other, Keras (3.15.1) has the last in the order of UTF-8 first.
+        kept = sorted(counts.items(), key=lambda item: (item[1], item[0].encode()), reverse=True)[: max(0, size - 2)]
         usual = int(np.percentile(lengths, 95)) if lengths else 1
         return cls(name, True, tuple(word for word, _ in kept), length or max(1, min(usual, _MOST_LENGTH)), size)
 
@@ -247,8 +248,10 @@ def restore_column(state: Mapping[str, Any]) -> Fitted:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text, as Keras's TextVectorization takes them (3.15.1)."""
-    return _PUNCTUATION.sub("", text.lower()).split()
+    """The words of a text, as Keras's TextVectorization takes them (3.15.1); but `É` becomes small, too."""
+    small = _PUNCTUATION.sub("", text.lower())
+    # Of other characters Python takes some for blanks that TensorFlow does not.
+    return small.split() if text.isascii() else [word for word in _BLANKS.split(small) if word]
 
 
 def as_numbers(name: str, values: pd.Series, where: str) -> Floats:

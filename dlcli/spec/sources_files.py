@@ -20,7 +20,11 @@ from pydantic_core import PydanticCustomError
 from dlcli.spec.by_output import WORD
 from dlcli.spec.source import INPUT, TARGET, Count, FileSource
 
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?")
+# Those of pandas (3.1.1), and the question mark of the tables of UCI.
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null", "?",
+)  # fmt: skip
 """what stands for a value that is missing, unless the spec says otherwise"""
 _ARGUMENTS = {"text": {"length", "vocabulary"}, "index": {"vocabulary"}}
 KINDS = ("number", "category", "index", "date", "text", "skip")
