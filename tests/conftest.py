@@ -18,12 +18,23 @@ import pytest
 
 if TYPE_CHECKING:
     from dlcli.spec.catalogue import Catalogue
+    from dlcli.spec.loading import LoadedSpec
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = REPOSITORY / "configs"
 SHIPPED_CATALOGUE = REPOSITORY / "dlcli" / "spec" / "catalogue.json"
 _ORDINARY_SECONDS = 0.06  # for a million additions in Python
 DATA_DIR = os.environ.get("DLCLI_DATA_DIR")
+
+
+# Configs whose data is not part of the project.
+OF_FILES = ("mpg", "penguins", "sms_spam")
+
+
+def skip_without_files(name: str) -> None:
+    """Skips a test of a config whose data is not there."""
+    if name in OF_FILES and not DATA_DIR:
+        pytest.skip("DLCLI_DATA_DIR does not say where the files of this config are")
 
 
 def some_of(names: Sequence[str], *chosen: str) -> list[str]:
@@ -117,6 +128,16 @@ def run_quietly(*arguments: object) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def known_spec(path: Path) -> LoadedSpec:
+    """A spec whose files of data, if it has any, were looked into."""
+    from dlcli.cli.options import catalogue
+    from dlcli.data.looking import look
+    from dlcli.data.where import Where
+    from dlcli.spec.loading import load_spec
+
+    return load_spec(path, catalogue(), look=lambda found: look(found, Where(None, False, print)))
 
 
 def in_new_process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.config_headers import CONFIGS, read_header, table
-from tests.conftest import DATA_DIR, Command, run_quietly
+from tests.conftest import DATA_DIR, Command, run_quietly, skip_without_files
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 PARAMETERS = {
@@ -89,6 +89,7 @@ SHORTER = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_config_trains(dlcli: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without_files(name)
     # Without real data at hand the fallback is trained; nothing reaches for the network in a test.
     monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
     changes = [word for change in SHORTER.get(name, ()) for word in ("--set", change)]

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.cli.options import catalogue
 from dlcli.data.columns import Category, Date, Index, Number, Text, restore_column
-from dlcli.spec.loading import load_spec
-from tests.conftest import CONFIGS, DATA_DIR, Command, run_quietly
+from tests.conftest import CONFIGS, DATA_DIR, OF_FILES, Command, known_spec, run_quietly, skip_without_files
 
 pd = pytest.importorskip("pandas")
 needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not say where the tables are")
@@ -413,14 +411,6 @@ def data_of_script(text: str, folder: Path) -> dict[str, Any]:
     return runpy.run_path(str(path))
 
 
-def loaded_data(path: Path) -> Any:
-    from dlcli.data.looking import look
-    from dlcli.data.where import Where
-
-    loaded = load_spec(path, catalogue(), look=lambda found: look(found, Where(None, False, lambda text: None)))
-    return loaded.data
-
-
 MANY_KINDS = "user,word,size,kind,when,price,floor,colour\n" + "".join(
     f"u{i % 5},{'a b c' if i % 2 else 'c É d'},{i % 7 if i % 9 else ''},{'cat' if i % 2 else 'dog'},"
     f"20{i % 20 + 10}-0{i % 9 + 1}-11,{i % 4}.5,{i % 3},{['red', 'blue', ''][i % 3]}\n"
@@ -450,9 +440,8 @@ loss: {kind: sparse_categorical_crossentropy, price: mean_squared_error}
 
 @pytest.mark.parametrize("name", ["pets", "own preparation", "many kinds", "penguins", "mpg", "sms_spam"])
 def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, name: str) -> None:
-    if name in ("penguins", "mpg", "sms_spam"):
-        if not DATA_DIR:
-            pytest.skip("DLCLI_DATA_DIR does not say where the tables are")
+    skip_without_files(name)
+    if name in OF_FILES:
         path = CONFIGS / f"{name}.yaml"
     elif name == "many kinds":
         path = write(tmp_path, MANY_KINDS, OF_MANY_KINDS)
@@ -462,7 +451,7 @@ def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, na
     done = dlcli("code", path)
     assert done.code == 0, done.err
     script = data_of_script(done.out, tmp_path)
-    dataset, splits = loaded_data(path)
+    dataset, splits = known_spec(path).data
     for split, letter in (("train", "train"), ("validation", "val"), ("test", "test")):
         rows = splits.named(split).indices
         for kind, expected in (("x", dataset.train.inputs), ("y", dataset.train.targets)):
