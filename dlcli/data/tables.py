@@ -94,7 +94,7 @@ def _read(path: Path, layout: Layout, texts: Collection[str]) -> pd.DataFrame:
                 decimal=layout.decimal,
                 na_values=list(layout.missing),
                 keep_default_na=False,
-                encoding="utf-8-sig" if layout.encoding.lower() in ("utf-8", "utf8") else layout.encoding,
+                encoding=layout.encoding,  # of UTF-8, pandas passes over a byte order mark itself
                 dtype={name: "str" for name in texts if name in way.names},
                 low_memory=False,
             )
