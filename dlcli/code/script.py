@@ -11,6 +11,7 @@ from dlcli.code.data import DataCode, data_code
 from dlcli.code.network import network_lines
 from dlcli.code.objects import Writer
 from dlcli.code.outline import Outline
+from dlcli.code.weights import weights_code
 from dlcli.data.dataset import OneOrNamed, Reader, Shape
 from dlcli.data.encoding import AnyEncoding
 from dlcli.errors import UsageError
@@ -76,7 +77,8 @@ def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) ->
     data = data_code(spec, subject.encoding, writer, subject.reader, subject.folder)
     if spec.deterministic:
         seed.append("tf.config.experimental.enable_op_determinism()")
-    augment, training = _training(spec, data, writer)
+    weighing, weights = weights_code(spec, subject.encoding, subject.reader)
+    augment, training = _training(spec, data, writer, weights)
     parts = [
         [title],
         functions, list(data.functions),
@@ -85,7 +87,7 @@ def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) ->
         statements, ["model.summary()"],
         _compiled(spec, writer),
         augment,
-        training,
+        weighing + training,
         _evaluated(spec, data),
     ]  # fmt: skip
     body = _joined(parts[1:])
@@ -138,7 +140,7 @@ def _by_name(made: Mapping[str, str], heads: Mapping[str, Head]) -> str:
     return f"{{{', '.join(f'{name!r}: {one}' for name, one in made.items())}}}"
 
 
-def _training(spec: Spec, data: DataCode, writer: Writer) -> tuple[list[str], list[str]]:
+def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]) -> tuple[list[str], list[str]]:
     """What augments the training examples, and the call of `fit`."""
     dataset, train = spec.dataset, spec.train
     held_out = "test" if dataset.validation == "test" else "val" if dataset.validation is not None else None
@@ -146,6 +148,7 @@ def _training(spec: Spec, data: DataCode, writer: Writer) -> tuple[list[str], li
     more = [f"epochs={train.epochs}"]
     if held_out:
         more.append(f"validation_data=(x_{held_out}, y_{held_out})")
+    more += weights
     if callbacks:
         more.append(f"callbacks=[{', '.join(callbacks)}]")
     if not dataset.augment:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from dlcli.data.shuffling import epoch_order
 from dlcli.errors import RunError
 from dlcli.training.checkpoint import open_checkpoint
-from dlcli.training.feeding import Pace, Rows
+from dlcli.training.feeding import Pace
 
 if TYPE_CHECKING:
     from dlcli.training.engine import Logs
@@ -184,7 +184,9 @@ def _first(training: Training, error: DivergenceError) -> _Found | None:
     for epoch in range(began.epoch, epochs + 1):
         order = epoch_order(rows.order, seed=spec.seed, epoch=epoch) if spec.dataset.shuffle else rows.order
         first = before * spec.dataset.batch_size if epoch == began.epoch else 0
-        again = training.job.engine.train(Rows(rows.data, order), spec.dataset.batch_size, one_by_one=True, first=first)
+        again = training.job.engine.train(
+            training.job.training_rows(order), spec.dataset.batch_size, one_by_one=True, first=first
+        )
         for progress in again:
             layers, is_all, now = _look(training.job.model)
             if layers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,6 +59,9 @@ class Data(Protocol):
     def blocks(self, order: Array, batch_size: int, pace: Pace) -> Iterator[Block]:
         """The rows of `order`, in blocks of `pace.steps` batches; the last batch may be smaller."""
 
+    def weighing(self, weights: Any) -> Data:
+        """The same examples, each with a weight."""
+
 
 @dataclass(frozen=True)
 class Resident:
@@ -67,6 +70,10 @@ class Resident:
     inputs: Any
     targets: Any
     weights: Any = None
+
+    def weighing(self, weights: Any) -> Data:
+        """See `Data`."""
+        return replace(self, weights=weights)
 
     def blocks(self, order: Array, batch_size: int, pace: Pace) -> Iterator[Block]:
         """See `Data`."""
@@ -85,6 +92,10 @@ class Streamed:
     inputs: Any
     targets: Any
     weights: Any = None
+
+    def weighing(self, weights: Any) -> Data:
+        """See `Data`."""
+        return replace(self, weights=weights)
 
     def blocks(self, order: Array, batch_size: int, pace: Pace) -> Iterator[Block]:
         """See `Data`."""

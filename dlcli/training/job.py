@@ -10,11 +10,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlcli.data.dataset import ClassNames, Dataset, Examples, OneOrNamed, Reader, Shape, for_each, named, one_or_named
+from dlcli.data.dataset import (
+    Array,
+    ClassNames,
+    Dataset,
+    Examples,
+    OneOrNamed,
+    Reader,
+    Shape,
+    for_each,
+    named,
+    one_or_named,
+)
 from dlcli.data.encoding import AnyEncoding, choose_encoding, restore_encoding
 from dlcli.data.loading import load_data
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation, usual_layers
 from dlcli.data.splits import Splits
+from dlcli.data.weighting import example_weights
 from dlcli.data.where import Where
 from dlcli.errors import Problem
 from dlcli.model.building import Network, build_model, compile_model, make_layers, shapes_of
@@ -83,6 +95,12 @@ class Job:
     model: keras.Model
     engine: Engine
     metric_names: tuple[str, ...]
+    weights: Any = None
+
+    def training_rows(self, order: Array) -> Rows:
+        """Examples to train on, in this order, each with its weight if they do not all count alike."""
+        data = self.rows["train"].data
+        return Rows(data if self.weights is None else data.weighing(self.weights), order)
 
     @property
     def figures(self) -> Figures:
@@ -179,7 +197,9 @@ def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -
     names = metric_names(loaded, engine)
     rows, facts = _rows(splits), facts_of(dataset)
     feed = engine.feed
-    return Job(loaded, facts, rows, feed.preparation, feed.encoding, engine.model, engine, names)
+    weights = example_weights(loaded, dataset, splits)
+    weights = tf.constant(weights) if weights is not None else None
+    return Job(loaded, facts, rows, feed.preparation, feed.encoding, engine.model, engine, names, weights)
 
 
 def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def _run_epoch(training: Training) -> None:
         order = epoch_order(order, seed=spec.seed, epoch=epoch)
     row: dict[str, Any] = {"epoch": epoch + 1}
     try:
-        row.update(_train_steps(training, Rows(job.rows["train"].data, order), began))
+        row.update(_train_steps(training, job.training_rows(order), began))
     except DivergenceError as error:
         go_back(training, error)
         return
