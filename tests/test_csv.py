@@ -459,3 +459,68 @@ def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, na
             for key, array in expected.items() if isinstance(expected, dict) else [(None, expected)]:
                 one = found if key is None else found[key]
                 np.testing.assert_allclose(np.asarray(one).reshape(array[rows].shape), array[rows], atol=1e-6)
+
+
+class TestDividing:
+    TABLE = "size,colour,kind,who,set,day\n" + "".join(
+        f"{size},{colour},{kind},{i // 4},{['train', 'Train', 'val', 'test'][i % 4]},"
+        f"2024-{i % 12 + 1:02d}-{i % 5 + 1:02d}\n"
+        for i, (size, colour, kind) in enumerate(ROWS)
+    )
+
+    def splits(self, folder: Path, more: str, *changes: tuple[str, str]) -> dict[str, Any]:
+        spec = with_source(more)
+        for old, new in changes:
+            assert old in spec
+            spec = spec.replace(old, new)
+        path = write(folder, self.TABLE, spec)
+        _, splits = known_spec(path).data
+        table = pd.read_csv(folder / "t.csv")
+        return {name: table.iloc[splits.named(name).indices] for name in splits.names}
+
+    def test_a_column_says_it(self, tmp_path: Path) -> None:
+        found = self.splits(tmp_path, "split: set", ("  validation: 0.2\n", ""))
+        assert {name: set(rows["set"]) for name, rows in found.items()} == {
+            "train": {"train", "Train"}, "validation": {"val"}, "test": {"test"}
+        }  # fmt: skip
+
+    def test_groups_stay_together(self, tmp_path: Path) -> None:
+        found = self.splits(tmp_path, "group: who")
+        groups = [set(rows["who"]) for rows in found.values()]
+        assert len(set.union(*groups)) == sum(map(len, groups)) == 10
+        assert [len(each) for each in groups] == [6, 2, 2]
+
+    def test_the_latest_rows_are_for_testing(self, tmp_path: Path) -> None:
+        found = self.splits(tmp_path, "time: day")
+        assert found["train"]["day"].max() < found["validation"]["day"].min()
+        assert found["validation"]["day"].max() < found["test"]["day"].min()
+        assert sum(map(len, found.values())) == 40
+
+    def test_such_columns_do_not_go_in(self, tmp_path: Path) -> None:
+        path = write(tmp_path, self.TABLE, with_source("group: who"))
+        dataset, _ = known_spec(path).data
+        assert {column.name for column in dataset.reader.inputs["input"]} == {"size", "colour", "set", "day"}
+
+    def test_training_and_evaluation_divide_alike(self, dlcli: Command, tmp_path: Path) -> None:
+        path = write(tmp_path, self.TABLE, with_source("time: day, features: [size, colour]"))
+        assert run_quietly("train", path, "--runs-dir", tmp_path, "-q") == 0
+        recorded = json.loads((tmp_path / "pets/latest/metrics.json").read_text())["test"]
+        assert dlcli("evaluate", tmp_path / "pets", "--json").json["metrics"] == pytest.approx(recorded, abs=1e-6)
+
+    @pytest.mark.parametrize(
+        ("more", "code", "message"),
+        [
+            ("split: set, group: who", 2, "`split` and `group` both say which rows are held out"),
+            ("split: colour", 3, "row 1 has `blue`"),
+            ("split: set", 2, "and so does `validation: 0.2`"),
+            ("group: same", 3, "all have the same `same`, 1"),
+            ("time: colour", 3, "which is no date"),
+            ("time: same", 3, "leaves none for training"),
+            ("group: whom", 3, "Did you mean `who`?"),
+        ],
+    )
+    def test_mistakes(self, dlcli: Command, tmp_path: Path, more: str, code: int, message: str) -> None:
+        table = "\n".join(f"{line},{'same' if i == 0 else 1}" for i, line in enumerate(self.TABLE.splitlines()))
+        done = dlcli("check", write(tmp_path, table, with_source(more)))
+        assert done.code == code
+        assert message in " ".join(f"{done.out} {done.err}".split())

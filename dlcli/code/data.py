@@ -103,6 +103,10 @@ def _from_files(
     if not isinstance(source, Csv) or not isinstance(reader, TableReader):
         message = f"How examples come from `{source.name}` cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
+    by = next((key for key in ("split", "group", "time") if getattr(source, key) is not None), None)
+    if by is not None:
+        message = f"How a table is split by `{by}` cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
     code = table_code(spec, source, reader, folder)
     lines = [*code.lines]
     if dataset.preparation:

@@ -11,11 +11,12 @@ import pandas as pd
 
 from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text, as_numbers, as_texts, sorted_values
 from dlcli.data.dataset import Dataset, Examples, one_or_named
+from dlcli.data.dividing import divide
 from dlcli.data.encoding import snake_case
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.inferring import Kind, kind_of
-from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.splits import Splits
 from dlcli.data.table_reader import TableReader, TargetColumn, check_columns
 from dlcli.data.tables import Layout, read_tables
 from dlcli.data.where import Where
@@ -47,7 +48,8 @@ def load_table(
     paths = find_all(source.path, folders)
     test_paths = find_all(source.test_path, folders) if source.test_path is not None else []
     fitting = _Fitting(loaded, source, str(paths[0]))
-    frame = reader.read(paths, with_targets=True) if reader else fitting.read(paths)
+    dividing = [name for name in (source.split, source.group, source.time) if name is not None]
+    frame = reader.read(paths, with_targets=True, also=dividing) if reader else fitting.read(paths)
     frame = _with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
     targets = reader.targets if reader else fitting.targets(frame)
     table = TableReader(layout_of(source), {}, targets)
@@ -58,8 +60,7 @@ def load_table(
     if test_paths:
         # Whatever is in it, so that the training rows are split without it.
         dataset = replace(dataset, test=Examples(np.empty((0, 0), np.float32), raw.targets))
-    spec = loaded.spec.dataset
-    splits = split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
+    splits = divide(loaded, source, dataset, frame, str(paths[0]))
     if reader is None:
         reader = replace(table, inputs=fitting.inputs(frame.iloc[splits.train.indices], where))
     train = Examples(reader.encode(frame, str(paths[0])), raw.targets)
@@ -127,7 +128,8 @@ class _Fitting:
         source = self.source
         frame = read_tables(paths, layout_of(source))
         routed = [column for columns in source.inputs.values() for column in columns]
-        said = {"target": source.target, "features": source.features, "columns": source.columns, "inputs": routed}
+        by = {key: [name] for key in ("split", "group", "time") if (name := getattr(source, key)) is not None}
+        said = {**by, "target": source.target, "features": source.features, "columns": source.columns, "inputs": routed}
         for key, names in said.items():
             check_columns(frame, names or (), paths[0], key)
         for name in source.target or ():
@@ -172,7 +174,8 @@ class _Fitting:
         if source.inputs:
             routed = source.inputs.items()
             return {name: self._input(list(columns), rows, where, is_said=True) for name, columns in routed}
-        left = [name for name in rows.columns if name not in (source.target or ())]
+        others = (*(source.target or ()), source.split, source.group, source.time)
+        left = [name for name in rows.columns if name not in others]
         return {INPUT: self._input(list(source.features or left), rows, where, is_said=source.features is not None)}
 
     def _input(self, names: Sequence[str], rows: pd.DataFrame, where: Where, *, is_said: bool) -> tuple[Fitted, ...]:

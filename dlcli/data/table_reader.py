@@ -71,9 +71,9 @@ class TableReader:
         is_one = not others and not isinstance(columns[0], (Text, Index))
         return tuple(name for column in columns for name in column.names) if is_one else None
 
-    def read(self, paths: Sequence[Path], *, with_targets: bool) -> pd.DataFrame:
-        """The rows of tables, of the columns that are needed. Raises DataError if one is not there."""
-        needed = (*self.columns, *(target.column for target in self.targets.values() if with_targets))
+    def read(self, paths: Sequence[Path], *, with_targets: bool, also: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows of tables, in which all columns are that are needed, and `also` these. Raises DataError if not."""
+        needed = (*self.columns, *(target.column for target in self.targets.values() if with_targets), *also)
         texts = [column.name for columns in self.inputs.values() for column in columns if column.is_text]
         texts += [target.column for target in self.targets.values() if target.is_text]
         layout = self.layout if with_targets else self._without_targets(paths)

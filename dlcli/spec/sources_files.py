@@ -52,6 +52,7 @@ def _each_kind(raw: Any) -> Any:
 
 _NAME_SCHEMA = {"type": ["string", "integer"]}
 _NAMES_SCHEMA = {"anyOf": [_NAME_SCHEMA, {"type": "array", "items": _NAME_SCHEMA, "minItems": 1}]}
+_Name = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_NAME_SCHEMA)]
 _Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False), WithJsonSchema(_NAMES_SCHEMA)]
 
 
@@ -149,6 +150,12 @@ class Csv(Table):
     """which columns go into which of several inputs, by its name"""
     test_path: _Names | None = None
     """the table, or several, of the test set"""
+    split: _Name | None = None
+    """the column that says which rows are for `train`, `validation` and `test`"""
+    group: _Name | None = None
+    """the column whose equal values stay in the same split, such as a patient's number"""
+    time: _Name | None = None
+    """the column of times by which the last rows are for testing, and those before them for validation"""
 
     @property
     def has_own_test_set(self) -> bool:
