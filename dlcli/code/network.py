@@ -14,7 +14,8 @@ from dlcli.code.objects import APPLICATION, Writer
 from dlcli.code.outline import Block, Entry, Outline
 from dlcli.data.dataset import OneOrNamed, Shape, named
 from dlcli.spec.catalogue import Catalogue
-from dlcli.spec.graph import SEVERAL_ARGUMENTS, in_order
+from dlcli.spec.graph import in_order
+from dlcli.spec.keras_objects import SEVERAL_ARGUMENTS
 from dlcli.spec.source import INPUT
 
 # Names that the script uses itself, or that Python has.

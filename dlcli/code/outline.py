@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlcli.spec.graph import INPUT_LAYERS
-from dlcli.spec.keras_objects import split_layer, split_object
+from dlcli.spec.keras_objects import INPUT_LAYERS, split_layer, split_object
 
 
 @dataclass(frozen=True)

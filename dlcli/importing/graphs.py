@@ -9,7 +9,8 @@ from typing import Any
 
 from dlcli.importing.objects import Importer, snake_case
 from dlcli.importing.operations import inner_config, layer_of_operation, masks_among, own_name, tensors_in
-from dlcli.spec.graph import SEVERAL_ARGUMENTS, in_order
+from dlcli.spec.graph import in_order
+from dlcli.spec.keras_objects import SEVERAL_ARGUMENTS
 from dlcli.spec.source import INPUT
 
 Shape = tuple[int | None, ...]

@@ -11,6 +11,7 @@ from dlcli.errors import Path
 from dlcli.spec.keras_objects import LAYER_WORDS
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.marks import Document, Mark
+from dlcli.spec.paths import MODELS
 
 LAYERS: Path = ("model", "layers")
 _USE = re.compile(r"(?<!\$)\$\{([^{}]*)\}")
@@ -30,6 +31,7 @@ class Frame:
         reads: what it reads, by its own names for it: names of the whole model, or "" for the layer above.
         parameters: the value of each parameter, the path where it is written, and the frame that it is written in.
         use: where it is used, and how.
+        written_in: the block that a model within the model stands in, if the list is that model's.
         trainable: whether its layers are trained, unless they say otherwise.
         around: the blocks that it is in, the outermost first.
         start: how many layers are written out before it.
@@ -47,12 +49,18 @@ class Frame:
     reads: dict[str, str] = field(default_factory=dict)
     parameters: Mapping[str, tuple[Any, Path, Frame | None]] = field(default_factory=dict)
     use: tuple[Mark, str] | None = None
+    written_in: str | None = None
     trainable: bool = True
     around: tuple[str, ...] = ()
     start: int = 0
     names: dict[str, str] = field(default_factory=dict)
     written_uses: dict[str, Written] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> str | None:
+        """The block whose parameters may be used in it."""
+        return self.block or self.written_in
 
     def is_last(self, path: Path) -> bool:
         """Whether what is written at `path` is what the block puts out."""
@@ -90,25 +98,26 @@ class Copies:
 
     def place(self, path: Path, written_at: Path) -> None:
         """Let the value at `path` have the place of another one, if that is written anywhere."""
-        if written_at in self._document.values:
-            self.values[path] = self._document.values[written_at]
+        for places, copies in ((self._document.values, self.values), (self._document.keys, self.keys)):
+            if written_at in places:
+                copies[path] = places[written_at]
 
     def copied(self, value: Any, source: Path, target: Path, frame: Frame | None) -> Any:
         """A value with the block's parameters in it, and its places brought to where it ends up."""
         for places, copies in ((self._document.values, self.values), (self._document.keys, self.keys)):
-            if source in places and not (copies is self.keys and len(target) == len(LAYERS) + 1):
+            if source in places and not (copies is self.keys and isinstance(target[-1], int)):
                 copies.setdefault(target, places[source])
         if isinstance(value, Mapping):
             return {key: self.copied(item, (*source, key), (*target, key), frame) for key, item in value.items()}
         if isinstance(value, list):
             return [self.copied(item, (*source, at), (*target, at), frame) for at, item in enumerate(value)]
-        if not isinstance(value, str) or frame is None or frame.block is None or "${" not in value:
+        if not isinstance(value, str) or frame is None or frame.scope is None or "${" not in value:
             return value
         for name in _USE.findall(value):
             if name not in frame.parameters and name not in self._variables:
                 hint = suggestion(name, {*frame.parameters, *self._variables})
                 self._refuse(
-                    f"The block `{frame.block}` has no parameter `{name}`, nor is it a variable.", source, hint
+                    f"The block `{frame.scope}` has no parameter `{name}`, nor is it a variable.", source, hint
                 )
                 return None
         whole = _USE.fullmatch(value)
@@ -133,9 +142,8 @@ class Copies:
             return self.plain(inner, outer)
         return value
 
-    def take_again(self, number: int, again: int) -> None:
+    def take_again(self, old: Path, new: Path) -> None:
         """Let a layer that is called again have the places of the first call."""
-        old, new = (*LAYERS, number), (*LAYERS, again)
         for places in (self.values, self.keys):
             inside = [(path, mark) for path, mark in places.items() if path[: len(old)] == old]
             places.update({(*new, *path[len(old) :]): mark for path, mark in inside})
@@ -145,3 +153,24 @@ def layer_of(entry: Mapping[Any, Any]) -> str | None:
     """The one key beside dlcli's own words."""
     others = [key for key in entry if key not in LAYER_WORDS]
     return others[0] if len(others) == 1 and isinstance(others[0], str) else None
+
+
+def layers_within(entry: Any) -> tuple[str, list[Any]]:
+    """The class of a model within the model, and its layers as they are written; no layers for any other entry."""
+    name = layer_of(entry) if isinstance(entry, Mapping) else None
+    arguments = entry[name] if name in MODELS else None
+    layers = arguments.get("layers") if isinstance(arguments, Mapping) else None
+    return str(name), layers if isinstance(layers, list) else []
+
+
+def size_of(entry: Any) -> int:
+    """How many layers an entry stands for: itself, and those within it."""
+    return 1 + sum(map(size_of, layers_within(entry)[1]))
+
+
+def without_layers(entry: Any) -> Any:
+    """An entry without the layers of the model within the model, if it is one."""
+    name, layers = layers_within(entry)
+    if not layers:
+        return entry
+    return {**entry, name: {key: value for key, value in entry[name].items() if key != "layers"}}

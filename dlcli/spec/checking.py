@@ -16,7 +16,7 @@ from dlcli.spec.keras_objects import refused, split_layer, split_object
 from dlcli.spec.names_meant import name_remedy
 from dlcli.spec.numbers_meant import number_meant
 from dlcli.spec.objects_meant import object_remedy
-from dlcli.spec.paths import in_words, value_at
+from dlcli.spec.paths import MODELS, in_words, is_list_of_layers, value_at
 from dlcli.spec.source import TARGET
 from dlcli.spec.values import check_value
 
@@ -60,12 +60,12 @@ def _each(written: Any, path: Path, outputs: Collection[str]) -> Iterator[tuple[
     yield from (((*path, name), written[name]) for name in outputs or written if name in written)
 
 
-def _check_written(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
+def _check_written(raw: Any, path: Path, kind: str | None, catalogue: Catalogue) -> Iterator[Problem]:
     """Checks an object that is a field of the grammar."""
     if raw is None:
         return  # pydantic tells what is empty from what is not there
     try:
-        written = split_layer(raw)[0] if path[:2] == ("model", "layers") else raw
+        written = split_layer(raw)[0] if is_list_of_layers(path[:-1]) else raw
     except PydanticCustomError as error:
         yield _not_an_object(error, raw, path, kind, catalogue)
         return
@@ -91,6 +91,10 @@ def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Pr
     if kind == "layer" and name in RUNS_CODE:
         message = f"`{name}` {RUNS_CODE[name]}, and is not used."
         yield Problem(message, object_path, "Use Keras's other layers: a spec from a stranger must be safe to train.")
+        return
+    if kind == "layer" and name in MODELS and not is_list_of_layers(path[:-1]):
+        message = f"`{name}` is a model within the model, and stands only among `model.layers`."
+        yield Problem(message, object_path, "Use one of Keras's layers here.")
         return
     if known is None:
         message = f"`{shortened(name)}` is not {KINDS[kind].label}."
@@ -144,8 +148,9 @@ def _check_value(value: Any, path: Path, kind: str | None, catalogue: Catalogue)
     if value is None or (kind == "schedule" and _is_number(value)):
         return
     if isinstance(value, list) and kind in (None, "layer"):
+        check = _check_written if is_list_of_layers(path) else _check_value
         for number, item in enumerate(value):
-            yield from _check_value(item, (*path, number), kind, catalogue)
+            yield from check(item, (*path, number), kind, catalogue)
     elif kind is not None:
         yield from _check(value, path, kind, catalogue)
     elif isinstance(value, dict):

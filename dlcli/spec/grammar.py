@@ -20,10 +20,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain, within
+from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain
 from dlcli.spec.characters import shortened
-from dlcli.spec.keras_objects import LAYER_WORDS, NAMES_READ, KerasObject, LayerEntry, names_read, refusal, split_object
+from dlcli.spec.keras_objects import LAYER_WORDS, NAMES_READ, KerasObject, LayerEntry, names_read, split_object
 from dlcli.spec.likeness import suggestion
+from dlcli.spec.refusals import refusal, within
 from dlcli.spec.remedies import python_name
 from dlcli.spec.source import Count, Seed, Source
 from dlcli.spec.sources import SOURCES
