@@ -74,3 +74,11 @@ def tensors_in(value: Any) -> Iterator[list[Any]]:
     elif isinstance(value, list):
         for item in value:
             yield from tensors_in(item)
+
+
+def in_order_of_inputs(node: Any, layer: Mapping[str, Any]) -> Any:
+    """A call of a model that is given its inputs by name, as if they were given in their order."""
+    names, given = inner_config(layer).get("input_layers"), node.get("args") if isinstance(node, Mapping) else None
+    if not (isinstance(names, Mapping) and given and isinstance(given[0], Mapping) and set(names) == set(given[0])):
+        return node
+    return {**node, "args": [[given[0][name] for name in names], *given[1:]]}

@@ -58,9 +58,7 @@ class Calls:
         numbers: of the entries, by the names of the layers that were made for them.
     """
 
-    def __init__(
-        self, site: Site, entries: Sequence[LayerEntry], path: Path, around: Sequence[Step] = ()
-    ) -> None:
+    def __init__(self, site: Site, entries: Sequence[LayerEntry], path: Path, around: Sequence[Step] = ()) -> None:
         self._site = site
         self._entries = entries
         self._path = path

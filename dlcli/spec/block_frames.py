@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dlcli.errors import Path
-from dlcli.spec.keras_objects import LAYER_WORDS
+from dlcli.spec.keras_objects import layers_within
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.marks import Document, Mark
-from dlcli.spec.paths import MODELS
 
 LAYERS: Path = ("model", "layers")
 _USE = re.compile(r"(?<!\$)\$\{([^{}]*)\}")
@@ -31,13 +30,13 @@ class Frame:
         reads: what it reads, by its own names for it: names of the whole model, or "" for the layer above.
         parameters: the value of each parameter, the path where it is written, and the frame that it is written in.
         use: where it is used, and how.
-        written_in: the block that a model within the model stands in, if the list is that model's.
         trainable: whether its layers are trained, unless they say otherwise.
         around: the blocks that it is in, the outermost first.
         start: how many layers are written out before it.
         names: the layers' own names in the list, with those that they get.
         written_uses: what each use of a block that has a name was written out as.
         counts: how often each block was used in it.
+        written_in: the block that a model within the model stands in, if the list is that model's.
     """
 
     entries: list[Any]
@@ -49,13 +48,13 @@ class Frame:
     reads: dict[str, str] = field(default_factory=dict)
     parameters: Mapping[str, tuple[Any, Path, Frame | None]] = field(default_factory=dict)
     use: tuple[Mark, str] | None = None
-    written_in: str | None = None
     trainable: bool = True
     around: tuple[str, ...] = ()
     start: int = 0
     names: dict[str, str] = field(default_factory=dict)
     written_uses: dict[str, Written] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    written_in: str | None = None
 
     @property
     def scope(self) -> str | None:
@@ -147,20 +146,6 @@ class Copies:
         for places in (self.values, self.keys):
             inside = [(path, mark) for path, mark in places.items() if path[: len(old)] == old]
             places.update({(*new, *path[len(old) :]): mark for path, mark in inside})
-
-
-def layer_of(entry: Mapping[Any, Any]) -> str | None:
-    """The one key beside dlcli's own words."""
-    others = [key for key in entry if key not in LAYER_WORDS]
-    return others[0] if len(others) == 1 and isinstance(others[0], str) else None
-
-
-def layers_within(entry: Any) -> tuple[str, list[Any]]:
-    """The class of a model within the model, and its layers as they are written; no layers for any other entry."""
-    name = layer_of(entry) if isinstance(entry, Mapping) else None
-    arguments = entry[name] if name in MODELS else None
-    layers = arguments.get("layers") if isinstance(arguments, Mapping) else None
-    return str(name), layers if isinstance(layers, list) else []
 
 
 def size_of(entry: Any) -> int:

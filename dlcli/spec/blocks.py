@@ -11,16 +11,16 @@ layer is called as the use itself, so that others can read it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from copy import copy as copy_of
 from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.block_frames import LAYERS, Copies, Frame, Written, layer_of, layers_within, size_of, without_layers
+from dlcli.spec.block_frames import LAYERS, Copies, Frame, Written, size_of, without_layers
 from dlcli.spec.grammar import BlockSpec
-from dlcli.spec.keras_objects import INPUT_LAYERS, LAYER_WORDS
+from dlcli.spec.keras_objects import INPUT_LAYERS, LAYER_WORDS, layer_of, layers_within
 from dlcli.spec.likeness import closest, suggestion
 from dlcli.spec.marks import Document, Doubt
 from dlcli.spec.source import INPUT
@@ -104,7 +104,7 @@ class _Writing:
     def _write_within(self, frame: Frame, entry: Mapping[Any, Any], path: Path) -> list[Any]:
         """Write out the layers of a model within the model, which is written at `path` and comes next."""
         name, entries = layers_within(entry)
-        inner = copy(self)  # with the same lists of problems, places and used blocks
+        inner = copy_of(self)  # with the same lists of problems, places and used blocks
         inner.written, inner.groups, inner._target = [], {}, (*self._target, len(self.written), name, "layers")
         source = (*path, name, "layers")
         self.copies.place(inner._target, source)

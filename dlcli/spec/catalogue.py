@@ -75,8 +75,8 @@ class Parameter(NamedTuple):
         return cls(**{**content, **tuples})
 
 
-# Keras's function `Input`, used as if it were a layer; dlcli fills in what else it takes. And the models within a model,
-# which Keras makes of layers that are called; the spec, of their entries.
+# Keras's function `Input`, used as if it were a layer; dlcli fills in what else it takes. And the models within a
+# model: Keras makes them of layers that are called, a spec of their entries.
 _GIVEN = {
     ("layer", "Model"): {
         "layers": Parameter(required=True, types=("list",)),
@@ -87,7 +87,7 @@ _GIVEN = {
         "shape": Parameter(required=True, types=("list",), items=("integer", "null")),
         "dtype": Parameter(types=("null", "string")),
         "name": Parameter(types=("null", "string")),
-    }
+    },
 }
 
 

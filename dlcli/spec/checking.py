@@ -60,7 +60,7 @@ def _each(written: Any, path: Path, outputs: Collection[str]) -> Iterator[tuple[
     yield from (((*path, name), written[name]) for name in outputs or written if name in written)
 
 
-def _check_written(raw: Any, path: Path, kind: str | None, catalogue: Catalogue) -> Iterator[Problem]:
+def _check_written(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Problem]:
     """Checks an object that is a field of the grammar."""
     if raw is None:
         return  # pydantic tells what is empty from what is not there
@@ -148,9 +148,11 @@ def _check_value(value: Any, path: Path, kind: str | None, catalogue: Catalogue)
     if value is None or (kind == "schedule" and _is_number(value)):
         return
     if isinstance(value, list) and kind in (None, "layer"):
-        check = _check_written if is_list_of_layers(path) else _check_value
         for number, item in enumerate(value):
-            yield from check(item, (*path, number), kind, catalogue)
+            if is_list_of_layers(path):
+                yield from _check_written(item, (*path, number), "layer", catalogue)
+            else:
+                yield from _check_value(item, (*path, number), kind, catalogue)
     elif kind is not None:
         yield from _check(value, path, kind, catalogue)
     elif isinstance(value, dict):

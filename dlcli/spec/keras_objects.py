@@ -11,7 +11,6 @@ from functools import cached_property, partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_serializer, model_validator
-from pydantic_core import PydanticCustomError
 
 from dlcli.spec.characters import shortened
 from dlcli.spec.likeness import misspelt
@@ -211,8 +210,8 @@ def check_model(written: KerasObject, layers: Sequence[LayerEntry]) -> None:
         if key not in allowed:
             raise refusal(f"is wrong: `{shortened(key)}` is not an argument of `{name}`", None, (name, key))
     if not isinstance(arguments.get("layers"), (list, tuple)) or not layers:
-        key = (name, "layers") if "layers" in arguments else (name,)
-        raise refusal(f"is wrong: `{name}` is made of a list of layers", f"Write `{name}: {{layers: […]}}`.", key)
+        at = (name, "layers") if "layers" in arguments else (name,)
+        raise refusal(f"is wrong: `{name}` is made of a list of layers", f"Write `{name}: {{layers: […]}}`.", at)
     names = arguments.get("inputs", [INPUT])
     is_named = isinstance(names, (list, tuple)) and all(
         isinstance(one, str) and re.search(LAYER_NAME, one) for one in names
@@ -264,3 +263,17 @@ def _check_indentation(layer: Any, raw: dict[Any, Any], others: list[Any]) -> No
         stand = "stands" if len(beside) == 1 else "stand"
         text = f"is wrong: {_listed(beside)} {stand} beside `{shortened(str(layer))}`, not below it"
         raise refusal(text, f"Indent {_listed(beside)} deeper than `{shortened(str(layer))}`.", (beside[0],))
+
+
+def layer_of(entry: Mapping[Any, Any]) -> str | None:
+    """The one key beside dlcli's own words."""
+    others = [key for key in entry if key not in LAYER_WORDS]
+    return others[0] if len(others) == 1 and isinstance(others[0], str) else None
+
+
+def layers_within(entry: Any) -> tuple[str, list[Any]]:
+    """The class of a model within the model, and its layers as they are written; no layers for any other entry."""
+    name = layer_of(entry) if isinstance(entry, Mapping) else None
+    arguments = entry[name] if name in MODELS else None
+    layers = arguments.get("layers") if isinstance(arguments, Mapping) else None
+    return str(name), layers if isinstance(layers, list) else []

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.block_frames import layers_within
 from dlcli.spec.graph import check_layers
+from dlcli.spec.keras_objects import layers_within
 from dlcli.spec.paths import value_at
 from dlcli.spec.source import INPUT
 
