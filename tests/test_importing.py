@@ -162,15 +162,91 @@ def test_masks_are_made_again(dlcli: Command, tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(model(numbers)), np.asarray(again(numbers)))
 
 
-def test_a_model_within_the_model_is_written_out(dlcli: Command, tmp_path: Path) -> None:
+def within(kind: str) -> keras.Model:
+    """A model that is to stand in another one."""
+    if kind == "Sequential":
+        return keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.BatchNormalization()], name="inner")
+    if kind == "unnamed":
+        return keras.Sequential([layers.Dense(5), keras.Sequential([layers.Dense(5), layers.BatchNormalization()])])
+    inputs = keras.Input((4,), name="given")
+    first = layers.Dense(4, name="same")(inputs)
+    deep = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="same")], name="deep")
+    joined = layers.Add()([deep(first), inputs])
+    return keras.Model(inputs, layers.BatchNormalization()(joined), name="inner")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+@pytest.mark.parametrize("kind", ["Sequential", "unnamed", "Functional"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_models_within_the_model_come_back(kind: str, suffix: str, dlcli: Command, tmp_path: Path) -> None:
     keras.utils.clear_session()
-    inner = keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dense(6)], name="inner")
-    model = keras.Sequential([keras.Input((4,)), inner, layers.Dense(3, activation="softmax")])
-    model.save(tmp_path / "model.keras")
-    text, said = imported(tmp_path / "model.keras", tmp_path, dlcli)
-    assert "inner_dense" in text
-    assert "`inner` is a model of its own" in " ".join(said.split())
-    assert dlcli("check", tmp_path / "imported.yaml").code == 0
+    inputs = keras.Input((4,))
+    inner = within(kind)
+    read = inner(inputs)
+    frozen = keras.Sequential([layers.Dense(4), layers.BatchNormalization()], name="cold")
+    frozen.trainable = False
+    again = inner(frozen(read))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Concatenate()([read, again])))
+    text = assert_comes_back(model, tmp_path, dlcli, suffix)
+    assert text.count("trainable: false") == 1
+    assert "reuse: " in text
+    again_made = model_without_data(load_spec(tmp_path / "imported.yaml", catalogue()))
+    assert all_graphs_of(again_made) == all_graphs_of(model)
+    if kind == "unnamed":
+        assert "name: sequential" in text  # since it is called again
+        assert "name: dense" not in text
+
+
+def all_graphs_of(model: keras.Model) -> list[Any]:
+    """Its graph, and those of the models within it."""
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    without_input = [
+        (*layer[:3], [one if isinstance(model.get_layer(one), layers.Layer) else "input" for one in layer[3] if one in
+                      {other.name for other in model.layers if not isinstance(other, layers.InputLayer)}])
+        for layer in graph_of(model)
+    ]  # fmt: skip
+    return [without_input, *(graph for one in inner for graph in all_graphs_of(one)), model.trainable]
+
+
+def test_a_model_within_the_model_with_several_inputs(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    inner = keras.Model({"right": right, "left": left}, layers.Subtract()([left, right]), name="compare")
+    inputs = keras.Input((4,))
+    ends = layers.Dense(4, name="one")(inputs), layers.Dense(4, name="other")(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(inner({"left": ends[0], "right": ends[1]})))
+    text = assert_comes_back(model, tmp_path, dlcli)
+    assert "inputs: [one, other]" in text
+
+
+def test_a_nested_application_comes_back_and_takes_its_weights_along(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    base = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35)
+    base.trainable = False
+    inputs = keras.Input((32, 32, 3))
+    pooled = layers.GlobalAveragePooling2D()(base(inputs, training=False))
+    model = keras.Model(inputs, layers.Dense(10, activation="softmax")(pooled))
+    text = assert_comes_back(model, tmp_path, dlcli)
+    assert "- Model:\n        layers:\n          - Conv2D: {filters: 16," in text
+    assert (
+        dlcli("import", tmp_path / "model.keras", "-o", tmp_path / "new.yaml", "--weights", tmp_path / "w.h5").code == 0
+    )
+    warm = tmp_path / "new.yaml"
+    warm.write_text(warm.read_text().replace("      trainable: false\n", ""))
+    begun = dlcli("train", warm, "--init-from", tmp_path / "w.h5", "--smoke")
+    assert begun.code == 0, begun.err
+    assert "2 of 2 layers with weights begin with those" in " ".join(begun.err.split())
+
+
+def test_a_model_within_the_model_with_several_outputs_is_refused(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    inner_inputs = keras.Input((4,))
+    ends = [layers.Dense(4)(inner_inputs), layers.Dense(4)(inner_inputs)]
+    inner = keras.Model(inner_inputs, ends, name="split")
+    inputs = keras.Input((4,))
+    keras.Model(inputs, layers.Add()(inner(inputs))).save(tmp_path / "model.keras")
+    done = dlcli("import", tmp_path / "model.keras")
+    assert (done.code, "`split` in it has several outputs" in " ".join(done.err.split())) == (4, True), done.err
 
 
 def test_what_is_the_same_several_times_is_there_once(dlcli: Command, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dlcli.importing.operations import (
     layer_of_operation,
     masks_among,
     own_name,
+    place_among_inputs,
     tensors_in,
 )
 from dlcli.spec.graph import in_order
@@ -159,7 +160,8 @@ class _Reader:
         if len(graph.outputs) > 1 or not graph.calls:
             what = "has several outputs" if graph.calls else "has no layers"
             raise self._importer.refuse(f"the model `{name}` in it {what}.")
-        return graph
+        shapes = sorted(graph.shapes.items(), key=place_among_inputs(layer))
+        return replace(graph, shapes=dict(shapes))
 
     def _reads(self, node: Any, name: str) -> tuple[_Key, ...]:
         """What one call of a layer reads, as Keras 3 or Keras 2 wrote it."""

@@ -209,9 +209,11 @@ def check_model(written: KerasObject, layers: Sequence[LayerEntry]) -> None:
     for key in arguments:
         if key not in allowed:
             raise refusal(f"is wrong: `{shortened(key)}` is not an argument of `{name}`", None, (name, key))
-    if not isinstance(arguments.get("layers"), (list, tuple)) or not layers:
-        at = (name, "layers") if "layers" in arguments else (name,)
-        raise refusal(f"is wrong: `{name}` is made of a list of layers", f"Write `{name}: {{layers: […]}}`.", at)
+    how = f"Write `{name}: {{layers: […]}}`."
+    if "layers" not in arguments:
+        raise refusal(f"is wrong: `{name}` needs `layers`", how, (name,))
+    if not isinstance(arguments["layers"], (list, tuple)) or not layers:
+        raise refusal(f"is wrong: `{name}` is made of a list of layers", how, (name, "layers"))
     names = arguments.get("inputs", [INPUT])
     is_named = isinstance(names, (list, tuple)) and all(
         isinstance(one, str) and re.search(LAYER_NAME, one) for one in names

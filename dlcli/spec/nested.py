@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.graph import check_layers
+from dlcli.spec.graph import check_layers, is_stack
 from dlcli.spec.keras_objects import layers_within
-from dlcli.spec.paths import value_at
+from dlcli.spec.paths import STACK, value_at
 from dlcli.spec.source import INPUT
 
 _LAYERS: Path = ("model", "layers")
@@ -53,6 +53,8 @@ def check_nested(data: Mapping[Any, Any]) -> Iterator[Problem]:
     """What is wrong with what the models within the model read, and with who reads whom in them."""
     for inner in models_within(value_at(data, _LAYERS)):
         yield from _check_inputs(inner)
+        if inner.class_name == STACK and not is_stack(inner.layers):
+            continue  # which the grammar refuses
         for problem in check_layers(inner.layers, inner.inputs):
             path = (*inner.path, inner.class_name, "layers", *problem.path[len(_LAYERS) :])
             hint = problem.hint
