@@ -12,7 +12,7 @@ from dlcli.spec.arguments_meant import Given
 from dlcli.spec.catalogue import KINDS, RUNS_CODE, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.characters import shortened
 from dlcli.spec.heads import names_of_outputs
-from dlcli.spec.keras_objects import refused, split_layer, split_object
+from dlcli.spec.keras_objects import MIXING, refused, split_layer, split_object
 from dlcli.spec.names_meant import name_remedy
 from dlcli.spec.numbers_meant import number_meant
 from dlcli.spec.objects_meant import object_remedy
@@ -95,6 +95,10 @@ def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Pr
     if kind == "layer" and name in MODELS and not is_list_of_layers(path[:-1]):
         message = f"`{name}` is a model within the model, and stands only among `model.layers`."
         yield Problem(message, object_path, "Use one of Keras's layers here.")
+        return
+    if kind == "layer" and name in MIXING and path[:2] != ("dataset", "augment"):
+        message = f"`{name}` mixes training examples, and their labels with them: it stands only in `dataset.augment`."
+        yield Problem(message, object_path, f"Write `augment: [{name}]` under `dataset`.")
         return
     if known is None:
         message = f"`{shortened(name)}` is not {KINDS[kind].label}."
