@@ -11,9 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import yaml
 from keras import layers
 
 from dlcli.cli.options import catalogue
+from dlcli.importing.repeats import repeated
 from dlcli.spec.loading import load_spec
 from dlcli.training.job import model_without_data
 from tests.conftest import CONFIGS, Command, run_quietly, some_of
@@ -254,6 +256,46 @@ def test_what_is_the_same_several_times_is_there_once(dlcli: Command, tmp_path: 
     hidden = [layers.Dense(8, activation="relu") for _ in range(3)]
     model = keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(3, activation="softmax")])
     assert "- Dense: {units: 8, activation: relu}\n      repeat: 3\n" in assert_comes_back(model, tmp_path, dlcli)
+
+
+def test_names_that_only_count_are_a_repeat(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    inputs = keras.Input((8,))
+    deep = inputs
+    for number in range(1, 4):
+        deep = layers.Dense(8, activation="relu", name=f"deep_{number}")(deep)
+    stack = deep
+    for number in range(1, 3):
+        inner = [keras.Input((8,)), layers.Dense(8, name="a"), layers.Dropout(0.1)]
+        stack = keras.Sequential(inner, name=f"stack_{number}")(stack)
+    joined = layers.Add()([stack, deep])
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(joined))
+    text = assert_comes_back(model, tmp_path, dlcli)
+    assert "- Dense: {units: 8, activation: relu}\n      repeat: 3\n      name: deep\n" in text
+    assert "      repeat: 2\n      name: stack\n" in text
+    assert "inputs: [stack, deep]" in text
+    again = model_without_data(load_spec(tmp_path / "imported.yaml", catalogue()))
+    assert {layer.name for layer in model.layers} ^ {layer.name for layer in again.layers} == {"input", "input_layer"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ("[{D: 1, name: a_1}, {D: 1, name: a_2}, {E: , inputs: [a_2, input]}]",
+         "[{D: 1, repeat: 2, name: a}, {E: , inputs: [a, input]}]"),
+        ("[{D: 1, name: a_1, inputs: b, trainable: false}, {D: 1, name: a_2, trainable: false}]",
+         "[{D: 1, repeat: 2, name: a, inputs: b, trainable: false}]"),
+        ("[{D: 1, inputs: b}, {D: 1}, {D: 1}, {D: 2}]", "[{D: 1, repeat: 3, inputs: b}, {D: 2}]"),
+        ("[{D: 1, name: a_1}, {D: 1, name: a_2}, {E: , inputs: [a_2, a_1]}]", None),  # the first is read, too
+        ("[{D: 1, name: a_1}, {D: 1, name: a_2}, {reuse: a_2}]", None),  # only one of them is called again
+        ("[{D: 1, name: a}, {D: 1, name: a_1}, {D: 1, name: a_2}]", None),  # the name is taken
+        ("[{D: 1, name: a_1}, {D: 1, name: a_3}, {D: 1, name: a_2, inputs: x}]", None),
+        ("[{D: 1, inputs: [b, c]}, {D: 1}]", None),
+        ("[{D: 1, name: kept_1}, {D: 1, name: kept_2}]", None),
+    ],
+)  # fmt: skip
+def test_rows_of_equal_entries(entries: str, expected: str | None) -> None:
+    assert repeated(yaml.safe_load(entries), ["kept_2"]) == yaml.safe_load(expected or entries)
 
 
 def test_what_it_was_compiled_with_and_its_weights(dlcli: Command, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from dlcli.importing.operations import (
     place_among_inputs,
     tensors_in,
 )
+from dlcli.importing.repeats import repeated
 from dlcli.spec.graph import in_order
 from dlcli.spec.keras_objects import SEVERAL_ARGUMENTS
 from dlcli.spec.paths import GRAPH, STACK
@@ -266,7 +267,7 @@ def entries_of(graph: Graph, namer: _Namer | None = None, *, is_frozen: bool = F
             entry["trainable"] = False
         entries.append(entry)
         above = call.key
-    return _repeated(entries)
+    return repeated(entries, () if is_one else [names[key] for key in graph.outputs])
 
 
 def _arguments(call: Call, namer: _Namer, *, is_frozen: bool) -> dict[str, Any] | None:
@@ -304,15 +305,3 @@ def _read_by_name(calls: Sequence[Call], first: _Key) -> set[_Key]:
             found.update(call.reads)
         above = call.key
     return found
-
-
-def _repeated(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Equal entries without words of their own, one after the other, as one."""
-    kept: list[dict[str, Any]] = []
-    for entry in entries:
-        last = kept[-1] if kept else None
-        if last is not None and len(entry) == 1 and {key: last[key] for key in last if key != "repeat"} == entry:
-            last["repeat"] = last.get("repeat", 1) + 1
-        else:
-            kept.append(dict(entry))
-    return kept
