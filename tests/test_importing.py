@@ -340,6 +340,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("no layers", lambda config: {**config, "config": {}}, "no list of layers"),
     ("no name of a layer", with_layer(class_name=3), "has a `keras.layers.3`, which is not"),
     ("a wrapper around nothing", with_layer(class_name="Bidirectional", config={}), "not as Keras writes it"),
+    ("a model in an argument", with_layer(class_name="TimeDistributed", config={"layer": {
+        "class_name": "Sequential", "module": "keras", "config": {"layers": []}}}), "as an argument of a layer"),
     ("something else", lambda _: {"a": 1}, "names no class"),
 ]  # fmt: skip
 
