@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import CONFIGS, Command, known_spec, run_quietly, skip_without_files, some_of
+from tests.test_nested import SPEC
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 # One of each kind.
@@ -192,6 +193,22 @@ def test_a_graph_with_blocks_becomes_functions(dlcli: Command, tmp_path: Path) -
     assert all(np.array_equal(a, b) for a, b in zip(weights_of(model), new_weights(spec), strict=True))
     assert not model.get_layer("other").trainable
     assert len(run_script(text, tmp_path)["model"].history.epoch) == 1
+
+
+def test_models_within_the_model(dlcli: Command, tmp_path: Path) -> None:
+    spec = tmp_path / "nested.yaml"
+    for text, written in (
+        (SPEC, "twofold_1"),
+        (SPEC.replace("- twofold: {units: 12}", "- Dense: {units: 12}"), "tower"),
+    ):
+        spec.write_text(text)
+        script = script_of(dlcli, spec, "--model-only")
+        assert f"def make_{written}(shape" in script
+        assert "def make_inner(one_shape, another_shape):" in script
+        made = run_script(script, tmp_path)["model"]
+        assert all(np.array_equal(a, b) for a, b in zip(weights_of(made), new_weights(spec), strict=True))
+        assert made.get_layer("tower").get_layer("last").count_params() == 42
+        assert not made.get_layer("cold_2").trainable_weights
 
 
 def test_what_functions_cannot_say_is_written_out(dlcli: Command, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from dlcli.errors import SpecError
-from dlcli.model.building import Network
+from dlcli.model.building import Network, make_layers
 from dlcli.model.objects import ObjectError, make_object
 from dlcli.spec.catalogue import KINDS, RUNS_CODE
+from dlcli.spec.keras_objects import MIXING
 from dlcli.spec.loading import load_spec
 from tests.conftest import REPOSITORY, shipped_catalogue
 
@@ -80,8 +81,12 @@ def build_layer(name: str, folder: Path) -> None:
         entry["inputs"] = ["input", "input"]
     entries = [entry, {"Identity": {}}] if name in ("Input", "InputLayer") else [entry]
     path = folder / "spec.yaml"
-    path.write_text(yaml.safe_dump({"dataset": {"source": "iris"}, "model": {"layers": entries}, "loss": "mse"}))
+    dataset: dict[str, Any] = {"source": "iris"}
+    if name in MIXING:  # which only augment
+        entries, dataset = ["Flatten"], {"source": "digits", "augment": [entry]}
+    path.write_text(yaml.safe_dump({"dataset": dataset, "model": {"layers": entries}, "loss": "mse"}))
     loaded = load_spec(path, shipped_catalogue())
+    make_layers(loaded, ("dataset", "augment"))
     said = []
     for shape in SHAPES:
         try:

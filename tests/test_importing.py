@@ -11,9 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import yaml
 from keras import layers
 
 from dlcli.cli.options import catalogue
+from dlcli.importing.repeats import repeated
 from dlcli.spec.loading import load_spec
 from dlcli.training.job import model_without_data
 from tests.conftest import CONFIGS, Command, known_spec, run_quietly, skip_without_files, some_of
@@ -163,15 +165,91 @@ def test_masks_are_made_again(dlcli: Command, tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(model(numbers)), np.asarray(again(numbers)))
 
 
-def test_a_model_within_the_model_is_written_out(dlcli: Command, tmp_path: Path) -> None:
+def within(kind: str) -> keras.Model:
+    """A model that is to stand in another one."""
+    if kind == "Sequential":
+        return keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.BatchNormalization()], name="inner")
+    if kind == "unnamed":
+        return keras.Sequential([layers.Dense(5), keras.Sequential([layers.Dense(5), layers.BatchNormalization()])])
+    inputs = keras.Input((4,), name="given")
+    first = layers.Dense(4, name="same")(inputs)
+    deep = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="same")], name="deep")
+    joined = layers.Add()([deep(first), inputs])
+    return keras.Model(inputs, layers.BatchNormalization()(joined), name="inner")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+@pytest.mark.parametrize("kind", ["Sequential", "unnamed", "Functional"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_models_within_the_model_come_back(kind: str, suffix: str, dlcli: Command, tmp_path: Path) -> None:
     keras.utils.clear_session()
-    inner = keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dense(6)], name="inner")
-    model = keras.Sequential([keras.Input((4,)), inner, layers.Dense(3, activation="softmax")])
-    model.save(tmp_path / "model.keras")
-    text, said = imported(tmp_path / "model.keras", tmp_path, dlcli)
-    assert "inner_dense" in text
-    assert "`inner` is a model of its own" in " ".join(said.split())
-    assert dlcli("check", tmp_path / "imported.yaml").code == 0
+    inputs = keras.Input((4,))
+    inner = within(kind)
+    read = inner(inputs)
+    frozen = keras.Sequential([layers.Dense(4), layers.BatchNormalization()], name="cold")
+    frozen.trainable = False
+    again = inner(frozen(read))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Concatenate()([read, again])))
+    text = assert_comes_back(model, tmp_path, dlcli, suffix)
+    assert text.count("trainable: false") == 1
+    assert "reuse: " in text
+    again_made = model_without_data(load_spec(tmp_path / "imported.yaml", catalogue()))
+    assert all_graphs_of(again_made) == all_graphs_of(model)
+    if kind == "unnamed":
+        assert "name: sequential" in text  # since it is called again
+        assert "name: dense" not in text
+
+
+def all_graphs_of(model: keras.Model) -> list[Any]:
+    """Its graph, and those of the models within it."""
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    without_input = [
+        (*layer[:3], [one if isinstance(model.get_layer(one), layers.Layer) else "input" for one in layer[3] if one in
+                      {other.name for other in model.layers if not isinstance(other, layers.InputLayer)}])
+        for layer in graph_of(model)
+    ]  # fmt: skip
+    return [without_input, *(graph for one in inner for graph in all_graphs_of(one)), model.trainable]
+
+
+def test_a_model_within_the_model_with_several_inputs(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    inner = keras.Model({"right": right, "left": left}, layers.Subtract()([left, right]), name="compare")
+    inputs = keras.Input((4,))
+    ends = layers.Dense(4, name="one")(inputs), layers.Dense(4, name="other")(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(inner({"left": ends[0], "right": ends[1]})))
+    text = assert_comes_back(model, tmp_path, dlcli)
+    assert "inputs: [one, other]" in text
+
+
+def test_a_nested_application_comes_back_and_takes_its_weights_along(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    base = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35)
+    base.trainable = False
+    inputs = keras.Input((32, 32, 3))
+    pooled = layers.GlobalAveragePooling2D()(base(inputs, training=False))
+    model = keras.Model(inputs, layers.Dense(10, activation="softmax")(pooled))
+    text = assert_comes_back(model, tmp_path, dlcli)
+    assert "- Model:\n        layers:\n          - Conv2D: {filters: 16," in text
+    assert (
+        dlcli("import", tmp_path / "model.keras", "-o", tmp_path / "new.yaml", "--weights", tmp_path / "w.h5").code == 0
+    )
+    warm = tmp_path / "new.yaml"
+    warm.write_text(warm.read_text().replace("      trainable: false\n", ""))
+    begun = dlcli("train", warm, "--init-from", tmp_path / "w.h5", "--smoke")
+    assert begun.code == 0, begun.err
+    assert "2 of 2 layers with weights begin with those" in " ".join(begun.err.split())
+
+
+def test_a_model_within_the_model_with_several_outputs_is_refused(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    inner_inputs = keras.Input((4,))
+    ends = [layers.Dense(4)(inner_inputs), layers.Dense(4)(inner_inputs)]
+    inner = keras.Model(inner_inputs, ends, name="split")
+    inputs = keras.Input((4,))
+    keras.Model(inputs, layers.Add()(inner(inputs))).save(tmp_path / "model.keras")
+    done = dlcli("import", tmp_path / "model.keras")
+    assert (done.code, "`split` in it has several outputs" in " ".join(done.err.split())) == (4, True), done.err
 
 
 def test_what_is_the_same_several_times_is_there_once(dlcli: Command, tmp_path: Path) -> None:
@@ -179,6 +257,46 @@ def test_what_is_the_same_several_times_is_there_once(dlcli: Command, tmp_path: 
     hidden = [layers.Dense(8, activation="relu") for _ in range(3)]
     model = keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(3, activation="softmax")])
     assert "- Dense: {units: 8, activation: relu}\n      repeat: 3\n" in assert_comes_back(model, tmp_path, dlcli)
+
+
+def test_names_that_only_count_are_a_repeat(dlcli: Command, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    inputs = keras.Input((8,))
+    deep = inputs
+    for number in range(1, 4):
+        deep = layers.Dense(8, activation="relu", name=f"deep_{number}")(deep)
+    stack = deep
+    for number in range(1, 3):
+        inner = [keras.Input((8,)), layers.Dense(8, name="a"), layers.Dropout(0.1)]
+        stack = keras.Sequential(inner, name=f"stack_{number}")(stack)
+    joined = layers.Add()([stack, deep])
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(joined))
+    text = assert_comes_back(model, tmp_path, dlcli)
+    assert "- Dense: {units: 8, activation: relu}\n      repeat: 3\n      name: deep\n" in text
+    assert "      repeat: 2\n      name: stack\n" in text
+    assert "inputs: [stack, deep]" in text
+    again = model_without_data(load_spec(tmp_path / "imported.yaml", catalogue()))
+    assert {layer.name for layer in model.layers} ^ {layer.name for layer in again.layers} == {"input", "input_layer"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ("[{D: 1, name: a_1}, {D: 1, name: a_2}, {E: , inputs: [a_2, input]}]",
+         "[{D: 1, repeat: 2, name: a}, {E: , inputs: [a, input]}]"),
+        ("[{D: 1, name: a_1, inputs: b, trainable: false}, {D: 1, name: a_2, trainable: false}]",
+         "[{D: 1, repeat: 2, name: a, inputs: b, trainable: false}]"),
+        ("[{D: 1, inputs: b}, {D: 1}, {D: 1}, {D: 2}]", "[{D: 1, repeat: 3, inputs: b}, {D: 2}]"),
+        ("[{D: 1, name: a_1}, {D: 1, name: a_2}, {E: , inputs: [a_2, a_1]}]", None),  # the first is read, too
+        ("[{D: 1, name: a_1}, {D: 1, name: a_2}, {reuse: a_2}]", None),  # only one of them is called again
+        ("[{D: 1, name: a}, {D: 1, name: a_1}, {D: 1, name: a_2}]", None),  # the name is taken
+        ("[{D: 1, name: a_1}, {D: 1, name: a_3}, {D: 1, name: a_2, inputs: x}]", None),
+        ("[{D: 1, inputs: [b, c]}, {D: 1}]", None),
+        ("[{D: 1, name: kept_1}, {D: 1, name: kept_2}]", None),
+    ],
+)  # fmt: skip
+def test_rows_of_equal_entries(entries: str, expected: str | None) -> None:
+    assert repeated(yaml.safe_load(entries), ["kept_2"]) == yaml.safe_load(expected or entries)
 
 
 def test_what_it_was_compiled_with_and_its_weights(dlcli: Command, tmp_path: Path) -> None:
@@ -223,6 +341,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("no layers", lambda config: {**config, "config": {}}, "no list of layers"),
     ("no name of a layer", with_layer(class_name=3), "has a `keras.layers.3`, which is not"),
     ("a wrapper around nothing", with_layer(class_name="Bidirectional", config={}), "not as Keras writes it"),
+    ("a model in an argument", with_layer(class_name="TimeDistributed", config={"layer": {
+        "class_name": "Sequential", "module": "keras", "config": {"layers": []}}}), "as an argument of a layer"),
     ("something else", lambda _: {"a": 1}, "names no class"),
 ]  # fmt: skip
 

@@ -68,6 +68,12 @@ CASES: dict[str, dict[str, str]] = {
         "layers": f"[{EMBEDDING}, SpatialDropout1D: {{rate: 0.1}}, Flatten, GaussianNoise: {{stddev: 0.1}}, {OUTPUT}]",
         "callbacks": "[SwapEMAWeights: {swap_on_epoch: true}, BackupAndRestore: {backup_dir: backup}, TerminateOnNaN]",
     },
+    "models within models": {
+        "optimizer": "Adam: {learning_rate: 0.01}",
+        "layers": "[Sequential: {layers: [Conv2D: {filters: 4, kernel_size: 3}, BatchNormalization, Flatten]}, "
+        "Model: {layers: [{Dense: {units: 8}, name: a}, {Model: {layers: [{Dense: {units: 8}, name: a}, "
+        "Dropout: {rate: 0.2}]}, repeat: 2, name: b}, {Add: , inputs: [a, b]}]}, " + OUTPUT + "]",
+    },
     "compiled": {"batch_size": "10", "preparation": "[Rescaling: {scale: 0.0625}]"},
 }
 STOPPED_EARLY = {**CASES["lstm, early stopping"], "layers": LAYERS}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlcli.spec.graph import INPUT_LAYERS
-from dlcli.spec.keras_objects import split_layer, split_object
+from dlcli.spec.keras_objects import INPUT_LAYERS, split_layer, split_object
+from dlcli.spec.paths import MODELS, STACK
+from dlcli.spec.source import INPUT
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ class Entry:
         """The names that it reads; none for what stands above."""
         written = self.words.get("inputs")
         return (written,) if isinstance(written, str) else tuple(written or ())
+
+    @property
+    def inner(self) -> list[Entry]:
+        """The entries of a model within the model; none of any other layer."""
+        return entries_of(self.arguments["layers"]) if self.class_name in MODELS else []
+
+    @property
+    def own_inputs(self) -> tuple[str, ...]:
+        """The names that a model within the model has for what it reads."""
+        return tuple(self.arguments.get("inputs") or (INPUT,))
 
     @property
     def repeat(self) -> int:
@@ -124,27 +135,40 @@ class Outline:
         return cls(entries_of(layers), outputs=outputs)
 
     def _is_plain(self) -> bool:
-        lists = [self.entries, *(block.entries for block in self.blocks.values())]
+        in_blocks = [block.entries for block in self.blocks.values()]
+        if any(entry.inner for written in in_blocks for entry in written):
+            return False  # its function would need the parameters of the block's
+        lists = [*_lists(self.entries), *in_blocks]
         return all(self._is_plain_entry(entry, written) for written in lists for entry in written)
 
     def _is_plain_entry(self, entry: Entry, written: Sequence[Entry]) -> bool:
         if "${" in str(dict(entry.words)):
             return False
+        if entry.class_name == STACK and any(inner.class_name in self.blocks for inner in entry.inner):
+            return False  # whose functions are no items of a list
         if entry.class_name in self.blocks:
             return "trainable" not in entry.words
         # A use of a block has a function's layers, which no name in the script stands for.
         return entry.reuse is None or (
-            written is self.entries
+            not any(written is block.entries for block in self.blocks.values())
             and any(other.name == entry.reuse and other.class_name not in self.blocks for other in written)
         )
 
 
+def _lists(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """The entries, and those of the models among them."""
+    yield entries
+    for entry in entries:
+        if entry.inner:
+            yield from _lists(entry.inner)
+
+
 def _used(entries: Sequence[Entry], blocks: Mapping[str, Block]) -> set[str]:
     found: set[str] = set()
-    left = [entry.class_name for entry in entries]
+    left = [entry.class_name for written in _lists(entries) for entry in written]
     while left:
         name = left.pop()
         if name in blocks and name not in found:
             found.add(name)
-            left += [entry.class_name for entry in blocks[name].entries]
+            left += [entry.class_name for written in _lists(blocks[name].entries) for entry in written]
     return found

@@ -109,7 +109,7 @@ def _for_input(loaded: LoadedSpec, input_shape: OneOrNamed[Shape], output_shape:
         given, wanted = ("×".join(map(str, shape)) for shape in (output_shape[1:], input_shape))
         [head] = heads_of(loaded.spec).values()
         message = f"The model is to give what it gets, of shape {wanted}, but it gives {given}."
-        raise loaded.error(Problem(message, ("model", "layers", head.number), "End with a layer of that shape."))
+        raise loaded.error(Problem(message, head.layer_path, "End with a layer of that shape."))
     [head] = heads_of(loaded.spec).values()
     if re.match("sparse_|categorical_", snake_case(head.loss.name)):
         message = f"`{head.loss.name}` compares classes, but the model is to give what it gets."
@@ -121,11 +121,11 @@ def _for_input(loaded: LoadedSpec, input_shape: OneOrNamed[Shape], output_shape:
 def _encoding_of(loaded: LoadedSpec, head: Head, output_shape: Shape, classes: int | None) -> Encoding:
     labels = loaded.spec.dataset.labels
     loss = snake_case(head.loss.name)
-    layer = ("model", "layers", head.number)
+    layer = head.layer_path
     if len(output_shape) != 2 or output_shape[1] is None:
         shape = "×".join("?" if size is None else str(size) for size in output_shape[1:])
         message = f"The model ends with an output of shape {shape}, but the data has one label for each example."
-        raise loaded.error(Problem(message, layer, _one_output(loaded, head, len(output_shape) - 1)))
+        raise loaded.error(Problem(message, layer, _one_output(head, len(output_shape) - 1)))
     units = output_shape[1]
     if classes is None:
         return _for_numbers(loaded, head, loss, units)
@@ -142,10 +142,10 @@ def _encoding_of(loaded: LoadedSpec, head: Head, output_shape: Shape, classes: i
     return Encoding("integer" if labels == "integer" else "one_hot", classes)
 
 
-def _one_output(loaded: LoadedSpec, head: Head, axes: int) -> str:
+def _one_output(head: Head, axes: int) -> str:
     """How to come to one row of outputs for each example."""
-    layers = loaded.spec.model.layers
-    if layers[head.number].layer.name != "Dense":
+    layers = head.beside
+    if layers[int(head.layer_path[-1])].layer.name != "Dense":
         return "End with `Flatten` (or a global pooling layer) and `Dense`."
     kept = [entry.layer.name for entry in layers if entry.layer.arguments.get("return_sequences") is True]
     if axes == 2 and kept:
@@ -176,7 +176,7 @@ def _for_numbers(loaded: LoadedSpec, head: Head, loss: str, units: int) -> Encod
         raise loaded.error(Problem(message, head.loss_path, hint))
     if units != 1:
         message = f"The model gives {units} numbers, but the target of this dataset is one number."
-        raise loaded.error(Problem(message, ("model", "layers", head.number), "End with `Dense: {units: 1}`."))
+        raise loaded.error(Problem(message, head.layer_path, "End with `Dense: {units: 1}`."))
     return Encoding("number", None)
 
 

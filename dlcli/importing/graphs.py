@@ -8,8 +8,19 @@ from itertools import chain, count
 from typing import Any
 
 from dlcli.importing.objects import Importer, snake_case
-from dlcli.importing.operations import inner_config, layer_of_operation, masks_among, own_name, tensors_in
-from dlcli.spec.graph import SEVERAL_ARGUMENTS, in_order
+from dlcli.importing.operations import (
+    in_order_of_inputs,
+    inner_config,
+    layer_of_operation,
+    masks_among,
+    own_name,
+    place_among_inputs,
+    tensors_in,
+)
+from dlcli.importing.repeats import repeated
+from dlcli.spec.graph import in_order
+from dlcli.spec.keras_objects import SEVERAL_ARGUMENTS
+from dlcli.spec.paths import GRAPH, STACK
 from dlcli.spec.source import INPUT
 
 Shape = tuple[int | None, ...]
@@ -29,6 +40,7 @@ class Call:
         class_name: of the layer.
         arguments: of the layer.
         is_frozen: whether its weights are not trained.
+        inner: the layers of a model within the model.
     """
 
     key: _Key
@@ -36,6 +48,7 @@ class Call:
     class_name: str
     arguments: Mapping[str, Any]
     is_frozen: bool = False
+    inner: Graph | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,8 @@ class _Reader:
                 continue
             if name in self._masks:
                 continue
-            nodes = [(number, self._reads(node, name)) for number, node in enumerate(layer.get("inbound_nodes") or ())]
+            said = [in_order_of_inputs(node, layer) for node in layer.get("inbound_nodes") or ()]
+            nodes = [(number, self._reads(node, name)) for number, node in enumerate(said)]
             made = list(self._called(layer, nodes))
             for number, _ in nodes:
                 last_calls[name, number] = (name, number) if len(nodes) > 1 else made[-1].key
@@ -124,40 +138,31 @@ class _Reader:
         return Graph([renamed[number] for number in in_order(needs)], shapes, ends, called)
 
     def _called(self, layer: Mapping[str, Any], nodes: Sequence[tuple[int, tuple[_Key, ...]]]) -> Iterator[Call]:
-        """The calls of a layer; of a model within the model, those of its layers."""
+        """The calls of a layer, which may be a model within the model."""
         inner, kind = inner_config(layer), str(layer.get("class_name"))
         name = own_name(layer.get("name") or inner.get("name"))
-        if kind in _MODELS:
-            yield from self._called_within(layer, name, nodes)
-            return
-        as_layer = layer_of_operation(layer)
-        class_name, arguments = as_layer or self._importer.named("layer", layer)
+        graph = self._within(layer, name) if kind in _MODELS else None
+        arguments: Mapping[str, Any]
+        if graph is not None:
+            class_name, arguments = STACK if kind == STACK else GRAPH, {}
+        else:
+            class_name, arguments = layer_of_operation(layer) or self._importer.named("layer", layer)
         is_frozen = inner.get("trainable") is False
         for number, read in nodes:
             is_one = class_name in SEVERAL_ARGUMENTS and len(set(read)) == 1
             reads = read[:1] if is_one else read
-            yield Call((name, number), reads, class_name, arguments, is_frozen)
+            if graph is not None and len(reads) != len(graph.shapes):
+                raise self._importer.refuse(f"the model `{name}` in it reads {len(reads)} layers.")
+            yield Call((name, number), reads, class_name, arguments, is_frozen, graph)
 
-    def _called_within(
-        self, layer: Mapping[str, Any], name: str, nodes: Sequence[tuple[int, tuple[_Key, ...]]]
-    ) -> Iterator[Call]:
-        if len(nodes) != 1 or len(nodes[0][1]) != 1:
-            raise self._importer.refuse(f"the model `{name}` in it is called more than once, or reads several layers.")
+    def _within(self, layer: Mapping[str, Any], name: str) -> Graph:
+        """The graph of a model within the model, which has one output."""
         graph = read_graph(layer, self._importer)
-        if len(graph.shapes) > 1 or len(graph.outputs) > 1:
-            raise self._importer.refuse(f"the model `{name}` in it has several inputs or outputs.")
-        self._importer.left_out.append(f"that `{name}` is a model of its own: its layers are among the others.")
-        is_frozen = inner_config(layer).get("trainable") is False
-        outside = nodes[0][1][0]
-
-        def renamed(key: _Key) -> _Key:
-            return outside if key == (INPUT, 0) else (f"{name}_{key[0]}", key[1])
-
-        ordered = [call for call in graph.calls if call.key not in graph.outputs]
-        ordered += [call for call in graph.calls if call.key in graph.outputs]
-        for call in ordered:
-            reads = tuple(renamed(read) for read in call.reads)
-            yield replace(call, key=renamed(call.key), reads=reads, is_frozen=call.is_frozen or is_frozen)
+        if len(graph.outputs) > 1 or not graph.calls:
+            what = "has several outputs" if graph.calls else "has no layers"
+            raise self._importer.refuse(f"the model `{name}` in it {what}.")
+        shapes = sorted(graph.shapes.items(), key=place_among_inputs(layer))
+        return replace(graph, shapes=dict(shapes))
 
     def _reads(self, node: Any, name: str) -> tuple[_Key, ...]:
         """What one call of a layer reads, as Keras 3 or Keras 2 wrote it."""
@@ -206,9 +211,10 @@ class _Namer:
 
     def differs(self, call: Call, *, wanted: bool) -> bool:
         """Whether a layer must be given its name: since it is `wanted`, or since Keras would not give it this one."""
-        word = snake_case(call.class_name)
+        class_name = "Functional" if call.class_name == GRAPH else call.class_name  # as Keras has it
+        word = snake_case(class_name)
         before = self.counts.get(word, 0)
-        is_given = self.next(call.class_name, call.arguments) != call.key[0] or call.class_name in _ALSO_PREPARE
+        is_given = self.next(class_name, call.arguments) != call.key[0] or class_name in _ALSO_PREPARE
         if wanted or is_given:
             self.counts[word] = before  # a layer with a name of its own is not counted
         return wanted or is_given
@@ -229,13 +235,19 @@ class _Namer:
                 self.next(str(name), arguments)
 
 
-def entries_of(graph: Graph) -> list[dict[str, Any]]:
-    """The entries of `model.layers`; what is the same several times in a stack is there once, with `repeat`."""
+def entries_of(graph: Graph, namer: _Namer | None = None, *, is_frozen: bool = False) -> list[dict[str, Any]]:
+    """The entries of `model.layers`; what is the same several times in a stack is there once, with `repeat`.
+
+    Args:
+        graph: of the model, or of one within it.
+        namer: knows the names that Keras has given so far.
+        is_frozen: whether the model around it is frozen as a whole.
+    """
     calls, is_one = list(graph.calls), len(graph.outputs) == 1
     if is_one and calls and calls[-1].key != graph.outputs[0]:  # the last layer is the model's output
         calls.sort(key=lambda call: call.key == graph.outputs[0])
     first: _Key = (next(iter(graph.shapes)), 0)
-    names, namer = names_of(graph), _Namer()
+    names, namer = names_of(graph), namer or _Namer()
     needed = _read_by_name(calls, first) | {(call.key[0], 0) for call in calls if call.key[1] > 0}
     if not is_one:
         needed.update(graph.outputs)
@@ -246,17 +258,27 @@ def entries_of(graph: Graph) -> list[dict[str, Any]]:
         is_named = call.key in needed
         if is_first:
             is_named = namer.differs(call, wanted=is_named)
-        entry: dict[str, Any] = {call.class_name: dict(call.arguments) or None} if is_first else {"reuse": call.key[0]}
-        if is_named:
-            entry["name"] = names[call.key]
+        made = {call.class_name: _arguments(call, namer, is_frozen=is_frozen)} if is_first else {"reuse": call.key[0]}
+        entry: dict[str, Any] = {**made, **({"name": names[call.key]} if is_named else {})}
         if call.reads != (above,) or (not entries and len(graph.shapes) > 1):
             read = [names[key] for key in call.reads]
             entry["inputs"] = read[0] if len(read) == 1 else read
-        if call.is_frozen and is_first:
+        if call.is_frozen and is_first and not is_frozen:
             entry["trainable"] = False
         entries.append(entry)
         above = call.key
-    return _repeated(entries)
+    return repeated(entries, () if is_one else [names[key] for key in graph.outputs])
+
+
+def _arguments(call: Call, namer: _Namer, *, is_frozen: bool) -> dict[str, Any] | None:
+    """What the layer is made with."""
+    if call.inner is None:
+        return dict(call.arguments) or None
+    inputs = {"inputs": list(call.inner.shapes)} if list(call.inner.shapes) != [INPUT] else {}
+    layers = entries_of(call.inner, namer, is_frozen=is_frozen or call.is_frozen)
+    if call.class_name == STACK:
+        namer.next("Functional", {})  # which Keras 3.15.1 makes within it, and counts
+    return {**inputs, "layers": layers}
 
 
 def names_of(graph: Graph) -> dict[_Key, str]:
@@ -283,15 +305,3 @@ def _read_by_name(calls: Sequence[Call], first: _Key) -> set[_Key]:
             found.update(call.reads)
         above = call.key
     return found
-
-
-def _repeated(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Equal entries without words of their own, one after the other, as one."""
-    kept: list[dict[str, Any]] = []
-    for entry in entries:
-        last = kept[-1] if kept else None
-        if last is not None and len(entry) == 1 and {key: last[key] for key in last if key != "repeat"} == entry:
-            last["repeat"] = last.get("repeat", 1) + 1
-        else:
-            kept.append(dict(entry))
-    return kept

@@ -12,6 +12,7 @@ import numpy as np
 from dlcli.errors import CheckpointError
 from dlcli.spec.catalogue import KINDS, RUNS_CODE, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.likeness import plain
+from dlcli.spec.paths import MODELS
 
 # What every layer's config has, and what a spec says beside the layer or not at all.
 _OF_EACH = ("name", "trainable", "dtype", "build_config", "batch_input_shape", "batch_shape", "registered_name")
@@ -54,6 +55,9 @@ class Importer:
         name = _OTHER_NAMES.get(name, name)
         if name in RUNS_CODE:
             raise self.refuse(f"it has a `{name}`, which {RUNS_CODE[name]}.", "Write it as a layer of Keras's own.")
+        if name in (*MODELS, "Functional"):
+            hint = "A model within the model is imported where it is a layer by itself."
+            raise self.refuse(f"it has a `{name}` as an argument of a layer.", hint)
         known = self.catalogue.parameters(kind, name)
         module = str(config.get("module") or "keras")
         if known is None or not f"{module}.".startswith("keras.") or ".ops." in module:

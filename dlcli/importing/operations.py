@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -74,3 +74,18 @@ def tensors_in(value: Any) -> Iterator[list[Any]]:
     elif isinstance(value, list):
         for item in value:
             yield from tensors_in(item)
+
+
+def in_order_of_inputs(node: Any, layer: Mapping[str, Any]) -> Any:
+    """A call of a model that is given its inputs by name, as if they were given in Keras's order: by name."""
+    names, given = inner_config(layer).get("input_layers"), node.get("args") if isinstance(node, Mapping) else None
+    if not (isinstance(names, Mapping) and given and isinstance(given[0], Mapping) and set(names) == set(given[0])):
+        return node
+    return {**node, "args": [[given[0][name] for name in sorted(names)], *given[1:]]}
+
+
+def place_among_inputs(layer: Mapping[str, Any]) -> Callable[[tuple[str, Any]], int]:
+    """The order of the items of a mapping by the names of a model's inputs: as `in_order_of_inputs` has them."""
+    names = inner_config(layer).get("input_layers")
+    ordered = [own_name(names[name][0]) for name in sorted(names)] if isinstance(names, Mapping) else []
+    return lambda item: ordered.index(item[0]) if item[0] in ordered else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlcli.errors import CheckpointError
@@ -11,6 +11,7 @@ from dlcli.importing.files import ModelFile
 from dlcli.importing.graphs import Shape, entries_of, names_of, read_graph
 from dlcli.importing.objects import Importer
 from dlcli.spec.catalogue import Catalogue
+from dlcli.spec.keras_objects import layers_within
 from dlcli.spec.writing import to_flow
 
 _WIDTH = 120
@@ -63,7 +64,7 @@ def _text(file: ModelFile, importer: Importer) -> str:
         "",
         "model:",
         "  layers:",
-        *(line for entry in entries for line in _entry_lines(entry)),
+        *(f"    {line}" for entry in entries for line in _entry_lines(entry)),
         "",
         *_compiled(file.compiled, importer, losses, called),
     ]
@@ -79,7 +80,7 @@ def _up_to(entries: Sequence[Mapping[str, Any]], name: str) -> Sequence[Mapping[
 def _ending(entries: Sequence[Mapping[str, Any]]) -> tuple[int | None, str | None]:
     """How many numbers the model puts out for an example, and through which activation, as far as that is plain."""
     activation: str | None = None
-    for entry in reversed(entries):
+    for entry in _from_the_end(entries):
         name = next((key for key in entry if str(key)[:1].isupper()), "")
         arguments = entry.get(name) or {}
         if name in ("Activation", "Softmax"):
@@ -92,9 +93,17 @@ def _ending(entries: Sequence[Mapping[str, Any]]) -> tuple[int | None, str | Non
     return None, activation
 
 
+def _from_the_end(entries: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The entries, the last one first, with those of a model within the model in its place."""
+    for entry in reversed(entries):
+        within = layers_within(entry)[1]
+        yield from _from_the_end(within) if within else [entry]
+
+
 def _gives_what_it_gets(entries: Sequence[Mapping[str, Any]], shape: Shape) -> bool:
     """Whether the last layer gives the input's shape, or is a convolution with as many filters as that has channels."""
-    name, arguments = next(((key, entries[-1][key] or {}) for key in entries[-1] if str(key)[:1].isupper()), ("", {}))
+    last = next(_from_the_end(entries), {})
+    name, arguments = next(((key, last[key] or {}) for key in last if str(key)[:1].isupper()), ("", {}))
     if name == "Reshape":
         return list(arguments.get("target_shape", ())) == list(shape)
     return "Conv" in name and arguments.get("filters") == shape[-1]
@@ -122,8 +131,12 @@ def _entry_lines(entry: Mapping[str, Any]) -> list[str]:
     """An entry of `model.layers`: on a line for the layer, and one for each word beside it."""
     (name, arguments), *words = entry.items()
     lines = _argument_lines(name, arguments) if arguments or words else [name]
-    return [f"    - {lines[0]}", *(f"      {line}" for line in lines[1:]),
-            *(f"      {word}: {to_flow(value)}" for word, value in words)]  # fmt: skip
+    if layers_within(entry)[1]:
+        inner = [f"    {line}" for one in arguments["layers"] for line in _entry_lines(one)]
+        inputs = [f"  inputs: {to_flow(arguments['inputs'])}"] if "inputs" in arguments else []
+        lines = [f"{name}:", *inputs, "  layers:", *inner]
+    return [f"- {lines[0]}", *(f"  {line}" for line in lines[1:]),
+            *(f"  {word}: {to_flow(value)}" for word, value in words)]  # fmt: skip
 
 
 def _argument_lines(name: str, arguments: Any) -> list[str]:

@@ -100,15 +100,23 @@ def _need(summary: ModelSummary, parts: Parts) -> _Need:
     weights = [weight for layer in summary.layers for weight in layer.weights if not weight.shared]
     trained = sum(weight.bytes for weight in weights if weight.trainable)
     batch_size = parts.dataset.batch_size if parts.dataset is not None else 1
-    values = replace(
-        summary, layers=tuple(layer for layer in summary.layers if layer.class_name not in _WITHOUT_COPY)
-    ).activation_values
+    values = _with_copies(summary).activation_values
     return _Need(
         weights=summary.weight_bytes,
         gradients=trained,
         optimizer=trained * (_slots(parts.optimizer) if parts.optimizer is not None else 0),
         activations=(values or 0) * batch_size * _ACTIVATION_BYTES,
     )
+
+
+def _with_copies(summary: ModelSummary) -> ModelSummary:
+    """Without the layers that hand their input on as it is."""
+    layers = (
+        replace(layer, inner=_with_copies(layer.inner)) if layer.inner is not None else layer
+        for layer in summary.layers
+        if layer.class_name not in _WITHOUT_COPY
+    )
+    return replace(summary, layers=tuple(layers))
 
 
 def _slots(optimizer: KerasObject) -> int:

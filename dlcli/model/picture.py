@@ -1,7 +1,8 @@
 """A model's layers as a picture, by Graphviz. Neither Keras nor TensorFlow is imported.
 
 Layers that only follow another one, such as a normalization and an activation, stand in one box with it, so that a
-network of 150 layers is still a picture.
+network of 150 layers is still a picture. A model within the model has a frame, unless it is as large as those of
+`keras.applications` are: then it is one box.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
+from itertools import count
 from pathlib import Path
 
 from dlcli.errors import UsageError
@@ -30,6 +33,8 @@ _COLOURS = {
     "Sequential": "#dcdff5", "Add": "#fbf0b8", "Multiply": "#fbf0b8", "Concatenate": "#fbf0b8", "Average": "#fbf0b8",
     "Subtract": "#fbf0b8", "Dot": "#fbf0b8",
 }  # fmt: skip
+_MOST_IN_A_FRAME = 30
+_Frame = tuple[str, ...]  # its label, behind those of the frames around it
 _OTHER_COLOUR = "#eeeeee"
 _FRAME = (
     'style="rounded"',
@@ -83,34 +88,71 @@ def draw(summary: ModelSummary, path: Path, groups: Mapping[str, str] | None = N
 
 def to_dot(summary: ModelSummary, groups: Mapping[str, str] | None = None) -> str:
     """The picture in Graphviz's language; see `draw`."""
-    groups = groups or {}
     lines = [_HEAD % _quoted(f"{summary.name}: {summary.parameters:,} parameters")]
     for name, shape in summary.input_shapes.items():
         lines.append(f"  {_quoted(name)} [label={_table([(name, None, shape, 0)])}]")
+    frames: dict[str, _Frame] = {name: (label,) for name, label in (groups or {}).items()}
+    layers = list(_opened(summary, {name: (name,) for name in summary.input_shapes}, "", frames))
     box_of = {name: name for name in summary.input_shapes}
     edges = []
-    framed: dict[str, list[str]] = {}
-    for box in _boxes(summary, groups):
+    drawn: dict[_Frame, list[str]] = {}
+    for box in _boxes(layers, frames):
         first = box[0]
         box_of |= {layer.name: first.name for layer in box}
         rows = [(layer.name, layer.class_name, layer.output_shapes[-1], layer.parameters) for layer in box]
-        drawn = f"  {_quoted(first.name)} [label={_table(rows)}]"
-        framed.setdefault(groups[first.name], []).append(drawn) if first.name in groups else lines.append(drawn)
+        drawn.setdefault(frames.get(first.name, ()), []).append(f"  {_quoted(first.name)} [label={_table(rows)}]")
         edges += [f"  {_quoted(box_of[read])} -> {_quoted(first.name)}" for read in first.reads if read in box_of]
-    for number, (label, drawn_in) in enumerate(framed.items()):
-        frame = [*_FRAME, f"label={_quoted(label)}", *drawn_in]
-        lines.append("\n".join([f"  subgraph cluster_{number} {{", *frame, "  }"]))
-    return "\n".join([*lines, *edges, "}", ""])
+    return "\n".join([*lines, *_framed(drawn, (), count()), *edges, "}", ""])
 
 
-def _boxes(summary: ModelSummary, groups: Mapping[str, str]) -> list[list[LayerSummary]]:
-    readers = Counter(read for layer in summary.layers for read in layer.reads)
+def _opened(
+    summary: ModelSummary, known: dict[str, tuple[str, ...]], prefix: str, frames: dict[str, _Frame]
+) -> Iterator[LayerSummary]:
+    """The layers, with those of the models among them in the places of these, under names of their own.
+
+    Args:
+        summary: of a model.
+        known: for what a layer can read, the names under which that stands in the picture; it is added to.
+        prefix: of the names in the picture.
+        frames: the frames around each layer by its name in the picture; it is added to.
+    """
+    for layer in summary.layers:
+        name, inner = f"{prefix}{layer.name}", layer.inner
+        reads = tuple(dict.fromkeys(one for read in layer.reads for one in known.get(read, ())))
+        if inner is None or not inner.layers or len(inner.leaves) > _MOST_IN_A_FRAME:
+            known[layer.name] = (name,)
+            yield replace(layer, name=name, reads=reads)
+            continue
+        around = (*frames.pop(name, ()), f"{layer.name}: {layer.class_name}")
+        # If it is called several times, each of its inputs may be any of what these calls read.
+        within = dict.fromkeys(inner.input_shapes, reads)
+        if len(reads) == len(within):
+            within = {one: (read,) for one, read in zip(within, reads, strict=True)}
+        last: tuple[str, ...] = ()
+        for one in _opened(inner, within, f"{name}/", frames):
+            frames[one.name] = (*around, *frames.get(one.name, ()))
+            last = (one.name,)
+            yield one
+        known[layer.name] = last
+
+
+def _framed(drawn: Mapping[_Frame, Sequence[str]], around: _Frame, number: Iterator[int]) -> Iterator[str]:
+    """The boxes, those in a frame within it."""
+    yield from drawn.get(around, ())
+    inside_of = [frame for frame in drawn if len(frame) > len(around) and frame[: len(around)] == around]
+    for label in dict.fromkeys(frame[len(around)] for frame in inside_of):
+        inside = _framed(drawn, (*around, label), number)
+        yield "\n".join([f"  subgraph cluster_{next(number)} {{", *_FRAME, f"label={_quoted(label)}", *inside, "  }"])
+
+
+def _boxes(layers: Sequence[LayerSummary], frames: Mapping[str, _Frame]) -> list[list[LayerSummary]]:
+    readers = Counter(read for layer in layers for read in layer.reads)
     boxes: list[list[LayerSummary]] = []
     last: dict[str, list[LayerSummary]] = {}
-    for layer in summary.layers:
+    for layer in layers:
         above = last.get(layer.reads[0]) if len(layer.reads) == 1 else None
         follows = any(word in layer.class_name for word in _FOLLOWERS) and len(layer.output_shapes) == 1
-        is_beside = above is not None and groups.get(above[0].name) == groups.get(layer.name)
+        is_beside = above is not None and frames.get(above[0].name) == frames.get(layer.name)
         if above is not None and follows and is_beside and readers[above[-1].name] == 1:
             above.append(layer)
             last[layer.name] = above

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from dlcli.model.arithmetic import Call, Shape, graph_calls, multiply_adds, values_per_example, with_free_batch
@@ -83,6 +83,7 @@ class LayerSummary(_ParameterCounts):
         multiply_adds: of all its calls for one example; None where not known (see `dlcli.model.arithmetic`).
         activation: the name of its activation; None if it has none or a linear one.
         reads: the names of the layers and inputs that it reads.
+        inner: what it is made of, if it is a model.
     """
 
     name: str
@@ -92,6 +93,17 @@ class LayerSummary(_ParameterCounts):
     multiply_adds: int | None = None
     activation: str | None = None
     reads: tuple[str, ...] = ()
+    inner: ModelSummary | None = None
+
+    @property
+    def values(self) -> int | None:
+        """How many numbers it puts out for one example, in all calls, or its layers do; None if a length is open."""
+        if self.inner is not None:
+            inner = self.inner.activation_values
+            return inner * len(self.output_shapes) if inner is not None else None
+        counts = [values_per_example(shape) for shape in self.output_shapes]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
 
     @property
     def output_shape(self) -> Shape | list[Shape]:
@@ -129,9 +141,15 @@ class ModelSummary(_ParameterCounts):
     @property
     def activation_values(self) -> int | None:
         """How many numbers all layers put out for one example; None if a length is known only with the data."""
-        counts = [values_per_example(shape) for layer in self.layers for shape in layer.output_shapes]
+        counts = [layer.values for layer in self.layers]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
+
+    @property
+    def leaves(self) -> tuple[LayerSummary, ...]:
+        """The layers that are no models, at any depth."""
+        found = ((layer,) if layer.inner is None else layer.inner.leaves for layer in self.layers)
+        return tuple(chain.from_iterable(found))
 
     @property
     def multiply_adds(self) -> int:
@@ -174,7 +192,7 @@ class ModelSummary(_ParameterCounts):
                 input_shapes={name: tuple(shape) for name, shape in document["input_shapes"].items()},
                 layers=tuple(_layer_from_json(layer) for layer in document["layers"]),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not the summary of a model: {type(error).__name__}: {error}") from error
 
     def _counted_weights(self) -> Iterable[WeightSummary]:
@@ -187,9 +205,11 @@ def summarize(model: Any) -> ModelSummary:
     Raises:
         ValueError: the model has no graph of layers: it is not built, or is a subclass with a `call` of its own.
     """
+    return _summarize(model, {id(variable) for variable in model.trainable_weights}, set())
+
+
+def _summarize(model: Any, trainable: set[int], seen: set[int]) -> ModelSummary:
     calls = graph_calls(model)
-    trainable = {id(variable) for variable in model.trainable_weights}
-    seen: set[int] = set()
     calls_by_layer = (tuple(group) for _, group in groupby(calls, key=lambda call: id(call.operation)))
     layers = tuple(_summarize_layer(layer_calls, trainable, seen) for layer_calls in calls_by_layer)
     inputs = {tensor._keras_history.operation.name: with_free_batch(tensor.shape) for tensor in model.inputs}
@@ -249,9 +269,11 @@ def _summarize_layer(calls: Sequence[Call], trainable: set[int], seen: set[int])
         )
         for variable in variables
     )
+    inner = _summarize_within(layer, trainable, set(seen))
     seen.update(map(id, variables))
     return LayerSummary(
         name=layer.name,
+        inner=inner,
         class_name=type(layer).__name__,
         output_shapes=tuple(shape for call in calls for shape in call.output_shapes),
         weights=weights,
@@ -259,6 +281,16 @@ def _summarize_layer(calls: Sequence[Call], trainable: set[int], seen: set[int])
         activation=_activation_name(layer),
         reads=tuple(dict.fromkeys(name for call in calls for name in call.reads)),
     )
+
+
+def _summarize_within(layer: Any, trainable: set[int], seen: set[int]) -> ModelSummary | None:
+    """The summary of a layer that is a model with a graph of layers; None for others."""
+    if not hasattr(layer, "layers") or not hasattr(layer, "inputs"):
+        return None
+    try:
+        return _summarize(layer, trainable, seen)
+    except ValueError:
+        return None
 
 
 def _name_within(layer_name: str, path: str) -> str:
@@ -283,6 +315,7 @@ def _layer_to_json(layer: LayerSummary) -> dict[str, Any]:
         "activation": layer.activation,
         "reads": list(layer.reads),
         "weights": [{**asdict(weight), "shape": list(weight.shape)} for weight in layer.weights],
+        **({"inner": layer.inner.to_json()} if layer.inner is not None else {}),
     }
 
 
@@ -295,4 +328,5 @@ def _layer_from_json(document: Mapping[str, Any]) -> LayerSummary:
         multiply_adds=document["multiply_adds"],
         activation=document["activation"],
         reads=tuple(document["reads"]),
+        inner=ModelSummary.from_json(document["inner"]) if "inner" in document else None,
     )

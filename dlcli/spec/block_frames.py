@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dlcli.errors import Path
-from dlcli.spec.keras_objects import LAYER_WORDS
+from dlcli.spec.keras_objects import layers_within
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.marks import Document, Mark
 
@@ -36,6 +36,7 @@ class Frame:
         names: the layers' own names in the list, with those that they get.
         written_uses: what each use of a block that has a name was written out as.
         counts: how often each block was used in it.
+        written_in: the block that a model within the model stands in, if the list is that model's.
     """
 
     entries: list[Any]
@@ -53,6 +54,12 @@ class Frame:
     names: dict[str, str] = field(default_factory=dict)
     written_uses: dict[str, Written] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    written_in: str | None = None
+
+    @property
+    def scope(self) -> str | None:
+        """The block whose parameters may be used in it."""
+        return self.block or self.written_in
 
     def is_last(self, path: Path) -> bool:
         """Whether what is written at `path` is what the block puts out."""
@@ -90,25 +97,26 @@ class Copies:
 
     def place(self, path: Path, written_at: Path) -> None:
         """Let the value at `path` have the place of another one, if that is written anywhere."""
-        if written_at in self._document.values:
-            self.values[path] = self._document.values[written_at]
+        for places, copies in ((self._document.values, self.values), (self._document.keys, self.keys)):
+            if written_at in places:
+                copies[path] = places[written_at]
 
     def copied(self, value: Any, source: Path, target: Path, frame: Frame | None) -> Any:
         """A value with the block's parameters in it, and its places brought to where it ends up."""
         for places, copies in ((self._document.values, self.values), (self._document.keys, self.keys)):
-            if source in places and not (copies is self.keys and len(target) == len(LAYERS) + 1):
+            if source in places and not (copies is self.keys and isinstance(target[-1], int)):
                 copies.setdefault(target, places[source])
         if isinstance(value, Mapping):
             return {key: self.copied(item, (*source, key), (*target, key), frame) for key, item in value.items()}
         if isinstance(value, list):
             return [self.copied(item, (*source, at), (*target, at), frame) for at, item in enumerate(value)]
-        if not isinstance(value, str) or frame is None or frame.block is None or "${" not in value:
+        if not isinstance(value, str) or frame is None or frame.scope is None or "${" not in value:
             return value
         for name in _USE.findall(value):
             if name not in frame.parameters and name not in self._variables:
                 hint = suggestion(name, {*frame.parameters, *self._variables})
                 self._refuse(
-                    f"The block `{frame.block}` has no parameter `{name}`, nor is it a variable.", source, hint
+                    f"The block `{frame.scope}` has no parameter `{name}`, nor is it a variable.", source, hint
                 )
                 return None
         whole = _USE.fullmatch(value)
@@ -133,15 +141,21 @@ class Copies:
             return self.plain(inner, outer)
         return value
 
-    def take_again(self, number: int, again: int) -> None:
+    def take_again(self, old: Path, new: Path) -> None:
         """Let a layer that is called again have the places of the first call."""
-        old, new = (*LAYERS, number), (*LAYERS, again)
         for places in (self.values, self.keys):
             inside = [(path, mark) for path, mark in places.items() if path[: len(old)] == old]
             places.update({(*new, *path[len(old) :]): mark for path, mark in inside})
 
 
-def layer_of(entry: Mapping[Any, Any]) -> str | None:
-    """The one key beside dlcli's own words."""
-    others = [key for key in entry if key not in LAYER_WORDS]
-    return others[0] if len(others) == 1 and isinstance(others[0], str) else None
+def size_of(entry: Any) -> int:
+    """How many layers an entry stands for: itself, and those within it."""
+    return 1 + sum(map(size_of, layers_within(entry)[1]))
+
+
+def without_layers(entry: Any) -> Any:
+    """An entry without the layers of the model within the model, if it is one."""
+    name, layers = layers_within(entry)
+    if not layers:
+        return entry
+    return {**entry, name: {key: value for key, value in entry[name].items() if key != "layers"}}

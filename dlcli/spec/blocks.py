@@ -10,17 +10,17 @@ layer is called as the use itself, so that others can read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy as copy_of
 from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.block_frames import LAYERS, Copies, Frame, Written, layer_of
+from dlcli.spec.block_frames import LAYERS, Copies, Frame, Written, size_of, without_layers
 from dlcli.spec.grammar import BlockSpec
-from dlcli.spec.graph import INPUT_LAYERS
-from dlcli.spec.keras_objects import LAYER_WORDS
+from dlcli.spec.keras_objects import INPUT_LAYERS, LAYER_WORDS, layer_of, layers_within
 from dlcli.spec.likeness import closest, suggestion
 from dlcli.spec.marks import Document, Doubt
 from dlcli.spec.source import INPUT
@@ -39,7 +39,7 @@ def write_out(document: Document) -> Document:
     if not isinstance(model, Mapping) or not isinstance(entries, list):
         return document
     blocks = _sound_blocks(model.get("blocks"))
-    if not blocks and not any(isinstance(entry, Mapping) and "reuse" in entry for entry in entries):
+    if not blocks and not _says_reuse(entries):
         return document
     if any(problem.path[:2] == LAYERS for problem in document.problems) or document.doubt.concerns("model"):
         return _doubtful(document)
@@ -62,6 +62,12 @@ def write_out(document: Document) -> Document:
         warnings=(*document.warnings, *work.unused()),
     )
     return _doubtful(written) if work.problems or work.is_doubtful else written
+
+
+def _says_reuse(entries: Sequence[Any]) -> bool:
+    """Whether a layer is called again, in the model or in one within it."""
+    plain = [entry for entry in entries if isinstance(entry, Mapping)]
+    return any("reuse" in entry or _says_reuse(layers_within(entry)[1]) for entry in plain)
 
 
 def _doubtful(document: Document) -> Document:
@@ -87,11 +93,24 @@ class _Writing:
         self._document = document
         self._blocks = blocks
         self._used: set[str] = set()
+        self._target = LAYERS
+        self._count = 0
         self.written: list[Any] = []
         self.groups: dict[int, str] = {}
         self.copies = Copies(document, self._refuse)
         self.problems: list[Problem] = []
         self.is_doubtful = self.is_full = False
+
+    def _write_within(self, frame: Frame, entry: Mapping[Any, Any], path: Path) -> list[Any]:
+        """Write out the layers of a model within the model, which is written at `path` and comes next."""
+        name, entries = layers_within(entry)
+        inner = copy_of(self)  # with the same lists of problems, places and used blocks
+        inner.written, inner.groups, inner._target = [], {}, (*self._target, len(self.written), name, "layers")
+        source = (*path, name, "layers")
+        self.copies.place(inner._target, source)
+        inner.write(Frame(entries, source, parameters=frame.parameters, written_in=frame.scope, around=frame.around))
+        self._count, self.is_doubtful, self.is_full = inner._count, inner.is_doubtful, inner.is_full
+        return inner.written
 
     def unused(self) -> Iterator[Problem]:
         """A warning for each block that nothing uses."""
@@ -105,7 +124,7 @@ class _Writing:
         """Write the layers of a list out."""
         self._name(frame)
         for number, entry in enumerate(frame.entries):
-            if len(self.written) >= _MOST_LAYERS and not self.is_full:
+            if self._count >= _MOST_LAYERS and not self.is_full:
                 self._refuse(f"The blocks stand for more than {_MOST_LAYERS:,} layers.", (*frame.path, number))
                 self.is_full = True
             if self.is_full:
@@ -134,8 +153,10 @@ class _Writing:
         if likely:
             self._refuse(f"There is no block `{name}`.", path, f"Did you mean `{likely}`?")
             return
-        target = (*LAYERS, len(self.written))
-        copied = self.copies.copied(entry, path, target, frame)
+        target = (*self._target, len(self.written))
+        copied = self.copies.copied(without_layers(entry), path, target, frame)
+        if isinstance(copied, dict) and layers_within(entry)[1]:
+            copied[name] = {"layers": self._write_within(frame, entry, path), **copied[name]}
         if frame.use is not None:
             self.copies.uses.setdefault(target, frame.use)
             copied = {copied: None} if isinstance(copied, str) else copied
@@ -150,6 +171,7 @@ class _Writing:
                 copied["trainable"] = False
             copied.update(self._read(frame, copied.get("inputs"), path))
         self.written.append(copied)
+        self._count += 1
 
     def _read(self, frame: Frame, names: Any, path: Path) -> dict[str, Any]:
         """What the next layer reads, by names of the whole model; nothing if it is the layer above."""
@@ -342,9 +364,11 @@ class _Writing:
             elif written is not None:
                 each = [renamed.get(read, read) for read in ([written] if isinstance(written, str) else written)]
                 again["inputs"] = each[0] if isinstance(written, str) else each
-            self.copies.take_again(number, len(self.written))
-            self.copies.uses[(*LAYERS, len(self.written))] = (self._document.mark(path), f"reuse: {wanted}")
+            target = (*self._target, len(self.written))
+            self.copies.take_again((*self._target, number), target)
+            self.copies.uses[target] = (self._document.mark(path), f"reuse: {wanted}")
             self.written.append(again)
+            self._count += size_of(again)
 
     def _reads_again(
         self, calls: Written, reads: Mapping[str, Any], wanted: str, called: str, path: Path

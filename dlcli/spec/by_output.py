@@ -7,33 +7,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationInfo
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
+from pydantic_core import PydanticCustomError
 
 from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.refusals import within
 from dlcli.spec.source import TARGET
 
 Item = TypeVar("Item")
 WORD = r"^[A-Za-z_][A-Za-z0-9_]*$"
-# The errors that are not pydantic's own.
-_OWN_TYPES = ("refused", "expected")
-
-
-def within(key: tuple[str | int, ...], make: Callable[[], Item]) -> Item:
-    """What `make` gives; its mistakes have the key in their paths, so that each is found in the document."""
-    try:
-        return make()
-    except ValidationError as error:
-        details = [
-            InitErrorDetails(type=_type(item), loc=(*key, *item["loc"]), input=item["input"], ctx=item.get("ctx", {}))
-            for item in error.errors()
-        ]
-        raise ValidationError.from_exception_data("spec", details) from error
-
-
-def _type(item: ErrorDetails) -> str | PydanticCustomError:
-    if item["type"] not in _OWN_TYPES:
-        return item["type"]
-    return PydanticCustomError(item["type"], "{text}", {"text": item["msg"], **item.get("ctx", {})})
 
 
 def output_names(targets: Iterable[str], written: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -75,13 +75,19 @@ class Parameter(NamedTuple):
         return cls(**{**content, **tuples})
 
 
-# Keras's function `Input`, used as if it were a layer; dlcli fills in what else it takes.
+# Keras's function `Input`, used as if it were a layer; dlcli fills in what else it takes. And the models within a
+# model: Keras makes them of layers that are called, a spec of their entries.
 _GIVEN = {
+    ("layer", "Model"): {
+        "layers": Parameter(required=True, types=("list",)),
+        "inputs": Parameter(types=("list",), items=("string",)),
+    },
+    ("layer", "Sequential"): {"layers": Parameter(required=True, types=("list",))},
     ("layer", "Input"): {
         "shape": Parameter(required=True, types=("list",), items=("integer", "null")),
         "dtype": Parameter(types=("null", "string")),
         "name": Parameter(types=("null", "string")),
-    }
+    },
 }
 
 

@@ -12,11 +12,11 @@ from dlcli.spec.arguments_meant import Given
 from dlcli.spec.catalogue import KINDS, RUNS_CODE, Catalogue, Parameter, kind_of_parameter
 from dlcli.spec.characters import shortened
 from dlcli.spec.heads import names_of_outputs
-from dlcli.spec.keras_objects import refused, split_layer, split_object
+from dlcli.spec.keras_objects import MIXING, refused, split_layer, split_object
 from dlcli.spec.names_meant import name_remedy
 from dlcli.spec.numbers_meant import number_meant
 from dlcli.spec.objects_meant import object_remedy
-from dlcli.spec.paths import in_words, value_at
+from dlcli.spec.paths import MODELS, in_words, is_list_of_layers, value_at
 from dlcli.spec.source import TARGET
 from dlcli.spec.values import check_value
 
@@ -65,7 +65,7 @@ def _check_written(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Ite
     if raw is None:
         return  # pydantic tells what is empty from what is not there
     try:
-        written = split_layer(raw)[0] if path[:2] == ("model", "layers") else raw
+        written = split_layer(raw)[0] if is_list_of_layers(path[:-1]) else raw
     except PydanticCustomError as error:
         yield _not_an_object(error, raw, path, kind, catalogue)
         return
@@ -91,6 +91,14 @@ def _check(raw: Any, path: Path, kind: str, catalogue: Catalogue) -> Iterator[Pr
     if kind == "layer" and name in RUNS_CODE:
         message = f"`{name}` {RUNS_CODE[name]}, and is not used."
         yield Problem(message, object_path, "Use Keras's other layers: a spec from a stranger must be safe to train.")
+        return
+    if kind == "layer" and name in MODELS and not is_list_of_layers(path[:-1]):
+        message = f"`{name}` is a model within the model, and stands only among `model.layers`."
+        yield Problem(message, object_path, "Use one of Keras's layers here.")
+        return
+    if kind == "layer" and name in MIXING and path[:2] != ("dataset", "augment"):
+        message = f"`{name}` mixes training examples, and their labels with them: it stands only in `dataset.augment`."
+        yield Problem(message, object_path, f"Write `augment: [{name}]` under `dataset`.")
         return
     if known is None:
         message = f"`{shortened(name)}` is not {KINDS[kind].label}."
@@ -145,7 +153,10 @@ def _check_value(value: Any, path: Path, kind: str | None, catalogue: Catalogue)
         return
     if isinstance(value, list) and kind in (None, "layer"):
         for number, item in enumerate(value):
-            yield from _check_value(item, (*path, number), kind, catalogue)
+            if is_list_of_layers(path):
+                yield from _check_written(item, (*path, number), "layer", catalogue)
+            else:
+                yield from _check_value(item, (*path, number), kind, catalogue)
     elif kind is not None:
         yield from _check(value, path, kind, catalogue)
     elif isinstance(value, dict):

@@ -20,10 +20,19 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain, within
+from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain
 from dlcli.spec.characters import shortened
-from dlcli.spec.keras_objects import LAYER_WORDS, NAMES_READ, KerasObject, LayerEntry, names_read, refusal, split_object
+from dlcli.spec.keras_objects import (
+    LAYER_WORDS,
+    NAMES_READ,
+    KerasObject,
+    LayerEntry,
+    layers_within,
+    names_read,
+    split_object,
+)
 from dlcli.spec.likeness import suggestion
+from dlcli.spec.refusals import refusal, within
 from dlcli.spec.remedies import python_name
 from dlcli.spec.source import Count, Seed, Source
 from dlcli.spec.sources import SOURCES
@@ -38,6 +47,7 @@ Name = Annotated[str, Field(pattern=RUN_NAME, max_length=100)]
 
 
 Word = Annotated[str, Field(pattern=WORD)]
+_MOST_NESTED = 20
 # Keras's layers begin with a capital.
 BLOCK_NAME = r"^[a-z][A-Za-z0-9_]*$"
 # Why a warning is silenced: for whoever reads the spec.
@@ -115,6 +125,16 @@ class DatasetSpec(Part):
         return None if raw is None else _parse_source(raw)
 
 
+def _not_too_deep(layers: Any) -> Any:
+    """Refuses models within models without end, as a checkpoint of a stranger may have them."""
+    entries, depth = layers, 0
+    while isinstance(entries, list) and entries:
+        if depth > _MOST_NESTED:
+            raise refusal(f"has models within models, more than {_MOST_NESTED} deep")
+        entries, depth = [inner for entry in entries for inner in layers_within(entry)[1]], depth + 1
+    return layers
+
+
 def _named_blocks(raw: Any) -> Any:
     for name in raw if isinstance(raw, Mapping) else ():
         if not isinstance(name, str) or not re.search(BLOCK_NAME, name) or name in LAYER_WORDS:
@@ -140,7 +160,12 @@ class ModelSpec(Part):
 
     blocks: Annotated[Mapping[str, BlockSpec], BeforeValidator(_named_blocks)] = {}
     """groups of layers, by names that are used like those of Keras's layers"""
-    layers: Annotated[List[LayerEntry], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+    layers: Annotated[
+        List[LayerEntry],
+        BeforeValidator(_not_too_deep),
+        AfterValidator(_not_empty),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
     """the layers, each of which reads the one above it unless `inputs` says otherwise"""
     outputs: Annotated[str | tuple[str, ...] | None, BeforeValidator(names_read), WithJsonSchema(NAMES_READ)] = None
     """the layers whose outputs are the model's; left out: the last one, or those named after what the data asks for"""

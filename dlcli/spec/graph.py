@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 from dlcli.errors import Path, Problem
-from dlcli.spec.keras_objects import LAYER_WORDS
+from dlcli.spec.keras_objects import INPUT_LAYERS, LAYER_WORDS, SEVERAL_ARGUMENTS
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.paths import value_at
 from dlcli.spec.source import INPUT, TARGET
@@ -20,9 +20,6 @@ from dlcli.spec.sources import source_of
 
 _NOWHERE = -1
 _LAYERS: Path = ("model", "layers")
-INPUT_LAYERS = ("Input", "InputLayer")
-SEVERAL_ARGUMENTS = ("MultiHeadAttention", "GroupQueryAttention")
-"""the layers that are called with query, value and perhaps key, instead of a list; one tensor is all of them"""
 
 
 class Node(NamedTuple):
@@ -107,6 +104,26 @@ def check_graph(data: Mapping[Any, Any]) -> Iterator[Problem]:
         yield from _first_reads(entries, inputs)
     elif is_stack(entries) and model.get("outputs") is None and len(targets) == 1:
         return
+    ends = () if outputs else output_numbers(entries, model.get("outputs"), targets).values()
+    yield from _check_reads(entries, inputs, ends, is_plain=is_plain)
+
+
+def check_layers(entries: Sequence[Any], inputs: Sequence[str]) -> Iterator[Problem]:
+    """As `check_graph`, for the layers of a model within the model: the problems have paths as if it were the model.
+
+    Args:
+        entries: its layers.
+        inputs: its names for what it reads.
+    """
+    yield from _repeated_names(entries, inputs)
+    is_plain = not any(_misspelt_words(entry) for entry in entries)
+    yield from _check_reads(entries, inputs, [len(entries) - 1], is_plain=is_plain)
+
+
+def _check_reads(
+    entries: Sequence[Any], inputs: Sequence[str], ends: Collection[int], *, is_plain: bool
+) -> Iterator[Problem]:
+    """Unknown names, circles, and layers that nobody reads, unless they are the `ends`; without any, not these."""
     unknown = [*_unknown_names(entries, inputs), *_unlike_the_first(entries, inputs)]
     if unknown and not is_plain:
         return  # there may be inputs, or layers, of these names
@@ -114,8 +131,8 @@ def check_graph(data: Mapping[Any, Any]) -> Iterator[Problem]:
     circles = [] if unknown else list(_circles(entries, inputs))
     yield from circles
     # What a circle or an unknown name keeps from being read is no mistake of its own.
-    if is_plain and not (unknown or circles or outputs):
-        yield from _unread(entries, inputs, output_numbers(entries, model.get("outputs"), targets).values())
+    if is_plain and ends and not (unknown or circles):
+        yield from _unread(entries, inputs, ends)
 
 
 def output_numbers(entries: Sequence[Any], written: Any, targets: Sequence[str]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dlcli.errors import Path, Problem
 from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import Spec
 from dlcli.spec.graph import output_numbers
-from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.keras_objects import KerasObject, LayerEntry
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.paths import value_at
 from dlcli.spec.sources import source_of
@@ -21,6 +21,8 @@ class Head(NamedTuple):
     Attributes:
         name: of what the data asks for.
         number: of the layer in `model.layers` whose output it is; -1 if there is none.
+        layer_path: where that is written; of a model within the model, its last layer.
+        beside: the list of layers in which that stands.
         classes: how many the data has, as far as the source knows; None for a number.
         loss: what training makes small of it.
         loss_path: where that is written.
@@ -29,6 +31,8 @@ class Head(NamedTuple):
 
     name: str
     number: int
+    layer_path: Path
+    beside: tuple[LayerEntry, ...]
     classes: int | None
     loss: KerasObject
     loss_path: Path
@@ -47,8 +51,19 @@ def heads_of(spec: Spec) -> dict[str, Head]:
         loss = spec.loss[name] if isinstance(spec.loss, Mapping) else spec.loss
         metrics = spec.metrics.get(name, ()) if isinstance(spec.metrics, Mapping) else spec.metrics
         paths = [(metric, ("metrics", *key, place)) for place, metric in enumerate(metrics)]
-        heads[name] = Head(name, number, targets[name], loss, ("loss", *key), tuple(paths))
+        path, beside = _last_layer(spec, number)
+        heads[name] = Head(name, number, path, beside, targets[name], loss, ("loss", *key), tuple(paths))
     return heads
+
+
+def _last_layer(spec: Spec, number: int) -> tuple[Path, tuple[LayerEntry, ...]]:
+    """Where an output is written, and the list that it stands in."""
+    entries = spec.model.layers
+    path: Path = ("model", "layers", number)
+    while entries[number].layers:
+        path = (*path, entries[number].layer.name, "layers", len(entries[number].layers) - 1)
+        entries, number = entries[number].layers, -1
+    return path, entries
 
 
 def names_of_outputs(data: Mapping[Any, Any]) -> tuple[str, ...]:

@@ -5,20 +5,26 @@ Which names and arguments exist is in `dlcli.spec.catalogue`; making the objects
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_serializer, model_validator
-from pydantic_core import PydanticCustomError
 
 from dlcli.spec.characters import shortened
 from dlcli.spec.likeness import misspelt
-from dlcli.spec.paths import sentence
+from dlcli.spec.paths import GRAPH, MODELS, STACK, sentence
+from dlcli.spec.refusals import refusal, within
 from dlcli.spec.remedies import python_arguments
+from dlcli.spec.source import INPUT
 from dlcli.spec.writing import to_flow
 
 MIXING = ("MixUp", "CutMix")
 """the augmenting layers that mix examples, and their labels with them"""
+INPUT_LAYERS = ("Input", "InputLayer")
+SEVERAL_ARGUMENTS = ("MultiHeadAttention", "GroupQueryAttention")
+"""the layers that are called with query, value and perhaps key, instead of a list; one tensor is all of them"""
 LAYER_WORDS = ("name", "inputs", "trainable", "repeat", "reuse")
 _IN_ITSELF = "is wrong: "
 LAYER_NAME = r"^[A-Za-z0-9_.\-]+$"
@@ -108,14 +114,6 @@ def refused(where: str, text: str) -> str:
     return f"{sentence(where)} {text}."
 
 
-def refusal(text: str, hint: str | None = None, key: tuple[Any, ...] = ()) -> PydanticCustomError:
-    """An error for pydantic to report at the place of the value that it is raised for, or at the key `key` in it.
-
-    `text` goes on after the value's path: "must be …; received …", or "is wrong: …".
-    """
-    return PydanticCustomError("refused", "{text}", {"text": text, "hint": hint, "key": key})
-
-
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
@@ -172,6 +170,28 @@ class LayerEntry(BaseModel):
         split_object(layer)  # here, so that a refusal has the entry's own path
         return {"Keras layer": layer, **words}
 
+    @model_validator(mode="after")
+    def _check_model(self) -> LayerEntry:
+        if self.layer.name in MODELS:
+            check_model(self.layer, self.layers)
+        return self
+
+    @cached_property
+    def layers(self) -> tuple[LayerEntry, ...]:
+        """The entries of a model within the model; none of any other layer."""
+        written = self.layer.arguments.get("layers")
+        if self.layer.name not in MODELS or not isinstance(written, (list, tuple)):
+            return ()
+        path = (self.layer.name, "layers")
+        return tuple(
+            within((*path, number), partial(LayerEntry.model_validate, entry)) for number, entry in enumerate(written)
+        )
+
+    @property
+    def own_inputs(self) -> tuple[str, ...]:
+        """The names that a model within the model has for what it reads."""
+        return tuple(self.layer.arguments.get("inputs") or (INPUT,))
+
     @model_serializer
     def _write(self) -> Any:
         layer = self.layer.model_dump()
@@ -180,6 +200,39 @@ class LayerEntry(BaseModel):
         if not words:
             return layer
         return {**(layer if isinstance(layer, dict) else {layer: None}), **words}
+
+
+def check_model(written: KerasObject, layers: Sequence[LayerEntry]) -> None:
+    """See that a model within the model is written as one. Raises PydanticCustomError."""
+    name, arguments = written.name, written.arguments
+    allowed = ("layers", "inputs") if name == GRAPH else ("layers",)
+    for key in arguments:
+        if key not in allowed:
+            raise refusal(f"is wrong: `{shortened(key)}` is not an argument of `{name}`", None, (name, key))
+    how = f"Write `{name}: {{layers: […]}}`."
+    if "layers" not in arguments:
+        raise refusal(f"is wrong: `{name}` needs `layers`", how, (name,))
+    if not isinstance(arguments["layers"], (list, tuple)) or not layers:
+        raise refusal(f"is wrong: `{name}` is made of a list of layers", how, (name, "layers"))
+    names = arguments.get("inputs", [INPUT])
+    is_named = isinstance(names, (list, tuple)) and all(
+        isinstance(one, str) and re.search(LAYER_NAME, one) for one in names
+    )
+    if not is_named or not names or len(set(names)) < len(names):
+        text = "is wrong: the `inputs` of a `Model` are its own names for what it reads, each another one"
+        raise refusal(text, "Write `inputs: [left, right]`; left out, the only one is `input`.", (name, "inputs"))
+    for number, entry in enumerate(layers):
+        _check_inner(name, entry, (name, "layers", number))
+
+
+def _check_inner(name: str, entry: LayerEntry, path: tuple[Any, ...]) -> None:
+    if entry.layer.name in INPUT_LAYERS:
+        text = f"is wrong: a `{name}` takes the shape of what it reads, and has no `{entry.layer.name}`"
+        raise refusal(text, "Leave it out.", path)
+    if name == STACK and (entry.inputs is not None or entry.reuse is not None or entry.layer.name in SEVERAL_ARGUMENTS):
+        word = "inputs" if entry.inputs is not None else "reuse" if entry.reuse is not None else entry.layer.name
+        text = f"is wrong: a `{STACK}` is a stack, in which each layer reads only the one above it"
+        raise refusal(text, f"Write `{GRAPH}` instead of `{STACK}`.", (*path, word))
 
 
 def split_layer(raw: Any) -> tuple[Any, dict[str, Any]]:
@@ -212,3 +265,17 @@ def _check_indentation(layer: Any, raw: dict[Any, Any], others: list[Any]) -> No
         stand = "stands" if len(beside) == 1 else "stand"
         text = f"is wrong: {_listed(beside)} {stand} beside `{shortened(str(layer))}`, not below it"
         raise refusal(text, f"Indent {_listed(beside)} deeper than `{shortened(str(layer))}`.", (beside[0],))
+
+
+def layer_of(entry: Mapping[Any, Any]) -> str | None:
+    """The one key beside dlcli's own words."""
+    others = [key for key in entry if key not in LAYER_WORDS]
+    return others[0] if len(others) == 1 and isinstance(others[0], str) else None
+
+
+def layers_within(entry: Any) -> tuple[str, list[Any]]:
+    """The class of a model within the model, and its layers as they are written; no layers for any other entry."""
+    name = layer_of(entry) if isinstance(entry, Mapping) else None
+    arguments = entry[name] if name in MODELS else None
+    layers = arguments.get("layers") if isinstance(arguments, Mapping) else None
+    return str(name), layers if isinstance(layers, list) else []

@@ -25,6 +25,7 @@ from dlcli.spec.indices import check_indices
 from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, silenced
 from dlcli.spec.lints.heads import lint_heads
 from dlcli.spec.marks import Document
+from dlcli.spec.nested import check_nested
 from dlcli.spec.overrides import Override
 from dlcli.spec.parts import SHAPE, Parts, sound_part
 from dlcli.spec.source import FileSource
@@ -241,7 +242,10 @@ def _problems_of_grammar(document: Document) -> list[Problem]:
 
 def _problems_of_graph(document: Document) -> Iterable[Problem]:
     """What is wrong with who reads whom: a layer that is not known for sure may have any name, and read any other."""
-    return () if document.doubt.concerns("model") else chain(check_graph(document.data), check_indices(document.data))
+    if document.doubt.concerns("model"):
+        return ()
+    data = document.data
+    return chain(check_graph(data), check_nested(data), check_indices(data))
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -15,6 +15,7 @@ from dlcli.spec.characters import shortened
 from dlcli.spec.keras_objects import LAYER_WORDS
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.marks import Document, Mark, Text
+from dlcli.spec.paths import is_list_of_layers
 from dlcli.spec.reading import parse_value
 
 _SOURCES = (("dataset", "source"), ("dataset", "fallback"))
@@ -131,7 +132,7 @@ def _opened(node: Any, key: str, path: Path) -> tuple[dict[Any, Any] | None, str
         node = {node: None}
     if not isinstance(node, dict):
         return None, None
-    words = LAYER_WORDS if path[:-1] == ("model", "layers") else ()
+    words = LAYER_WORDS if is_list_of_layers(path[:-1]) else ()
     names = [name for name in node if name not in words]
     is_object = len(names) == 1 and isinstance(names[0], str) and (names[0][:1].isupper() or path in _OBJECTS)
     takes_it = is_object and isinstance(node[names[0]], (dict, type(None)))

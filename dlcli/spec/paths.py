@@ -7,6 +7,9 @@ from typing import Any
 from dlcli.errors import Path
 from dlcli.spec.characters import shortened
 
+GRAPH, STACK = "Model", "Sequential"
+MODELS = (GRAPH, STACK)
+"""the models within a model: one layer of it, with layers of their own"""
 _LAYERS: Path = ("model", "layers")
 
 
@@ -18,6 +21,15 @@ def value_at(data: Any, path: Path) -> Any:
         except (LookupError, TypeError):
             return None
     return data
+
+
+def is_list_of_layers(path: Path) -> bool:
+    """Whether the path is that of `model.layers`, or of the layers of a model within the model."""
+    while path != _LAYERS:
+        if len(path) < 5 or path[-1] != "layers" or path[-2] not in MODELS:
+            return False
+        path = path[:-3]
+    return True
 
 
 def in_words(path: Path, data: Any = None) -> str:
@@ -41,11 +53,12 @@ def sentence(text: str) -> str:
 
 def _item(path: Path, data: Any) -> str:
     which = _ordinal(int(path[-1]) + 1)
-    if path[:-1] != _LAYERS:
+    if not is_list_of_layers(path[:-1]):
         key = path[-2] if any(isinstance(key, int) for key in path[:-1]) else ".".join(str(key) for key in path[:-1])
         return f"the {which} item of `{shortened(str(key))}`"
     name = _layer_name(path, data)
-    return f"the {which} layer (`{shortened(name)}`)" if name else f"the {which} layer"
+    inside = f" of `{path[-3]}`" if path[:-1] != _LAYERS else ""
+    return f"the {which} layer{inside} (`{shortened(name)}`)" if name else f"the {which} layer{inside}"
 
 
 def _layer_name(path: Path, data: Any) -> str | None:

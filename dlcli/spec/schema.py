@@ -17,6 +17,7 @@ from dlcli.spec.checking import BY_OUTPUT, LISTS_OF_OBJECTS, SINGLE_OBJECTS
 from dlcli.spec.grammar import BLOCK_NAME, BlockSpec, Part, Spec
 from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS, LayerEntry
 from dlcli.spec.lints import CODES
+from dlcli.spec.paths import GRAPH, MODELS
 from dlcli.spec.schema_objects import KerasSchema, Schema, named, open_kinds, or_variable, reference
 from dlcli.spec.sources import SOURCES
 
@@ -49,6 +50,7 @@ def make_schema(catalogue: Catalogue, docs: Docs) -> Schema:
         definitions[model.__name__] = or_variable(_grammar(model), {"type": "null"})
     definitions["BlockSpec"] = _block()
     definitions["block_or_layer"] = _block_or_layer()
+    definitions |= {f"layer.{name}": _model(name, "layer_entry") for name in MODELS}
     sections["model"] |= _only_known_blocks(sections["model"]["properties"])
     for key, section in sections.items():
         root["properties"][key] = reference(key)
@@ -131,7 +133,27 @@ def _block_or_layer() -> Schema:
         "type": "object", "properties": words, "additionalProperties": False,
         "patternProperties": {f"^(?!({'|'.join(LAYER_WORDS)})$){BLOCK_NAME[1:]}": {"type": ["object", "null"]}},
     }  # fmt: skip
-    return {"anyOf": [reference("layer_entry"), {"type": "string", "pattern": BLOCK_NAME}, used]}
+    models = {name: _model(name, "block_or_layer") for name in MODELS}
+    within = {"type": "object", "properties": {**words, **models}, "additionalProperties": False}
+    return {"anyOf": [reference("layer_entry"), {"type": "string", "pattern": BLOCK_NAME}, used, within]}
+
+
+def _model(name: str, entry: str) -> Schema:
+    """A model within the model, with entries of this kind."""
+    layers = {"type": "array", "items": or_variable(reference(entry)), "minItems": 1}
+    names = {"type": "array", "items": {"type": "string", "pattern": LAYER_NAME}, "minItems": 1}
+    described = {
+        "layers": {"description": "Its layers, written as those of the model around it", **or_variable(layers)}
+    }
+    if name == GRAPH:
+        described["inputs"] = {
+            "description": "Its own names for what it reads; left out: `input`",
+            **or_variable(names),
+        }
+    text = "A model within the model: one layer of it, with layers of its own"
+    text += "" if name == GRAPH else ", each of which reads the one above it"
+    made = {"type": "object", "properties": described, "required": ["layers"], "additionalProperties": False}
+    return {"description": text, **or_variable(made)}
 
 
 def _only_known_blocks(properties: dict[str, Schema]) -> Schema:

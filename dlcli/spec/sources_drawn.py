@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
+from dlcli.spec.refusals import refusal
 from dlcli.spec.source import INPUT, TARGET, Count, InputFacts, NonNegative, Seed, Source
 
 _NAME = r"^[A-Za-z0-9_.\-]+$"  # as those of layers
@@ -97,13 +98,22 @@ def _one_shape(raw: Any) -> Any:
     if not isinstance(raw, (list, tuple, Mapping)):
         text = "must be the sizes of an example, as in `[28, 28, 1]`, or such lists by the names of inputs"
         raise PydanticCustomError("expected", text)
-    return raw if isinstance(raw, Mapping) else {INPUT: raw}
+    if isinstance(raw, Mapping):
+        return raw
+    for number, size in enumerate(raw):
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            shown = "a list" if isinstance(size, (list, Mapping)) else f"`{size}`"
+            text = "is wrong: the sizes of an example are whole numbers of at least 1, as in `[28, 28, 1]`; "
+            raise refusal(f"{text}received {shown}", None, (number,))
+    return {INPUT: raw}
 
 
 def _one_target(raw: Any) -> Any:
     is_count = isinstance(raw, int) and not isinstance(raw, bool)
     if not is_count and not isinstance(raw, Mapping):
         raise PydanticCustomError("expected", "must be a number of classes, or such numbers by the names of targets")
+    if isinstance(raw, int) and raw < 1:
+        raise PydanticCustomError("expected", "must be at least 1")
     return {TARGET: raw} if is_count else raw
 
 

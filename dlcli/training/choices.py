@@ -109,13 +109,13 @@ def choose(
     processors = processors or cores()
     if device != "cpu":
         return Choices("a GPU runs the steps, and has its own ways")
-    names = {layer.class_name for layer in summary.layers}
+    names = {layer.class_name for layer in summary.leaves}
     if not names <= _APART | _RECURRENT | {"BatchNormalization"}:
         return Choices()
     convolves = any("Conv" in name for name in names)
     is_recurrent = bool(names & _RECURRENT)
     compilable = besides is not None and names - _RECURRENT | set(besides) <= _COMPILABLE
-    if is_recurrent and not convolves and _recurrent_weights(summary.layers) * batch_size <= _SMALL_MOMENT:
+    if is_recurrent and not convolves and _recurrent_weights(summary.leaves) * batch_size <= _SMALL_MOMENT:
         because, compiled_from = f"{_SMALL}, at each moment of a sequence", _WORTH_COMPILING_SEQUENCES
         return Choices(because, 1, 1, compiled_from=compiled_from if compilable else None)
     if not is_recurrent and not convolves and summary.multiply_adds * batch_size <= _SMALL_STEP:

@@ -28,7 +28,7 @@ from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fi
 from dlcli.data.splits import Splits
 from dlcli.data.weighting import example_weights
 from dlcli.data.where import Where
-from dlcli.errors import Problem
+from dlcli.errors import Problem, SpecError
 from dlcli.model.building import Network, build_model, compile_model, make_layers, shapes_of
 from dlcli.model.misfits import brief
 from dlcli.model.objects import reason
@@ -42,6 +42,7 @@ from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed, Resident, Rows
 from dlcli.training.monitoring import Figures
+from dlcli.training.unfit import unfit_metrics
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,9 @@ def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:
     try:
         shapes = engine.make_state()
     except Exception as error:
+        unfit = unfit_metrics(loaded, engine)
+        if unfit:
+            raise SpecError(unfit) from error
         message = f"Model, loss and metrics do not work together: {reason(error)}"
         raise loaded.error(Problem(message, ("loss",))) from error
     several = [_several_figures(loaded, tuple(shapes), name, shape) for name, shape in shapes.items() if shape]

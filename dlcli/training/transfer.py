@@ -28,10 +28,11 @@ def take_weights(model: Any, checkpoint: Checkpoint) -> tuple[str, list[str]]:
     left: list[str] = []
     with_weights = [layer for layer in model.layers if layer.weights]
     for layer in with_weights:
-        given = found.get(layer.name, [])
-        shapes, wanted = [values.shape for values in given], [tuple(weight.shape) for weight in layer.weights]
-        if shapes == wanted:
-            taken.append((layer, given))
+        given = found.get(layer.name, {})
+        shapes, wanted = [values.shape for values in given.values()], [tuple(weight.shape) for weight in layer.weights]
+        fitting = _in_order(layer, given)
+        if fitting is not None:
+            taken.append((layer, fitting))
         elif layer.name in found and given:
             sizes = f"{_shown(wanted)}, not {_shown(shapes)}"
             left.append(f"`{layer.name}` keeps its first weights: its shapes are {sizes}.")
@@ -47,12 +48,39 @@ def take_weights(model: Any, checkpoint: Checkpoint) -> tuple[str, list[str]]:
     return f"weights from {checkpoint.path}", [f"{count} begin with those of the checkpoint.", *left]
 
 
-def _weights(group: Any) -> list[Any]:
-    """The weights of a layer in the order in which Keras wrote them, and reads them."""
+def _in_order(layer: Any, given: dict[str, Any]) -> list[Any] | None:
+    """The values for the layer's weights, in the order of these; None if they do not fit.
+
+    Keras writes what is trained first. Of a model within the model, parts of which may have been frozen or not, that
+    is told by the paths of the weights, from the model on.
+    """
+    ours = {_path_within(layer, weight.path): weight for weight in layer.weights}
+    theirs = {_path_within(layer, path): values for path, values in given.items()}
+    if len(ours) == len(layer.weights) and ours.keys() == theirs.keys():
+        order = list(ours.values())
+        values = [theirs[path] for path in ours]
+    else:
+        orders = [[*layer.trainable_weights, *layer.non_trainable_weights], list(layer.weights)]
+        kinds = [path.rsplit("/", 1)[-1] for path in given]
+        is_model = hasattr(layer, "layers")
+        fitting = (one for one in orders if not is_model or [weight.name for weight in one] == kinds)
+        order, values = next(fitting, []), list(given.values())
+    if [one.shape for one in values] != [tuple(weight.shape) for weight in order] or len(order) != len(layer.weights):
+        return None
+    by_weight = {id(weight): one for weight, one in zip(order, values, strict=True)}
+    return [by_weight[id(weight)] for weight in layer.weights]
+
+
+def _path_within(layer: Any, path: str) -> str:
+    return path.partition(f"{layer.name}/")[2] or path
+
+
+def _weights(group: Any) -> dict[str, Any]:
+    """The weights of a layer by their paths, in the order in which Keras wrote them, and reads them."""
     from keras.src.legacy.saving.legacy_h5_format import load_attributes_from_hdf5_group
 
     names = load_attributes_from_hdf5_group(group, "weight_names")  # many names are in several attributes
-    return [np.asarray(group[name][()]) for name in names]
+    return {str(name): np.asarray(group[name][()]) for name in names}
 
 
 def _shown(shapes: list[tuple[int, ...]]) -> str:

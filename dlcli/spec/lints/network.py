@@ -1,7 +1,8 @@
 """The layers of a model as the rules see them: what each applies, what it reads, and how the model ends.
 
-Nothing is known here of shapes. Where a layer reads several others, or is of a class that the rules do not know, no
-rule looks beyond it.
+Nothing is known here of shapes. The layers of a model within the model stand among the others; but not those of one
+that is repeated, which is then a layer of a class that the rules do not know. Where a layer reads several others, or is
+of such a class, no rule looks beyond it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from dlcli.errors import Path
 from dlcli.spec.grammar import ModelSpec
 from dlcli.spec.graph import nodes_in_order, output_numbers
-from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.keras_objects import KerasObject, LayerEntry
 from dlcli.spec.lints.written import canonical, nested, number, place_of
 from dlcli.spec.source import INPUT, TARGET
 
@@ -29,24 +30,26 @@ _ACTIVATIONS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "PReLU": "prelu", "EL
 
 
 class Placed(NamedTuple):
-    """One entry of `model.layers`.
+    """One entry of `model.layers`, or of a model within the model.
 
     Attributes:
-        number: its place in the list.
+        number: its place in the network.
         layer: the Keras layer.
         repeat: how often it comes, each reading the one before.
         reads: the numbers of the entries it reads; the names of inputs.
+        entry: where it is written.
     """
 
     number: int
     layer: KerasObject
     repeat: int
     reads: tuple[int | str, ...]
+    entry: Path
 
     @property
     def path(self) -> Path:
         """Where the layer's name is written."""
-        return place_of(self.layer, ("model", "layers", self.number))
+        return place_of(self.layer, self.entry)
 
     def argument(self, name: str) -> Path:
         """Where an argument is written; where the layer is, if the argument is left out."""
@@ -96,17 +99,12 @@ class Network(NamedTuple):
     @classmethod
     def of(cls, model: ModelSpec, inputs: Sequence[str] = (INPUT,), last: int | None = None) -> Network:
         """The network of a spec; an `Input` is left out. `last` is the number of one of several outputs."""
-        entries = model.layers
         if last is None:
-            [last] = output_numbers(entries, model.outputs, (TARGET,)).values()
-        nodes = nodes_in_order(entries, inputs)
-        return cls(
-            {
-                node.number: Placed(node.number, entries[node.number].layer, entries[node.number].repeat, node.reads)
-                for node in nodes
-            },
-            last,
-        )
+            [last] = output_numbers(model.layers, model.outputs, (TARGET,)).values()
+        placed: dict[int, Placed] = {}
+        numbers = _place(model.layers, {name: name for name in inputs}, ("model", "layers"), placed)
+        end = numbers.get(last)
+        return cls(placed, end if isinstance(end, int) else None)
 
     @property
     def output(self) -> Placed | None:
@@ -123,6 +121,32 @@ class Network(NamedTuple):
         while len(placed.reads) == 1 and isinstance(placed.reads[0], int) and placed.reads[0] in self.layers:
             placed = self.layers[placed.reads[0]]
             yield placed
+
+
+def _place(
+    entries: Sequence[LayerEntry], given: Mapping[int | str, int | str], path: Path, placed: dict[int, Placed]
+) -> dict[int | str, int | str]:
+    """Add the entries of a list to the network; for each its number there, and for each input what that is.
+
+    Args:
+        entries: the list.
+        given: what its inputs are: numbers in the network, or the names of the model's own inputs.
+        path: where the list is written.
+        placed: the network so far.
+    """
+    known = dict(given)
+    for node in nodes_in_order(entries, tuple(map(str, given))):
+        entry, at = entries[node.number], (*path, node.number)
+        reads = tuple(known[read] for read in node.reads)
+        if entry.layers and entry.repeat == 1 and len(reads) == len(entry.own_inputs):
+            inputs: dict[int | str, int | str] = dict(zip(entry.own_inputs, reads, strict=True))
+            inner = _place(entry.layers, inputs, (*at, entry.layer.name, "layers"), placed)
+            if len(entry.layers) - 1 in inner:
+                known[node.number] = inner[len(entry.layers) - 1]
+                continue
+        known[node.number] = number_here = len(placed)
+        placed[number_here] = Placed(number_here, entry.layer, entry.repeat, reads, at)
+    return known
 
 
 class Head(NamedTuple):
