@@ -18,8 +18,9 @@ from dlcli.data.splits import Splits
 from dlcli.data.where import Where
 from dlcli.errors import DataError
 from tests.config_headers import read_header
-from tests.conftest import CONFIGS, DATA_DIR, Command, run_quietly, shipped_catalogue
+from tests.conftest import CONFIGS, DATA_DIR, Command, known_spec, run_quietly, shipped_catalogue
 from tests.killing import compare, outcome
+from tests.test_csv import data_of_script
 
 pd = pytest.importorskip("pandas")
 needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not say where the tables are")
@@ -310,6 +311,37 @@ loss: {sky: sparse_categorical_crossentropy, warmth: mean_squared_error}
     files = dlcli("predict", tmp_path / "weather", tmp_path / "t.csv", "--json").json
     assert [row["true_sky"] for row in split] == ["grey" if i % 3 else "blue" for i in range(48, 60)]
     assert [row["warmth"] for row in files[-13:-1]] == pytest.approx([row["warmth"] for row in split], abs=1e-6)
+    assert "How classes of a series come from a table cannot be written" in dlcli("code", path).err
+
+
+OF_PLACES = "place,warmth\n" + "".join(f"b,{value}\na,{value + 3}\n" for value in VALUES)
+SCRIPTS = {
+    "plain": (GOOD, SPEC),
+    "horizon, stride, a date that goes in": (GOOD, with_source("horizon: 2, stride: 3, features: [day, warmth]")),
+    "missing values": (GOOD.replace(",2.5,", ",,").replace(f",{VALUES[9]}\n", ",\n"), SPEC),
+    "series without times": (OF_PLACES, SPEC.replace("time: day", "group: place")),
+    "series with times": (GOOD.replace(",4.5,", ",3.5,"), with_source("group: wind")),
+    "validation alone": (GOOD, SPEC.replace("validation: 0.25", "validation: 0.25\n  test: 0")),
+    "in order already": (GOOD, SPEC.replace("time: day, ", "")),
+    "nothing held out": (GOOD, SPEC.replace("validation: 0.25", "test: 0")),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, name: str) -> None:
+    table, spec = SCRIPTS[name]
+    path = write(tmp_path, table, spec)
+    done = dlcli("code", path)
+    assert done.code == 0, done.err
+    script = data_of_script(done.out, tmp_path)
+    dataset, splits = known_spec(path).data
+    for split, letter in (("train", "train"), ("validation", "val"), ("test", "test")):
+        if split not in splits.names:
+            assert f"x_{letter}" not in script
+            continue
+        rows = splits.named(split).indices
+        np.testing.assert_allclose(script[f"x_{letter}"], dataset.train.inputs[rows], atol=1e-5)
+        np.testing.assert_array_equal(np.ravel(script[f"y_{letter}"]), dataset.train.targets[rows])
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:

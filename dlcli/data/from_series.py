@@ -51,7 +51,7 @@ def load_series(
     fitting = _Fitting(loaded, source, str(paths[0]))
     frame = reader.read(paths, with_targets=True) if reader else fitting.read(paths)
     unfitted = reader or SeriesReader(
-        TableReader(layout_of(source), {}, {}), source.time, source.group, source.length, source.horizon
+        TableReader(layout_of(source), {}, {}), source.time, source.group, source.length, source.horizon, is_dated=False
     )
     found = unfitted.in_order(frame, fitting.where)
     windows = _whole_windows(unfitted, source.stride, frame, found, (paths[0], where))
@@ -60,6 +60,7 @@ def load_series(
         fitting.check_order(frame, found)
         is_training = cuts.is_training(found.keys)
         reader = fitting.reader(unfitted, frame, frame.iloc[found.order[is_training]], where)
+        reader = replace(reader, is_dated=found.is_date)
     windows = windows.only(_told(frame, found, windows, reader.table.targets, where))
     inputs = reader.inputs(frame, found, windows, fitting.where)
     targets = reader.table.encode_targets(frame.iloc[found.order[windows.targets]], fitting.where)

@@ -18,6 +18,8 @@ from dlcli.data.windows import Windows, gathered, windows_of
 from dlcli.errors import DataError
 from dlcli.spec.source import INPUT, InputFacts
 
+_KEPT = ("time", "group", "length", "horizon", "is_dated")
+
 
 @dataclass(frozen=True)
 class SeriesReader:
@@ -29,6 +31,7 @@ class SeriesReader:
         group: the column that says which series a row is of; None where there is only one.
         length: how many rows a window has.
         horizon: how many rows behind the last one of its window a target is.
+        is_dated: whether the times are dates; else they are numbers.
     """
 
     table: TableReader
@@ -36,6 +39,7 @@ class SeriesReader:
     group: str | None
     length: int
     horizon: int
+    is_dated: bool
 
     @property
     def facts(self) -> dict[str, InputFacts]:
@@ -81,14 +85,13 @@ class SeriesReader:
 
     def state(self) -> dict[str, Any]:
         """As data for JSON, which keeps float64 exactly."""
-        window = {"time": self.time, "group": self.group, "length": self.length, "horizon": self.horizon}
+        window = {name: getattr(self, name) for name in _KEPT}
         return {"kind": "series", "table": self.table.state(), **window}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> SeriesReader:
         """The reader that `state` described."""
-        window = {name: state[name] for name in ("time", "group", "length", "horizon")}
-        return cls(TableReader.restore(state["table"]), **window)
+        return cls(TableReader.restore(state["table"]), **{name: state[name] for name in _KEPT})
 
 
 def too_short(path: Path, found: Timeline, length: int, horizon: int) -> DataError:
