@@ -154,7 +154,7 @@ every_spec = pytest.mark.parametrize("name", SPECS)
 def _as_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what is said is the same: the paths are from the folder of the tests, and there are 16 GiB of memory."""
     monkeypatch.chdir(TESTS)
-    monkeypatch.setattr("dlcli.model.lints.machine_memory", lambda: 16 * 2**30)
+    monkeypatch.setattr("dlcli.machine.machine_memory", lambda: 16 * 2**30)
 
 
 @every_spec

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from dlcli.model.lints import lint_model, machine_memory
+from dlcli.machine import machine_memory
+from dlcli.model.lints import lint_model
 from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
 from dlcli.model.units import readable_bytes
 from dlcli.spec.grammar import Spec

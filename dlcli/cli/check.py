@@ -104,7 +104,8 @@ def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, 
 
 
 def _built(path: Path, findings: Findings) -> _Checked:
-    from dlcli.model.lints import lint_model, machine_memory
+    from dlcli.machine import machine_memory
+    from dlcli.model.lints import lint_model
     from dlcli.training.rehearsal import rehearse
 
     if findings.loaded is None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from dlcli.code.drawn import drawn_code, source_of
 from dlcli.code.objects import Writer
+from dlcli.code.series import series_code
 from dlcli.code.tables import table_code
 from dlcli.data import generated
 from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
+from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.errors import DlcliError, UsageError
@@ -21,6 +23,7 @@ from dlcli.spec.source import FileSource, Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_series import Series
 
 _HOLD_OUT = '''
 def hold_out(x, y, share, seed):
@@ -100,14 +103,17 @@ def _from_files(
     spec: Spec, encoding: AnyEncoding, writer: Writer, reader: Reader | None, folder: str | None
 ) -> DataCode:
     dataset, source = spec.dataset, spec.dataset.source
-    if not isinstance(source, Csv) or not isinstance(reader, TableReader):
+    if isinstance(source, Csv) and isinstance(reader, TableReader):
+        by = next((key for key in ("split", "group", "time") if getattr(source, key) is not None), None)
+        if by is not None:
+            message = f"How a table is split by `{by}` cannot be written as a script yet."
+            raise UsageError(message, "With --model-only the model is written.")
+        code = table_code(spec, source, reader, folder)
+    elif isinstance(source, Series) and isinstance(reader, SeriesReader):
+        code = series_code(spec, source, reader, folder)
+    else:
         message = f"How examples come from `{source.name}` cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    by = next((key for key in ("split", "group", "time") if getattr(source, key) is not None), None)
-    if by is not None:
-        message = f"How a table is split by `{by}` cannot be written as a script yet."
-        raise UsageError(message, "With --model-only the model is written.")
-    code = table_code(spec, source, reader, folder)
     lines = [*code.lines]
     if dataset.preparation:
         lines += _prepared_as_written(dataset.preparation, code.splits, writer)

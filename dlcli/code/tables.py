@@ -9,7 +9,7 @@ from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Tex
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.spec.grammar import Spec
-from dlcli.spec.sources_files import MISSING, Csv
+from dlcli.spec.sources_files import MISSING, Csv, Table
 
 _HOLD_OUT = '''
 def hold_out(table, share, seed):
@@ -78,32 +78,38 @@ def table_code(spec: Spec, source: Csv, reader: TableReader, folder: str | None)
     """
     imports = ["import numpy as np", "import pandas as pd"]
     columns = [column.column for column in reader.targets.values()]
-    lines = [_read("table", source.path, source, folder)]
+    lines = [read_code("table", source.path, source, folder)]
     if columns:
         lines.append(f"table = table.dropna(subset={columns!r}, ignore_index=True)")
     held, more, splits = _split(spec, source, reader, folder)
     lines += more
     if held:
         imports.append("from sklearn.model_selection import train_test_split")
-    kinds = {type(column): column for columns in reader.inputs.values() for column in columns}
-    functions = [*held, *(_FUNCTIONS[kind] for kind in kinds if kind in _FUNCTIONS)]
-    made, prepared = _prepared(reader)
+    functions = [*held, *functions_code(reader)]
+    made, prepared = prepared_code(reader)
     lines += made
     names = ", ".join(splits)
     lines += ["", "", *prepared, "", ""]
     lines.append(f"{_each('x', splits)} = {_of_each('prepare(rows)', names)}")
-    lines += _targets(reader, splits, names)
+    lines += targets_code(reader, splits, names)
     return TableCode(imports, functions, lines, ["val" if split == "validation" else split for split in splits])
 
 
-def _read(name: str, paths: Sequence[str], source: Csv, folder: str | None) -> str:
+def functions_code(reader: TableReader) -> list[str]:
+    """The functions that make numbers of columns, those that are needed."""
+    kinds = {type(column): column for columns in reader.inputs.values() for column in columns}
+    return [_FUNCTIONS[kind] for kind in kinds if kind in _FUNCTIONS]
+
+
+def read_code(name: str, paths: Sequence[str], source: Table, folder: str | None) -> str:
+    """The statement that reads files."""
     options = _options(source)
     files = [path if folder is None else f"{folder}/{path}" for path in paths]
     calls = [f"pd.read_csv({', '.join([repr(file), *options])})" for file in files]
     return f"{name} = {calls[0]}" if len(calls) == 1 else f"{name} = pd.concat([{', '.join(calls)}], ignore_index=True)"
 
 
-def _options(source: Csv) -> list[str]:
+def _options(source: Table) -> list[str]:
     is_tabbed = any(".tsv" in path or ".tab" in path for path in source.path)
     given = {
         "sep": source.separator or ("\t" if is_tabbed else None),
@@ -128,7 +134,7 @@ def _split(spec: Spec, source: Csv, reader: TableReader, folder: str | None) -> 
     labels = next((one.column for one in reader.targets.values() if one.classes is not None), None)
     before = "table"
     if source.test_path is not None:
-        lines.append(_read("test", source.test_path, source, folder))
+        lines.append(read_code("test", source.test_path, source, folder))
         splits.append("test")
     elif dataset.test:
         lines.append(f"train, test = hold_out(table, {dataset.test}, seed={split_seed(spec.seed, TEST_DRAW)})")
@@ -148,7 +154,7 @@ def _split(spec: Spec, source: Csv, reader: TableReader, folder: str | None) -> 
     return [function] if any("hold_out" in line for line in lines) else [], lines, splits
 
 
-def _prepared(reader: TableReader) -> tuple[list[str], list[str]]:
+def prepared_code(reader: TableReader) -> tuple[list[str], list[str]]:
     """What is made of the training rows, and the function that makes inputs of rows."""
     made: list[str] = []
     values: dict[str, str] = {}
@@ -192,7 +198,8 @@ def _of_each(what: str, names: str) -> str:
     return f"({what} for rows in ({names}))" if "," in names else what.replace("rows", names)
 
 
-def _targets(reader: TableReader, splits: Sequence[str], names: str) -> list[str]:
+def targets_code(reader: TableReader, splits: Sequence[str], names: str) -> list[str]:
+    """The statements that make what is asked for of the rows of each split."""
     if not reader.targets:
         return []
     lines, values = [], {}

@@ -9,24 +9,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text, as_numbers, as_texts, sorted_values
+from dlcli.data.columns import Fitted
 from dlcli.data.dataset import Dataset, Examples, one_or_named
 from dlcli.data.dividing import divide
-from dlcli.data.encoding import snake_case
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
-from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.fitting import Fitting
+from dlcli.data.inferring import Kind
 from dlcli.data.splits import Splits
 from dlcli.data.table_reader import TableReader, TargetColumn, check_columns
 from dlcli.data.tables import Layout, read_tables
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
-from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT
-from dlcli.spec.sources_files import Column, Csv, Table
-
-_FOR_CLASSES = ("crossentropy", "cross_entropy", "hinge", "dice", "tversky", "circle_loss", "kl_divergence")
+from dlcli.spec.sources_files import Csv, Table
 
 
 def load_table(
@@ -55,7 +52,7 @@ def load_table(
     table = TableReader(layout_of(source), {}, targets)
     raw = Examples(np.empty((len(frame), 0), np.float32), table.encode_targets(frame, str(paths[0])))
     class_names = one_or_named((name, one.classes) for name, one in targets.items()) if targets else None
-    dataset = Dataset(source.name, "features", raw, None, class_names, None, _origin(paths), "")
+    dataset = Dataset(source.name, "features", raw, None, class_names, None, origin(paths), "")
     test = None
     if test_paths:
         # Whatever is in it, so that the training rows are split without it.
@@ -86,7 +83,8 @@ def layout_of(source: Table) -> Layout:
     return Layout(source.header, source.separator, source.quotes, source.decimal, source.encoding, source.missing)
 
 
-def _origin(paths: Sequence[Path]) -> str:
+def origin(paths: Sequence[Path]) -> str:
+    """Where the examples came from, for a person."""
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
@@ -111,13 +109,13 @@ def _with_targets(frame: pd.DataFrame, columns: Sequence[str], path: Path, where
     return frame
 
 
-class _Fitting:
+class _Fitting(Fitting):
     """What becomes of the columns of a table that is read for the first time."""
 
+    source: Csv
+
     def __init__(self, loaded: LoadedSpec, source: Csv, where: str) -> None:
-        self.source = source
-        self._loaded = loaded
-        self._where = where
+        super().__init__(loaded, source, where)
         if source.target is None and loaded.spec.dataset.labels != "input":
             message = "`csv` needs `target`: the column of what the model is to tell."
             hint = "Only an autoencoder needs none, with `labels: input` in `dataset`."
@@ -135,38 +133,8 @@ class _Fitting:
         for name in source.target or ():
             if name in (source.features or ()) or name in routed:
                 message = f"`{name}` is what is asked for, and goes in as well: the model would only copy it."
-                raise self._loaded.error(Problem(message, ("dataset", "source", "csv", "features")))
+                raise self.loaded.error(Problem(message, ("dataset", "source", "csv", "features")))
         return frame
-
-    def targets(self, frame: pd.DataFrame) -> dict[str, TargetColumn]:
-        """The columns of what is asked for, with their classes."""
-        names = self.source.target_names if self.source.target else ()
-        heads = heads_of(self._loaded.spec)
-        made = {}
-        for name, column in zip(names, self.source.target or (), strict=True):
-            loss = snake_case(heads[name].loss.name) if name in heads else ""
-            made[name] = self._target(column, frame[column], any(part in loss for part in _FOR_CLASSES), loss)
-        return made
-
-    def _target(self, column: str, values: pd.Series, compares_classes: bool, loss: str) -> TargetColumn:
-        is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-        said = self.source.columns.get(column)
-        kind = said.kind if said is not None else "category" if compares_classes or not is_number else "number"
-        if kind == "number":
-            numbers = as_numbers(column, values, self._where)
-            if len(numbers) > 1 and (numbers == numbers[0]).all():
-                raise DataError(f"{self._where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
-            return TargetColumn(column, None, False)
-        texts = as_texts(values)
-        classes = sorted_values(texts)
-        if said is None and is_number and (values % 1 != 0).any():
-            hint = "Use a loss for numbers, such as `mean_squared_error`."
-            message = f"{self._where}: `{column}` has numbers with a fraction, but `{loss}` compares classes."
-            raise DataError(message, hint)
-        if len(classes) == 1:
-            message = f"{self._where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
-            raise DataError(message)
-        return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
 
     def inputs(self, rows: pd.DataFrame, where: Where) -> dict[str, tuple[Fitted, ...]]:
         """The columns of each input, fitted to the training rows; a person is told which are left out, and why."""
@@ -179,37 +147,19 @@ class _Fitting:
         return {INPUT: self._input(list(source.features or left), rows, where, is_said=source.features is not None)}
 
     def _input(self, names: Sequence[str], rows: pd.DataFrame, where: Where, *, is_said: bool) -> tuple[Fitted, ...]:
-        kinds = {name: self._kind(name, rows[name]) for name in names}
+        kinds = {name: self.kind(name, rows[name]) for name in names}
         usable = {name: kind for name, kind in kinds.items() if kind.kind != "skip"}
         if len(usable) > 1:
             alone = {name: kind for name, kind in usable.items() if kind.kind in ("text", "index")}
             for name, kind in alone.items():
                 if is_said or name in self.source.columns:
                     hint = f"As in `inputs: {{{name}: {name}, others: [...]}}`: then the model has several inputs."
-                    raise DataError(f"{self._where}: `{name}` ({kind.kind}) needs an input of its own.", hint)
+                    raise DataError(f"{self.where}: `{name}` ({kind.kind}) needs an input of its own.", hint)
                 kinds[name] = Kind("skip", "it is free text; `inputs` can give it an input of its own")
             usable = {name: kind for name, kind in usable.items() if name not in alone} or usable
         if not usable:
-            reasons = "; ".join(f"`{name}`: {kind.reason or 'the spec says so'}" for name, kind in kinds.items())
-            raise DataError(f"{self._where}: no column is left to go in. {reasons}.")
+            raise self.nothing_left(kinds)
         for name, kind in kinds.items():
             if name not in usable and kind.reason:
                 where.notify(f"The column `{name}` is left out: {kind.reason}.")
-        return tuple(self._fitted(name, kind.kind, rows[name]) for name, kind in usable.items())
-
-    def _kind(self, name: str, values: pd.Series) -> Kind:
-        said = self.source.columns.get(name)
-        return Kind(said.kind) if said is not None else kind_of(name, values, self._where)
-
-    def _fitted(self, name: str, kind: str, values: pd.Series) -> Fitted:
-        said = self.source.columns.get(name) or Column.model_validate(kind)
-        is_scaled = self._loaded.spec.dataset.preparation is None
-        if kind == "number":
-            return (Number if is_scaled else Plain).fit(name, values, self._where, is_scaled=is_scaled)
-        if kind == "category":
-            return Category.fit(name, values)
-        if kind == "index":
-            return Index.fit(name, values, said.vocabulary)
-        if kind == "date":
-            return Date.fit(name, values, self._where)
-        return Text.fit(name, values, said.length, said.vocabulary)
+        return tuple(self.fitted(name, kind.kind, rows[name]) for name, kind in usable.items())

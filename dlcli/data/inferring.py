@@ -11,7 +11,8 @@ import pandas as pd
 from dlcli.data.columns import as_texts
 from dlcli.errors import DataError
 
-_DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
+DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
+"""how dates and times are written"""
 _FEW = 20  # so many different values are categories, whatever the number of rows
 _SHARE = 0.05  # and beyond, where there are 20 rows for each
 _MOST = 1000
@@ -48,7 +49,7 @@ def kind_of(name: str, values: pd.Series, where: str) -> Kind:
     if pd.api.types.is_numeric_dtype(known):
         return Kind("skip", "it numbers the rows") if _numbers_rows(values) else Kind("number")
     texts = known.astype("str")
-    if texts.head(100).str.fullmatch(_DATE).all():
+    if texts.head(100).str.fullmatch(DATE).all():
         return Kind("date")
     _refuse_nearly_numbers(name, texts, where)
     if different <= max(_FEW, min(_MOST, _SHARE * len(known))):

@@ -17,6 +17,7 @@ from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_series import Series
 
 Kind = TypeVar("Kind")
 
@@ -52,6 +53,11 @@ def _load(
         from dlcli.data.table_reader import TableReader
 
         return load_table(loaded, source, where, folders, _of(TableReader, reader))
+    if isinstance(source, Series):
+        from dlcli.data.from_series import load_series
+        from dlcli.data.series_reader import SeriesReader
+
+        return load_series(loaded, source, where, folders, _of(SeriesReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -61,6 +67,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.table_reader import TableReader
 
         return TableReader.restore(state)
+    if state["kind"] == "series":
+        from dlcli.data.series_reader import SeriesReader
+
+        return SeriesReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 
@@ -83,11 +93,11 @@ def look(loaded: LoadedSpec, where: Where, recorded: Mapping[str, Any] | None = 
     if not isinstance(source, FileSource) or source.is_known:
         return loaded
     data = load_files(loaded, source, where, recorded)
-    dataset = loaded.spec.dataset.model_copy(update={"source": source.looked_at(_found(data[0]))})
+    dataset = loaded.spec.dataset.model_copy(update={"source": source.looked_at(_found(*data))})
     return replace(loaded, spec=loaded.spec.model_copy(update={"dataset": dataset}), data=data)
 
 
-def _found(dataset: Dataset) -> Found:
+def _found(dataset: Dataset, splits: Splits) -> Found:
     facts = dict(dataset.reader.facts) if dataset.reader is not None else {}
     sizes = len(dataset.train), len(dataset.test) if dataset.test is not None else 0
     classes = {
@@ -95,4 +105,6 @@ def _found(dataset: Dataset) -> Found:
     }
     numbers = [values for values in named(dataset.train.targets).values() if values.dtype == np.float32]
     is_one = len(classes) == len(numbers) == 1
-    return Found(facts, classes, sizes, (float(numbers[0].min()), float(numbers[0].max())) if is_one else None)
+    targets = (float(numbers[0].min()), float(numbers[0].max())) if is_one else None
+    train, validation, test = (len(getattr(splits, name) or ()) for name in ("train", "validation", "test"))
+    return Found(facts, classes, sizes, targets, (train, validation, test))

@@ -101,7 +101,7 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
         test_split = Split(dataset.train, held_out)
     validation_split: Split | None = None
     if isinstance(validation, str):
-        validation_split = _validation_named(validation, test_split)
+        validation_split = validation_named(validation, test_split)
     elif validation is not None:
         random_state = split_seed(seed, VALIDATION_DRAW)
         rows, held_out = _hold_out(dataset, rows, validation, name="validation", random_state=random_state)
@@ -114,7 +114,8 @@ def split_seed(seed: int, draw: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(draw,)).generate_state(1)[0])
 
 
-def _validation_named(name: str, test_split: Split | None) -> Split:
+def validation_named(name: str, test_split: Split | None) -> Split:
+    """The test split, as the one to validate with. Raises DataError if that is not meant, or there is none."""
     if name != "test":
         raise DataError(
             f"The validation split cannot be {name!r}: the only split it can be named after is 'test'.",
@@ -128,24 +129,34 @@ def _validation_named(name: str, test_split: Split | None) -> Split:
     return test_split
 
 
+def held_out_count(fraction: float, examples: int, *, source: str, name: str) -> int:
+    """How many of so many examples a fraction holds out as `name`.
+
+    Raises:
+        DataError: it is out of range, or leaves one side without examples.
+    """
+    if not 0.0 < fraction < 1.0:
+        raise DataError(
+            f"The {name} split is a fraction between 0 and 1 of the examples; received {fraction}.",
+            f"Write something like `{name}: 0.1`.",
+        )
+    count = round(fraction * examples)
+    if count == 0 or count == examples:
+        side = name if count == 0 else "training"
+        raise DataError(
+            f"`{name}: {fraction}` of {examples} examples of {source} leaves none for {side}.",
+            f"Use another fraction for `{name}`, or more examples.",
+        )
+    return count
+
+
 def _hold_out(
     dataset: Dataset, rows: Indices, fraction: float, *, name: str, random_state: int
 ) -> tuple[Indices, Indices]:
     """Part `rows` of `dataset.train` in two, both ascending: those that stay, and the `fraction` held out as `name`."""
     from sklearn.model_selection import train_test_split
 
-    if not 0.0 < fraction < 1.0:
-        raise DataError(
-            f"The {name} split is a fraction between 0 and 1 of the examples; received {fraction}.",
-            f"Write something like `{name}: 0.1`.",
-        )
-    count = round(fraction * len(rows))
-    if count == 0 or count == len(rows):
-        side = name if count == 0 else "training"
-        raise DataError(
-            f"`{name}: {fraction}` of {len(rows)} examples of {dataset.source} leaves none for {side}.",
-            f"Use another fraction for `{name}`, or more examples.",
-        )
+    count = held_out_count(fraction, len(rows), source=dataset.source, name=name)
     labels = None
     if dataset.labels is not None:
         every, names = dataset.labels

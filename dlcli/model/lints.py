@@ -5,7 +5,6 @@ Nothing here imports Keras or TensorFlow: a model's summary, which is plain data
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -37,14 +36,6 @@ _SLOTS: Mapping[str, Callable[[KerasObject], int]] = {
     **dict.fromkeys(("adamax", "nadam", "adadelta", "ftrl", "lamb", "schedulefreeadamw"), lambda _: 2),
     **dict.fromkeys(("adagrad", "lion", "muon", "adafactor"), lambda _: 1),
 }
-
-
-def machine_memory() -> int | None:
-    """The machine's memory in bytes; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def lint_model(summary: ModelSummary, parts: Parts, memory_bytes: int | None) -> Iterator[Problem]:

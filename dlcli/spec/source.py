@@ -68,6 +68,11 @@ class Source(BaseModel):
         return self.target_range
 
     @property
+    def split_sizes(self) -> tuple[int, int, int] | None:
+        """How many examples are for training, validation and test, if that is no matter of fractions alone."""
+        return None
+
+    @property
     def example_shape(self) -> tuple[int, ...]:
         """The shape of one raw example of this source, known without loading it."""
         return self.shape or ()
@@ -96,12 +101,14 @@ class Found(NamedTuple):
         classes: of each target, by name; None for a number.
         sizes: how many examples there are to train on (and to hold others out of), and in its own test set.
         targets: the least and the largest number asked for, where it asks for one number.
+        splits: how many examples are for training, validation and test, where that is not to be told by the fractions.
     """
 
     inputs: Mapping[str, InputFacts]
     classes: Mapping[str, int | None]
     sizes: tuple[int, int]
     targets: tuple[float, float] | None = None
+    splits: tuple[int, int, int] | None = None
 
 
 class FileSource(Source):
@@ -152,6 +159,11 @@ class FileSource(Source):
     def range_of_targets(self) -> tuple[float, float] | None:
         """As found."""
         return self._found.targets if self._found else None
+
+    @property
+    def split_sizes(self) -> tuple[int, int, int] | None:
+        """As found."""
+        return self._found.splits if self._found else None
 
     @property
     def example_shape(self) -> tuple[int, ...]:

@@ -52,8 +52,8 @@ def _each_kind(raw: Any) -> Any:
 
 _NAME_SCHEMA = {"type": ["string", "integer"]}
 _NAMES_SCHEMA = {"anyOf": [_NAME_SCHEMA, {"type": "array", "items": _NAME_SCHEMA, "minItems": 1}]}
-_Name = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_NAME_SCHEMA)]
-_Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False), WithJsonSchema(_NAMES_SCHEMA)]
+Name = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_NAME_SCHEMA)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False), WithJsonSchema(_NAMES_SCHEMA)]
 
 
 class Column(BaseModel):
@@ -101,6 +101,13 @@ _COLUMN_SCHEMA = {
 }  # fmt: skip
 
 
+Columns = Annotated[
+    Mapping[str, Column],
+    BeforeValidator(_each_kind),
+    WithJsonSchema({"type": "object", "additionalProperties": _COLUMN_SCHEMA}),
+]
+
+
 def _separator(raw: str | None) -> str | None:
     if raw is not None and len(raw) != 1:
         raise PydanticCustomError("expected", 'must be one character, such as `";"`, or `"\\t"` for a tab')
@@ -110,9 +117,9 @@ def _separator(raw: str | None) -> str | None:
 class Table(FileSource):
     """What all sources that read tables have in common."""
 
-    path: _Names
+    path: Names
     """the file, or several with the same columns; relative to the spec, or to the folder for data"""
-    header: Annotated[bool | _Names, WithJsonSchema({"anyOf": [{"type": "boolean"}, _NAMES_SCHEMA]})] = True
+    header: Annotated[bool | Names, WithJsonSchema({"anyOf": [{"type": "boolean"}, _NAMES_SCHEMA]})] = True
     """whether the first line names the columns; or their names, where no line does"""
     separator: Annotated[str, AfterValidator(_separator)] | None = None
     """what stands between the columns; left out: a tab in .tsv, else what the first line has most of"""
@@ -136,25 +143,23 @@ class Csv(Table):
 
     name = "csv"
 
-    target: _Names | None = None
+    target: Names | None = None
     """the column of what is asked for, or several; only an autoencoder needs none"""
-    features: _Names | None = None
+    features: Names | None = None
     """the columns that go in; left out: all others"""
-    columns: Annotated[Mapping[str, Column], BeforeValidator(_each_kind), WithJsonSchema(
-        {"type": "object", "additionalProperties": _COLUMN_SCHEMA}
-    )] = {}  # fmt: skip
+    columns: Columns = Field({})
     """how a column is prepared, where that is not to be told by its values"""
-    inputs: Annotated[Mapping[_Word, _Names], WithJsonSchema(
+    inputs: Annotated[Mapping[_Word, Names], WithJsonSchema(
         {"type": "object", "propertyNames": {"pattern": WORD}, "additionalProperties": _NAMES_SCHEMA}
     )] = {}  # fmt: skip
     """which columns go into which of several inputs, by its name"""
-    test_path: _Names | None = None
+    test_path: Names | None = None
     """the table, or several, of the test set"""
-    split: _Name | None = None
+    split: Name | None = None
     """the column that says which rows are for `train`, `validation` and `test`"""
-    group: _Name | None = None
+    group: Name | None = None
     """the column whose equal values stay in the same split, such as a patient's number"""
-    time: _Name | None = None
+    time: Name | None = None
     """the column of times by which the last rows are for testing, and those before them for validation"""
 
     @property

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from dlcli.data.loading import ReadAhead
 from dlcli.errors import RunError, SpecError
-from dlcli.model.lints import lint_model, machine_memory
+from dlcli.machine import machine_memory
+from dlcli.model.lints import lint_model
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
 from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts

@@ -20,6 +20,8 @@ class SplitSizes(NamedTuple):
 
 def split_sizes(dataset: DatasetSpec) -> SplitSizes | None:
     """The sizes of the splits; None if the source's number of examples is known only with the data."""
+    if dataset.source.split_sizes is not None:
+        return SplitSizes(*dataset.source.split_sizes)
     known = dataset.source.examples
     if known is None:
         return None

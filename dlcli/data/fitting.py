@@ -1,0 +1,88 @@
+"""What becomes of the columns of a table that is read for the first time: as far as all sources of tables agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text, as_numbers, as_texts, sorted_values
+from dlcli.data.encoding import snake_case
+from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.table_reader import TargetColumn
+from dlcli.errors import DataError
+from dlcli.spec.heads import heads_of
+from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.sources_files import Column, Csv
+from dlcli.spec.sources_series import Series
+
+_FOR_CLASSES = ("crossentropy", "cross_entropy", "hinge", "dice", "tversky", "circle_loss", "kl_divergence")
+
+
+class Fitting:
+    """Fits columns as a spec says, or as their values do.
+
+    Attributes:
+        source: names the columns.
+        loaded: the spec.
+        where: names the table for messages.
+    """
+
+    def __init__(self, loaded: LoadedSpec, source: Csv | Series, where: str) -> None:
+        self.source = source
+        self.loaded = loaded
+        self.where = where
+
+    def targets(self, values: Mapping[str, pd.Series]) -> dict[str, TargetColumn]:
+        """The columns of what is asked for, with their classes, told by these values of each, none of them missing."""
+        names = self.source.target_names if self.source.target else ()
+        heads = heads_of(self.loaded.spec)
+        made = {}
+        for name, column in zip(names, self.source.target or (), strict=True):
+            loss = snake_case(heads[name].loss.name) if name in heads else ""
+            made[name] = self._target(column, values[column], any(part in loss for part in _FOR_CLASSES), loss)
+        return made
+
+    def _target(self, column: str, values: pd.Series, compares_classes: bool, loss: str) -> TargetColumn:
+        is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        said = self.source.columns.get(column)
+        kind = said.kind if said is not None else "category" if compares_classes or not is_number else "number"
+        if kind == "number":
+            numbers = as_numbers(column, values, self.where)
+            if len(numbers) > 1 and (numbers == numbers[0]).all():
+                raise DataError(f"{self.where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
+            return TargetColumn(column, None, False)
+        texts = as_texts(values)
+        classes = sorted_values(texts)
+        if said is None and is_number and (values % 1 != 0).any():
+            hint = "Use a loss for numbers, such as `mean_squared_error`."
+            message = f"{self.where}: `{column}` has numbers with a fraction, but `{loss}` compares classes."
+            raise DataError(message, hint)
+        if len(classes) == 1:
+            message = f"{self.where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
+            raise DataError(message)
+        return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
+
+    def kind(self, name: str, values: pd.Series) -> Kind:
+        """The kind of a column, as the spec says or its values do. Raises DataError."""
+        said = self.source.columns.get(name)
+        return Kind(said.kind) if said is not None else kind_of(name, values, self.where)
+
+    def fitted(self, name: str, kind: str, values: pd.Series) -> Fitted:
+        """A column of this kind, fitted to its values in the training rows."""
+        said = self.source.columns.get(name) or Column.model_validate(kind)
+        is_scaled = self.loaded.spec.dataset.preparation is None
+        if kind == "number":
+            return (Number if is_scaled else Plain).fit(name, values, self.where, is_scaled=is_scaled)
+        if kind == "category":
+            return Category.fit(name, values)
+        if kind == "index":
+            return Index.fit(name, values, said.vocabulary)
+        if kind == "date":
+            return Date.fit(name, values, self.where)
+        return Text.fit(name, values, said.length, said.vocabulary)
+
+    def nothing_left(self, kinds: Mapping[str, Kind]) -> DataError:
+        """The error that no column goes in, with the reason of each."""
+        reasons = "; ".join(f"`{name}`: {kind.reason or 'the spec says so'}" for name, kind in kinds.items())
+        return DataError(f"{self.where}: no column is left to go in. {reasons}.")
