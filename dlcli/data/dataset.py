@@ -64,6 +64,9 @@ class Reader(Protocol):
     def facts(self) -> dict[str, InputFacts]:
         """What is known of each input, by its name."""
 
+    def reads(self, path: Path) -> bool:
+        """Whether a file is of the kind that it reads."""
+
     def raw_inputs(self, paths: Sequence[Path]) -> tuple[OneOrNamed[Array], list[str]]:
         """The inputs of all examples in files, and a name for each. Raises DataError."""
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text, as_numbers, as_texts, sorted_values
 from dlcli.data.dataset import Dataset, Examples, one_or_named
-from dlcli.data.encoding import snake_case
+from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.inferring import Kind, kind_of
@@ -24,8 +24,6 @@ from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT
 from dlcli.spec.sources_files import Column, Csv, Table
-
-_FOR_CLASSES = ("crossentropy", "cross_entropy", "hinge", "dice", "tversky", "circle_loss", "kl_divergence")
 
 
 def load_table(
@@ -141,7 +139,7 @@ class _Fitting:
         made = {}
         for name, column in zip(names, self.source.target or (), strict=True):
             loss = snake_case(heads[name].loss.name) if name in heads else ""
-            made[name] = self._target(column, frame[column], any(part in loss for part in _FOR_CLASSES), loss)
+            made[name] = self._target(column, frame[column], compares_classes(loss), loss)
         return made
 
     def _target(self, column: str, values: pd.Series, compares_classes: bool, loss: str) -> TargetColumn:

@@ -16,6 +16,7 @@ from dlcli.data.where import Where
 from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
+from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_files import Csv
 
 Kind = TypeVar("Kind")
@@ -52,6 +53,11 @@ def _load(
         from dlcli.data.table_reader import TableReader
 
         return load_table(loaded, source, where, folders, _of(TableReader, reader))
+    if isinstance(source, Arrays):
+        from dlcli.data.array_reader import ArrayReader
+        from dlcli.data.from_arrays import load_arrays
+
+        return load_arrays(loaded, source, where, folders, _of(ArrayReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -61,6 +67,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.table_reader import TableReader
 
         return TableReader.restore(state)
+    if state["kind"] == "arrays":
+        from dlcli.data.array_reader import ArrayReader
+
+        return ArrayReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 
