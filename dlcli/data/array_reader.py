@@ -13,7 +13,9 @@ from dlcli.data.array_files import SUFFIXES, find_array, open_arrays, shown_name
 from dlcli.data.array_inputs import ArrayInput
 from dlcli.data.array_targets import ArrayTarget
 from dlcli.data.dataset import Array, OneOrNamed, one_or_named
+from dlcli.data.shuffling import Windows
 from dlcli.data.stored import InFile, Stored
+from dlcli.data.streaming import fit_into_memory
 from dlcli.errors import DataError
 from dlcli.spec.source import InputFacts
 
@@ -28,10 +30,12 @@ class ArrayReader:
     Attributes:
         inputs: what goes in, by the input's name.
         targets: what is asked for, by the target's name.
+        windows: how the rows were shuffled, if they stayed in their files; so they do ever after.
     """
 
     inputs: Mapping[str, ArrayInput]
     targets: Mapping[str, ArrayTarget]
+    windows: Windows | None = None
 
     @property
     def facts(self) -> dict[str, InputFacts]:
@@ -46,16 +50,18 @@ class ArrayReader:
         """The inputs of all rows of files, and a name for each row. Raises DataError."""
         is_one = len(self.inputs) == 1
         groups = [[path] for path in paths] if is_one else _together(paths)
-        parts: dict[str, list[Array]] = {name: [] for name in self.inputs}
+        parts: dict[str, list[Any]] = {name: [] for name in self.inputs}
         names: list[str] = []
         for group in groups:
             arrays = open_arrays(group)
             chosen = {name: _of_new(arrays, one, is_one=is_one) for name, one in self.inputs.items()}
             rows = check_lengths({name: self.inputs[name].on(stored) for name, stored in chosen.items()})
+            is_held = len(groups) > 1 or fit_into_memory(rows.values())
             for name, collected in parts.items():
-                collected.append(rows[name].whole())
+                collected.append(rows[name].whole() if is_held else rows[name])
             names += [f"{group[0].name}[{row}]" for row in range(len(next(iter(rows.values()))))]
-        return one_or_named((name, np.concatenate(collected)) for name, collected in parts.items()), names
+        joined = {name: each[0] if len(each) == 1 else np.concatenate(each) for name, each in parts.items()}
+        return one_or_named(joined.items()), names
 
     def state(self) -> dict[str, Any]:
         """As data for JSON."""
@@ -63,13 +69,15 @@ class ArrayReader:
             "kind": "arrays",
             "inputs": {name: one.state() for name, one in self.inputs.items()},
             "targets": {name: one.state() for name, one in self.targets.items()},
+            "windows": self.windows.state() if self.windows is not None else None,
         }
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> ArrayReader:
         """The reader that `state` described."""
         inputs = {name: ArrayInput.restore(one) for name, one in state["inputs"].items()}
-        return cls(inputs, {name: ArrayTarget.restore(one) for name, one in state["targets"].items()})
+        targets = {name: ArrayTarget.restore(one) for name, one in state["targets"].items()}
+        return cls(inputs, targets, Windows(**state["windows"]) if state["windows"] else None)
 
 
 def check_lengths(rows: dict[str, InFile]) -> dict[str, InFile]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
 from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
+from dlcli.data.shuffling import Windows
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.stored import InFile, Stored
+from dlcli.data.streaming import check_in_place, fit_into_memory, told_of, windows_of
 from dlcli.data.where import Where
 from dlcli.errors import DataError
 from dlcli.spec.heads import heads_of
@@ -50,16 +53,20 @@ def load_arrays(
     if chosen.test is not None:
         tested = {name: one.on(chosen.test.inputs[name]) for name, one in inputs.items()}
         _check_lengths(check_lengths(tested), chosen.test.targets)
+    every = [*rows.values(), *(tested.values() if tested is not None else ())]
     if reader is None:
         targets, values = _fit_targets(loaded, source, chosen.train.targets)
-        reader = ArrayReader({name: one.counted(rows[name]) for name, one in inputs.items()}, targets)
+        windows = windows_of(rows.values()) if _stays_in_files(source, every, where) else None
+        reader = ArrayReader({name: one.counted(rows[name]) for name, one in inputs.items()}, targets, windows)
     else:
         values = {name: one.encode(chosen.train.targets[name]) for name, one in targets.items()}
-    train = _examples(rows, values)
+    if reader.windows is not None:
+        check_in_place(every)
+    train = _examples(rows, values, reader.windows)
     test = None
     if chosen.test is not None and tested is not None:
         stored = chosen.test.targets
-        test = _examples(tested, {name: one.encode(stored[name]) for name, one in targets.items()})
+        test = _examples(tested, {name: one.encode(stored[name]) for name, one in targets.items()}, reader.windows)
     dataset = Dataset(
         source=source.name,
         kind=one_or_named((name, one.kind) for name, one in inputs.items()),
@@ -75,11 +82,27 @@ def load_arrays(
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
 
 
-def _examples(rows: Mapping[str, InFile], values: Mapping[str, Array]) -> Examples:
-    inputs = one_or_named((name, one.whole()) for name, one in rows.items())
+def _stays_in_files(source: Arrays, rows: Sequence[InFile], where: Where) -> bool:
+    """Whether the inputs are left in their files: as the spec says, or else if they would take half the memory."""
+    if source.stream is not None:
+        return source.stream
+    if fit_into_memory(rows):
+        return False
+    check_in_place(rows)
+    where.notify(told_of(rows))
+    return True
+
+
+def _examples(rows: Mapping[str, InFile], values: Mapping[str, Array], windows: Windows | None) -> Examples:
+    inputs: Any
+    try:
+        inputs = one_or_named((name, one.whole() if windows is None else one) for name, one in rows.items())
+    except MemoryError as error:
+        names = " and ".join(str(one.stored) for one in rows.values())
+        raise DataError(f"There is not enough memory for {names}.", "With `stream: true` it stays there.") from error
     if not values:
-        return Examples(inputs, np.zeros(len(next(iter(rows.values()))), np.float32))
-    return Examples(inputs, one_or_named(values.items()))
+        return Examples(inputs, np.zeros(len(next(iter(rows.values()))), np.float32), windows)
+    return Examples(inputs, one_or_named(values.items()), windows)
 
 
 @dataclass(frozen=True)
