@@ -68,8 +68,8 @@ def known(folder: Path, arguments: str, **changes: Any) -> tuple[Dataset, Splits
     spec = write_spec(folder, arguments, **changes)
     loaded = load_spec(spec, catalogue(), look=lambda loaded: look(loaded, Where(None, False, print)))
     assert isinstance(loaded.spec.dataset.source, FileSource)
-    assert loaded.data is not None
-    return loaded.data
+    [data] = loaded.data
+    return data
 
 
 def known_of(folder: Path, arrays: Arrays, arguments: str = "{path: a.npz}", **changes: Any) -> Dataset:

@@ -94,7 +94,7 @@ def look(loaded: LoadedSpec, where: Where, recorded: Mapping[str, Any] | None = 
         return loaded
     data = load_files(loaded, source, where, recorded)
     dataset = loaded.spec.dataset.model_copy(update={"source": source.looked_at(_found(data[0]))})
-    return replace(loaded, spec=loaded.spec.model_copy(update={"dataset": dataset}), data=data)
+    return replace(loaded, spec=loaded.spec.model_copy(update={"dataset": dataset}), data=[data])
 
 
 def _found(dataset: Dataset) -> Found:
