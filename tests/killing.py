@@ -1,6 +1,6 @@
 """Kills trainings at random moments, resumes them, and compares what they come to with an undisturbed one.
 
-    python -m tests.killing [KILLS] [--term]
+    python -m tests.killing [KILLS] [--term] [--streamed]
 
 TensorFlow is imported once, by a process that forks one for each training, so that a trial takes seconds.
 """
@@ -134,10 +134,12 @@ def outcome(run: Path) -> dict[str, object]:
     return found
 
 
-def trial(folder: Path, seconds: float, rng: random.Random, number: int) -> tuple[dict[str, object], int, str]:
+def trial(
+    folder: Path, text: str, seconds: float, rng: random.Random, number: int
+) -> tuple[dict[str, object], int, str]:
     """Kill a training at random moments and resume it until it is done; its outcome, how often, and where."""
     spec, runs, output = folder / "killed.yaml", folder / "runs", folder / "output.txt"
-    spec.write_text(SPEC)
+    spec.write_text(text)
     run = runs / "killed" / "one"
     kills, places = 0, []
     most = rng.choice((1, 4, 8))
@@ -178,14 +180,30 @@ def compare(first: dict[str, object], second: dict[str, object]) -> list[str]:
     return different
 
 
-def main(kills: int, number: int, folder: Path, seed: int = 0) -> dict[str, int]:
+def streamed(folder: Path) -> str:
+    """The spec with the same examples in a file that is read window by window."""
+    from sklearn.datasets import load_digits
+
+    from dlcli.data import streaming
+
+    digits = load_digits()
+    path = folder / "digits.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=(digits.images * 15).astype("uint8"), chunks=(32, 8, 8))
+        file["y"] = digits.target
+    streaming.RUN_BYTES, streaming.WINDOW_BYTES = 1_000, 20_000  # for the forks as well
+    return SPEC.replace("source: digits", f"source: {{arrays: {{path: {path}, stream: true}}}}")
+
+
+def main(kills: int, number: int, folder: Path, seed: int = 0, *, is_streamed: bool = False) -> dict[str, int]:
     """As many kills as asked for, at least; how many fell where. Raises AssertionError at the first difference."""
     prepare()
     rng = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     whole = folder / "whole"
     whole.mkdir()
-    (whole / "killed.yaml").write_text(SPEC)
+    text = streamed(folder) if is_streamed else SPEC
+    (whole / "killed.yaml").write_text(text)
     began = time.monotonic()
     arguments = ["train", str(whole / "killed.yaml"), "--runs-dir", str(whole / "runs"), "--run-name", "one"]
     child = start(arguments, whole / "output.txt")
@@ -198,7 +216,7 @@ def main(kills: int, number: int, folder: Path, seed: int = 0) -> dict[str, int]
         trials += 1
         place = folder / f"trial{trials}"
         place.mkdir()
-        found, times, places = trial(place, seconds, rng, number)
+        found, times, places = trial(place, text, seconds, rng, number)
         different = compare(expected, found)
         assert not different, f"trial {trials} ({places}): {different[:10]}"
         done += times
@@ -212,4 +230,5 @@ if __name__ == "__main__":
 
     with tempfile.TemporaryDirectory() as place:
         asked = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-        print(main(asked, signal.SIGTERM if "--term" in sys.argv else signal.SIGKILL, Path(place) / "kills"))  # noqa: T201
+        number = signal.SIGTERM if "--term" in sys.argv else signal.SIGKILL
+        print(main(asked, number, Path(place) / "kills", is_streamed="--streamed" in sys.argv))  # noqa: T201

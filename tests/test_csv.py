@@ -451,7 +451,7 @@ def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, na
     done = dlcli("code", path)
     assert done.code == 0, done.err
     script = data_of_script(done.out, tmp_path)
-    dataset, splits = known_spec(path).data
+    dataset, splits = known_spec(path).data[0]
     for split, letter in (("train", "train"), ("validation", "val"), ("test", "test")):
         rows = splits.named(split).indices
         for kind, expected in (("x", dataset.train.inputs), ("y", dataset.train.targets)):
@@ -474,7 +474,7 @@ class TestDividing:
             assert old in spec
             spec = spec.replace(old, new)
         path = write(folder, self.TABLE, spec)
-        _, splits = known_spec(path).data
+        _, splits = known_spec(path).data[0]
         table = pd.read_csv(folder / "t.csv")
         return {name: table.iloc[splits.named(name).indices] for name in splits.names}
 
@@ -498,7 +498,7 @@ class TestDividing:
 
     def test_such_columns_do_not_go_in(self, tmp_path: Path) -> None:
         path = write(tmp_path, self.TABLE, with_source("group: who"))
-        dataset, _ = known_spec(path).data
+        dataset, _ = known_spec(path).data[0]
         assert {column.name for column in dataset.reader.inputs["input"]} == {"size", "colour", "set", "day"}
 
     def test_training_and_evaluation_divide_alike(self, dlcli: Command, tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import REPOSITORY
 
 
-def test_killed_runs_come_to_the_same_bits() -> None:
+@pytest.mark.parametrize("data", [[], ["--streamed"]], ids=["in memory", "streamed"])
+def test_killed_runs_come_to_the_same_bits(data: list[str]) -> None:
     # In a process of its own: it forks, which one that has threads should not.
-    command = [sys.executable, "-m", "tests.killing", "1"]
+    command = [sys.executable, "-m", "tests.killing", "1", *data]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]

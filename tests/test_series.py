@@ -334,7 +334,7 @@ def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, na
     done = dlcli("code", path)
     assert done.code == 0, done.err
     script = data_of_script(done.out, tmp_path)
-    dataset, splits = known_spec(path).data
+    dataset, splits = known_spec(path).data[0]
     for split, letter in (("train", "train"), ("validation", "val"), ("test", "test")):
         if split not in splits.names:
             assert f"x_{letter}" not in script

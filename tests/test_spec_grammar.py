@@ -454,7 +454,8 @@ class TestValidation:
 
 
 # Those whose arguments may all be left out, with one input and one target.
-ONE_OF_EACH = [name for name in SOURCES if name not in ("shapes", "pairs", "ratings", "random", "csv", "series")]
+WITH_ARGUMENTS = ("shapes", "pairs", "ratings", "random", "csv", "series", "arrays", "images")
+ONE_OF_EACH = [name for name in SOURCES if name not in WITH_ARGUMENTS]
 
 
 class TestSources:

@@ -72,8 +72,8 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
     outline = Outline.of(data, variables, outputs) or Outline.written_out(layers, outputs)
     shapes = shapes_of(loaded.spec, rehearsal.summary)
     read, folder = None, None
-    if loaded.data is not None:
-        dataset, _ = loaded.data
+    if loaded.data:
+        [(dataset, _)] = loaded.data
         read, folder = dataset.reader, dataset.folder and str(dataset.folder)
     return Subject(loaded.spec, outline, shapes, rehearsal.encoding, f"dlcli code {path}", read, folder)
 

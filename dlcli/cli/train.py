@@ -90,6 +90,8 @@ def train(
     loaded, written, folder = _spec(read, config, point, quiet=quiet or json)
     if resume == "auto":
         point = _find_unfinished(screen, runs_dir, loaded)
+        if point is not None:
+            loaded.data.clear()  # it is read as that run has read it
     if point is not None and _is_at_end(screen, point, loaded):
         return
     if point is not None and point.checkpoint is None:

@@ -70,6 +70,9 @@ def data_code(
         UsageError: nobody has said yet how a script does that.
     """
     dataset, source = spec.dataset, spec.dataset.source
+    if isinstance(source, FileSource):
+        message = f"How `{source.name}` reads a person's own files cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")

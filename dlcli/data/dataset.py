@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy.typing as npt
 
+from dlcli.data.shuffling import Windows
 from dlcli.spec.source import InputFacts
 
 Array = npt.NDArray[Any]
@@ -48,10 +49,13 @@ class Examples:
             where there are several.
         targets: class numbers, int32 of shape (n,); or float32 of shape (n,) for a regression; by name where there are
             several.
+        windows: how the examples are shuffled whose inputs stay in files, as `dlcli.data.stored.InFile`; None for
+            arrays.
     """
 
     inputs: OneOrNamed[Array]
     targets: OneOrNamed[Array]
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         return len(next(iter(named(self.inputs).values())))
@@ -63,6 +67,9 @@ class Reader(Protocol):
     @property
     def facts(self) -> dict[str, InputFacts]:
         """What is known of each input, by its name."""
+
+    def reads(self, path: Path) -> bool:
+        """Whether a file is of the kind that it reads."""
 
     def raw_inputs(self, paths: Sequence[Path]) -> tuple[OneOrNamed[Array], list[str]]:
         """The inputs of all examples in files, and a name for each. Raises DataError."""
@@ -120,7 +127,8 @@ class Dataset:
             return self
 
         def chosen(examples: Examples) -> Examples:
-            return Examples(examples.inputs, one_or_named((name, named(examples.targets)[name]) for name in names))
+            targets = one_or_named((name, named(examples.targets)[name]) for name in names)
+            return replace(examples, targets=targets)
 
         every = self.class_names
         class_names = one_or_named((name, every[name]) for name in names)

@@ -12,6 +12,8 @@ from dlcli.errors import Problem
 from dlcli.spec.heads import Head, heads_of
 from dlcli.spec.loading import LoadedSpec
 
+_FOR_CLASSES = ("crossentropy", "cross_entropy", "hinge", "dice", "tversky", "circle_loss", "kl_divergence")
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -214,3 +216,8 @@ def snake_case(name: str) -> str:
     if name.islower():
         return name
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z])", r"\1_\2", name)).lower()
+
+
+def compares_classes(loss: str) -> bool:
+    """Whether a loss, by its name in small letters, is for classes: whole numbers are then their names."""
+    return any(part in loss for part in _FOR_CLASSES)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text, as_numbers, as_texts, sorted_values
-from dlcli.data.encoding import snake_case
+from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.inferring import Kind, kind_of
 from dlcli.data.table_reader import TargetColumn
 from dlcli.errors import DataError
@@ -15,8 +15,6 @@ from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_files import Column, Csv
 from dlcli.spec.sources_series import Series
-
-_FOR_CLASSES = ("crossentropy", "cross_entropy", "hinge", "dice", "tversky", "circle_loss", "kl_divergence")
 
 
 class Fitting:
@@ -40,13 +38,13 @@ class Fitting:
         made = {}
         for name, column in zip(names, self.source.target or (), strict=True):
             loss = snake_case(heads[name].loss.name) if name in heads else ""
-            made[name] = self._target(column, values[column], any(part in loss for part in _FOR_CLASSES), loss)
+            made[name] = self._target(column, values[column], compares_classes(loss), loss)
         return made
 
-    def _target(self, column: str, values: pd.Series, compares_classes: bool, loss: str) -> TargetColumn:
+    def _target(self, column: str, values: pd.Series, is_for_classes: bool, loss: str) -> TargetColumn:
         is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
         said = self.source.columns.get(column)
-        kind = said.kind if said is not None else "category" if compares_classes or not is_number else "number"
+        kind = said.kind if said is not None else "category" if is_for_classes or not is_number else "number"
         if kind == "number":
             numbers = as_numbers(column, values, self.where)
             if len(numbers) > 1 and (numbers == numbers[0]).all():

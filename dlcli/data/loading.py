@@ -71,7 +71,7 @@ class ReadAhead:
 
     def __init__(self, loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None = None) -> None:
         self._loaded, self._where, self._recorded = loaded, where, recorded
-        self._data: Data | None = loaded.data
+        self._data: Data | None = loaded.data.pop() if loaded.data else None
         self._error: Exception | None = None
         self._notes: list[str] = []
         self._thread = threading.Thread(target=self._read, daemon=True, name="dlcli-read-ahead")

@@ -16,6 +16,7 @@ from dlcli.data.where import Where
 from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
+from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_series import Series
 
@@ -58,6 +59,11 @@ def _load(
         from dlcli.data.series_reader import SeriesReader
 
         return load_series(loaded, source, where, folders, _of(SeriesReader, reader))
+    if isinstance(source, Arrays):
+        from dlcli.data.array_reader import ArrayReader
+        from dlcli.data.from_arrays import load_arrays
+
+        return load_arrays(loaded, source, where, folders, _of(ArrayReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -71,6 +77,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.series_reader import SeriesReader
 
         return SeriesReader.restore(state)
+    if state["kind"] == "arrays":
+        from dlcli.data.array_reader import ArrayReader
+
+        return ArrayReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 
@@ -94,7 +104,7 @@ def look(loaded: LoadedSpec, where: Where, recorded: Mapping[str, Any] | None = 
         return loaded
     data = load_files(loaded, source, where, recorded)
     dataset = loaded.spec.dataset.model_copy(update={"source": source.looked_at(_found(*data))})
-    return replace(loaded, spec=loaded.spec.model_copy(update={"dataset": dataset}), data=data)
+    return replace(loaded, spec=loaded.spec.model_copy(update={"dataset": dataset}), data=[data])
 
 
 def _found(dataset: Dataset, splits: Splits) -> Found:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,11 @@ import tensorflow as tf
 
 from dlcli.data.dataset import Array, Dataset, for_each
 from dlcli.data.splits import Split
-from dlcli.errors import CheckpointError
+from dlcli.errors import CheckpointError, DataError
 
 MakeLayers = Callable[[], Sequence[Any]]
 _FIT_ROWS = 4096  # rows at a time while fitting: bounds the memory, not the result
+_FIT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,23 @@ def usual_layers(kind: str, example_shape: tuple[int, ...]) -> list[Any]:
 
 def _fitted(layer: Any, inputs: Array, rows: Array, earlier: Preparation) -> Any:
     """A `Normalization` whose mean and variance, over `rows`, are arguments: so its config is all of it."""
-    starts = range(0, len(rows), _FIT_ROWS)
+    size = max(1, min(_FIT_ROWS, _FIT_BYTES // (4 * math.prod(inputs.shape[1:]))))
+    unfit: list[DataError] = []
+
+    def batches() -> Iterator[Any]:
+        for start in range(0, len(rows), size):
+            try:
+                found = inputs[rows[start : start + size]]
+            except DataError as error:  # which TensorFlow would make an error of its own
+                unfit.append(error)
+                return
+            yield earlier.apply(found)
+
     # Not the generator itself: Keras 3.12.4, the newest for Python 3.10, adapts to a tf.data.Dataset only.
-    parts = tf.data.Dataset.from_generator(
-        lambda: (earlier.apply(inputs[rows[start : start + _FIT_ROWS]]) for start in starts),
-        output_signature=tf.TensorSpec((None, *earlier.output_shape), tf.float32),
-    )
-    layer.adapt(parts)
+    signature = tf.TensorSpec((None, *earlier.output_shape), tf.float32)
+    layer.adapt(tf.data.Dataset.from_generator(batches, output_signature=signature))
+    if unfit:
+        raise unfit[0]
     config = {**layer.get_config(), "mean": _numbers(layer.adapt_mean), "variance": _numbers(layer.adapt_variance)}
     return keras.layers.Normalization.from_config(config)
 

@@ -66,6 +66,10 @@ class SeriesReader:
         rows: Any = self.table.encode(frame, where)  # of the one input
         return gathered(rows[found.order], windows, self.length, where)
 
+    def reads(self, path: Path) -> bool:
+        """Whatever a table is called, it is one."""
+        return True
+
     def raw_inputs(self, paths: Sequence[Path]) -> tuple[OneOrNamed[Array], list[str]]:
         """All windows of files, each file by itself; and the name of the row that each is to tell. Raises DataError.
 

@@ -102,6 +102,10 @@ class TableReader:
             return np.zeros(len(frame), np.float32)
         return one_or_named((name, one.encode(frame[one.column], where)) for name, one in self.targets.items())
 
+    def reads(self, path: Path) -> bool:
+        """Whatever a table is called, it is one."""
+        return True
+
     def raw_inputs(self, paths: Sequence[Path]) -> tuple[OneOrNamed[Array], list[str]]:
         """The inputs of all rows of files, and a name for each row. Raises DataError."""
         parts: dict[str, list[Array]] = {name: [] for name in self.inputs}

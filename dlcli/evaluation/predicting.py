@@ -57,8 +57,9 @@ def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choice
             "Name a spec whose data and preparation are to be used, and a split: --data SPEC.yaml --split test.",
         )
     preparation = checkpoint.preparation()
-    if contents.data.get("reader"):
-        inputs = Inputs(*restore_reader(contents.data["reader"]).raw_inputs(paths))
+    reader = restore_reader(contents.data["reader"]) if contents.data.get("reader") else None
+    if reader is not None and all(map(reader.reads, paths)):
+        inputs = Inputs(*reader.raw_inputs(paths))
     else:
         inputs = read_inputs(paths, _expected(preparation, contents.data.get("feature_names")))
     model = checkpoint.model()

@@ -44,14 +44,15 @@ class LoadedSpec:
         document: where each value of it is written.
         warnings: what is odd in it.
         extensions: the texts of the Python files that it lists, by name.
-        data: its examples, if somebody had to look at them to know the spec's source.
+        data: its examples, if somebody had to look at them to know the spec's source: in a list, out of which whoever
+            needs them takes them, so that nothing else holds them in memory.
     """
 
     spec: Spec
     document: Document | None
     warnings: tuple[Problem, ...] = ()
     extensions: Files = field(default_factory=dict)
-    data: Any = field(default=None, repr=False, compare=False)
+    data: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def located(self, problem: Problem) -> Problem:
         """`problem` with its place in the document."""

@@ -185,7 +185,8 @@ def _grammar(model: type[BaseModel]) -> Schema:
     """pydantic's schema of a model, without the models inside it, with its docs, and with variables."""
     schema = model.model_json_schema(ref_template="#/definitions/{model}")
     schema.pop("$defs", None)
-    texts = attribute_docs(model)
+    docs = attribute_docs(model)
+    texts = {field.alias or name: docs[name] for name, field in model.model_fields.items() if name in docs}
     properties = {
         name: {**_described(texts.get(name)), **_with_variables(_renamed(_untitled(value), {"Source": "source"}))}
         for name, value in schema["properties"].items()

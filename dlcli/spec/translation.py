@@ -154,7 +154,8 @@ def _allowed_keys(path: Path) -> Collection[str]:
     if path[:2] == ("model", "layers"):
         return LAYER_WORDS
     model = _model_at(path)
-    return (*model.model_fields, *(COMPOSING if model is Spec else ()))
+    written = [field.alias or name for name, field in model.model_fields.items()]
+    return (*written, *(COMPOSING if model is Spec else ()))
 
 
 def _required_keys(path: Path) -> list[str]:

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.shuffling import epoch_order
 from dlcli.errors import RunError
 from dlcli.training.checkpoint import open_checkpoint
 from dlcli.training.feeding import Pace
@@ -102,7 +101,7 @@ def _remedies(training: Training, rate: float) -> str:
 
 def _batch(training: Training, epoch: int, step: int) -> Any:
     rows, spec = training.job.rows["train"], training.job.loaded.spec
-    order = epoch_order(rows.order, seed=spec.seed, epoch=epoch - 1) if spec.dataset.shuffle else rows.order
+    order = rows.data.shuffled(rows.order, seed=spec.seed, epoch=epoch - 1) if spec.dataset.shuffle else rows.order
     size = spec.dataset.batch_size
     chosen = order[(step - 1) * size : step * size]
     [block] = rows.data.blocks(chosen, len(chosen), Pace(1))
@@ -182,7 +181,7 @@ def _first(training: Training, error: DivergenceError) -> _Found | None:
     spec, rows = training.job.loaded.spec, training.job.rows["train"]
     largest = _look(training.job.model)[2]
     for epoch in range(began.epoch, epochs + 1):
-        order = epoch_order(rows.order, seed=spec.seed, epoch=epoch) if spec.dataset.shuffle else rows.order
+        order = rows.data.shuffled(rows.order, seed=spec.seed, epoch=epoch) if spec.dataset.shuffle else rows.order
         first = before * spec.dataset.batch_size if epoch == began.epoch else 0
         again = training.job.engine.train(
             training.job.training_rows(order), spec.dataset.batch_size, one_by_one=True, first=first

@@ -111,9 +111,7 @@ class Engine:
         its progress counts from there.
         """
         pace = Pace(1) if one_by_one else None
-        yield from self._pass(
-            "train", Rows(rows.data, rows.order[first:]), batch_size, _ignore, pace, goes_on=first > 0
-        )
+        yield from self._pass("train", rows, batch_size, _ignore, pace, first=first)
 
     def test(self, rows: Rows, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
         """One pass of testing over `rows`: no weight changes."""
@@ -129,13 +127,13 @@ class Engine:
 
     def _pass(
         self, kind: Kind, rows: Rows, batch_size: int, collect: Collect, pace: Pace | None = None, *,
-        goes_on: bool = False,
+        first: int = 0,
     ) -> Iterator[Progress]:  # fmt: skip
         pace = pace or self._paces.setdefault((kind, batch_size), Pace())
         done = 0
-        for block in rows.data.blocks(rows.order, batch_size, pace):
+        for block in rows.data.blocks(rows.order, batch_size, pace, first):
             began = time.perf_counter()
-            outputs, logs, ran = self._call(kind, block, batch_size, is_first=done == 0 and not goes_on)
+            outputs, logs, ran = self._call(kind, block, batch_size, is_first=done == 0 and first == 0)
             figures, steps = as_floats(logs), int(ran)
             if outputs:
                 collect(np.asarray(outputs[0]) if len(outputs) == 1 else [np.asarray(output) for output in outputs])

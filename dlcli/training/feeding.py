@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +15,8 @@ import tensorflow as tf
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import AnyEncoding, Encoding
 from dlcli.data.preparation import AnyPreparation
+from dlcli.data.shuffling import Windows, epoch_order
+from dlcli.data.streaming import WINDOW_BYTES
 from dlcli.training.augmenting import augmented
 
 _SECONDS_A_CALL = 0.1
@@ -41,12 +45,14 @@ class Block:
         order: row numbers, int64 of shape (n,).
         first: the position in `order` at which the block begins.
         examples: how many there are to read.
+        whole: how many examples the data has.
     """
 
     tensors: Any
     order: Any
     first: int
     examples: int
+    whole: int
 
 
 class Data(Protocol):
@@ -56,8 +62,15 @@ class Data(Protocol):
     def targets(self) -> Any:
         """What is true of each example, as it is stored."""
 
-    def blocks(self, order: Array, batch_size: int, pace: Pace) -> Iterator[Block]:
-        """The rows of `order`, in blocks of `pace.steps` batches; the last batch may be smaller."""
+    def blocks(self, order: Array, batch_size: int, pace: Pace, first: int = 0) -> Iterator[Block]:
+        """The rows of `order` from number `first` on, in blocks of `pace.steps` batches; the last may be smaller.
+
+        Raises:
+            DataError: rows that are only read now are not what they should be.
+        """
+
+    def shuffled(self, order: Array, *, seed: int, epoch: int) -> Array:
+        """The rows of `order`, which ascend, in the order of an epoch of training, counted from 0."""
 
     def weighing(self, weights: Any) -> Data:
         """The same examples, each with a weight."""
@@ -75,43 +88,111 @@ class Resident:
         """See `Data`."""
         return replace(self, weights=weights)
 
-    def blocks(self, order: Array, batch_size: int, pace: Pace) -> Iterator[Block]:
+    def blocks(self, order: Array, batch_size: int, pace: Pace, first: int = 0) -> Iterator[Block]:
         """See `Data`."""
         tensors, rows = _present(self), tf.constant(order, tf.int64)
-        first = 0
+        whole = int(tf.nest.flatten(self.inputs)[0].shape[0])
         while first < len(order):
             examples = min(pace.steps * batch_size, len(order) - first)
-            yield Block(tensors, rows, first, examples)
+            yield Block(tensors, rows, first, examples, whole)
             first += examples
+
+    def shuffled(self, order: Array, *, seed: int, epoch: int) -> Array:
+        """See `Data`."""
+        return epoch_order(order, seed=seed, epoch=epoch)
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """Examples that stay in NumPy arrays, or in files mapped into memory: read block by block, one block ahead."""
+    """Examples that stay in NumPy arrays or in files: read window by window and handed on block by block, each of
+    them ahead, in threads of their own. A window is what memory has room for, a block what a call of the steps takes.
+    """
 
     inputs: Any
     targets: Any
     weights: Any = None
+    windows: Windows | None = None
 
     def weighing(self, weights: Any) -> Data:
         """See `Data`."""
         return replace(self, weights=weights)
 
-    def blocks(self, order: Array, batch_size: int, pace: Pace) -> Iterator[Block]:
+    def blocks(self, order: Array, batch_size: int, pace: Pace, first: int = 0) -> Iterator[Block]:
         """See `Data`."""
-        row_bytes = sum(part[:1].nbytes for part in tf.nest.flatten(_present(self)))
-        most = max(1, _BYTES_A_BLOCK // max(1, row_bytes * batch_size))
-        with ThreadPoolExecutor(1, "dlcli-reader") as reader:
-            first, following = 0, self._read(reader, order[: min(pace.steps, most) * batch_size])
+        most = max(1, _BYTES_A_BLOCK // (self._row_bytes * batch_size))
+        with ThreadPoolExecutor(2, "dlcli-reader") as threads:
+            reading = _Reading(_present(self), order, first, self._window, threads)
+            following = threads.submit(reading.take, min(pace.steps, most) * batch_size)
             while first < len(order):
                 tensors, examples = following.result()
-                rest = first + examples
-                following = self._read(reader, order[rest : rest + min(pace.steps, most) * batch_size])
-                yield Block(tensors, tf.range(examples, dtype=tf.int64), 0, examples)
-                first = rest
+                first += examples
+                if first < len(order):
+                    following = threads.submit(reading.take, min(pace.steps, most) * batch_size)
+                yield Block(tensors, tf.range(examples, dtype=tf.int64), 0, examples, self._count)
 
-    def _read(self, reader: ThreadPoolExecutor, rows: Array) -> Future[tuple[Any, int]]:
-        return reader.submit(lambda: (tf.nest.map_structure(lambda part: part[rows], _present(self)), len(rows)))
+    def shuffled(self, order: Array, *, seed: int, epoch: int) -> Array:
+        """See `Data`."""
+        return epoch_order(order, seed=seed, epoch=epoch, windows=self.windows)
+
+    @property
+    def _count(self) -> int:
+        return len(tf.nest.flatten(self.inputs)[0])
+
+    @property
+    def _row_bytes(self) -> int:
+        parts = tf.nest.flatten(_present(self))
+        return max(1, sum(int(math.prod(part.shape[1:]) * part.dtype.itemsize) for part in parts))
+
+    @property
+    def _window(self) -> int:
+        return self.windows.window if self.windows is not None else max(1, WINDOW_BYTES // self._row_bytes)
+
+
+class _Reading:
+    """One pass over the rows of `order`, from number `first` on: windows, the next one of which is being read.
+
+    They begin where those of a whole pass do, so that a run of neighbours is in one window, and read once.
+    """
+
+    def __init__(self, tensors: Any, order: Array, first: int, window: int, threads: ThreadPoolExecutor) -> None:
+        self._tensors, self._order, self._threads = tensors, order, threads
+        bounds = [first, *range(first - first % window + window, len(order), window), len(order)]
+        self._bounds = pairwise(bounds)
+        self._held: Any = None
+        self._at = self._end = 0
+        self._following = self._submit()
+
+    def take(self, count: int) -> tuple[Any, int]:
+        """The next rows, as many as that if there are so many, with TensorFlow; and how many they are."""
+        parts: list[Any] = []
+        taken = 0
+        while taken < count and (self._at < self._end or self._following is not None):
+            if self._at == self._end:
+                self._go_on()
+            end = min(self._end, self._at + count - taken)
+            parts.append(self._map(self._held, slice(self._at, end)))
+            taken, self._at = taken + end - self._at, end
+        return tf.nest.map_structure(_joined, *parts), taken
+
+    def _go_on(self) -> None:
+        """Hold the next window instead of this one, and have the one after it read."""
+        self._held = None  # before another one is read
+        if self._following is not None:
+            self._held, self._end = self._following.result()
+            self._at, self._following = 0, self._submit()
+
+    def _submit(self) -> Future[tuple[Any, int]] | None:
+        first, end = next(self._bounds, (0, 0))
+        rows = self._order[first:end]
+        return self._threads.submit(lambda: (self._map(self._tensors, rows), len(rows))) if len(rows) else None
+
+    @staticmethod
+    def _map(tensors: Any, rows: Any) -> Any:
+        return tf.nest.map_structure(lambda part: part[rows], tensors)
+
+
+def _joined(*parts: Array) -> Any:
+    return tf.constant(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
 
 def _present(data: Resident | Streamed) -> Any:

@@ -40,7 +40,7 @@ from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
-from dlcli.training.feeding import Feed, Resident, Rows
+from dlcli.training.feeding import Data, Feed, Resident, Rows, Streamed
 from dlcli.training.monitoring import Figures
 from dlcli.training.unfit import unfit_metrics
 
@@ -285,14 +285,19 @@ def join(
 
 
 def _rows(splits: Splits) -> dict[str, Rows]:
-    """The splits as rows of resident examples; splits of the same examples share them."""
+    """The splits as rows of examples for TensorFlow; splits of the same examples share them."""
     named = {name: splits.named(name) for name in splits.names}
     examples = {id(split.examples): split.examples for split in named.values()}
-    resident = {key: _resident(value) for key, value in examples.items()}
-    rows = {id(split): Rows(resident[id(split.examples)], split.indices) for split in named.values()}
+    data = {key: _for_steps(value) for key, value in examples.items()}
+    rows = {id(split): Rows(data[id(split.examples)], split.indices) for split in named.values()}
     return {name: rows[id(split)] for name, split in named.items()}
 
 
-def _resident(examples: Examples) -> Resident:
-    """The examples with TensorFlow, which copies the bytes once; the caller may let go of its own."""
+def _for_steps(examples: Examples) -> Data:
+    """The examples with TensorFlow, which copies the bytes once; the caller may let go of its own.
+
+    Those whose inputs are in files stay there.
+    """
+    if examples.windows is not None:
+        return Streamed(examples.inputs, examples.targets, windows=examples.windows)
     return Resident(for_each(tf.constant, examples.inputs), for_each(tf.constant, examples.targets))

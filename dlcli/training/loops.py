@@ -195,7 +195,7 @@ class CompiledLoops:
         """What runs steps of that many examples, and how many steps it takes at once."""
         parts = tf.nest.flatten(block.tensors)
         size = sum(part.dtype.size * math.prod(part.shape[1:]) for part in map(tf.convert_to_tensor, parts))
-        most = max(1, min(_BYTES_COMPILED // max(1, size * batch_size), int(parts[0].shape[0]) // batch_size))
+        most = max(1, min(_BYTES_COMPILED // max(1, size * batch_size), block.whole // batch_size))
         compiled = tf.function(partial(self._run, batch_size), autograph=False, jit_compile=True)
 
         def run(tensors: Any, order: Any, first: Any, steps: Any, is_first: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 
-from dlcli.data.shuffling import epoch_order
 from dlcli.errors import Interrupted
 from dlcli.training.callback_state import begin_patience_anew, go_on_in_files
 from dlcli.training.callbacks import hears_steps
@@ -134,7 +133,7 @@ def _run_epoch(training: Training) -> None:
             training.callbacks.on_epoch_begin(epoch)
     order = job.rows["train"].order
     if spec.dataset.shuffle:
-        order = epoch_order(order, seed=spec.seed, epoch=epoch)
+        order = job.rows["train"].data.shuffled(order, seed=spec.seed, epoch=epoch)
     row: dict[str, Any] = {"epoch": epoch + 1}
     try:
         row.update(_train_steps(training, job.training_rows(order), began))
