@@ -113,7 +113,7 @@ class TestWords:
     def test_of_everything_that_a_spec_has(self) -> None:
         assert SCHEMA["properties"].keys() == {"extends", "variables", *Spec.model_fields}
         sources = SCHEMA["definitions"]["source"]["anyOf"]
-        assert sources[0]["enum"] == sorted(set(SOURCES) - {"pairs", "random"})  # which need arguments
+        assert sources[0]["enum"] == sorted(set(SOURCES) - {"pairs", "random", "csv", "images"})  # which need arguments
         assert sources[1]["properties"].keys() == SOURCES.keys()
         assert SCHEMA["properties"]["silence"]["anyOf"][0]["properties"].keys() == CODES.keys()
         entry = SCHEMA["definitions"]["layer_entry"]["anyOf"][-2]

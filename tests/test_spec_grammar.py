@@ -454,7 +454,7 @@ class TestValidation:
 
 
 # Those whose arguments may all be left out, with one input and one target.
-ONE_OF_EACH = [name for name in SOURCES if name not in ("shapes", "pairs", "ratings", "random")]
+ONE_OF_EACH = [name for name in SOURCES if name not in ("shapes", "pairs", "ratings", "random", "csv", "images")]
 
 
 class TestSources:

@@ -14,7 +14,7 @@ from dlcli.errors import DlcliError, UsageError
 from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import DatasetSpec, Spec
 from dlcli.spec.keras_objects import KerasObject
-from dlcli.spec.source import Source
+from dlcli.spec.source import FileSource, Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 
@@ -56,6 +56,9 @@ def data_code(spec: Spec, encoding: AnyEncoding, writer: Writer) -> DataCode:
     dataset, source = spec.dataset, spec.dataset.source
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
+    if isinstance(source, FileSource):
+        message = f"How `{source.name}` reads its files cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
     imports, functions, lines = _loaded(source, spec.seed)
     splits = ["train"]

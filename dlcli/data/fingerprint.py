@@ -9,14 +9,15 @@ import numpy as np
 from dlcli.data.dataset import Examples, named
 
 
-def fingerprint_of(train: Examples, test: Examples | None) -> str:
+def fingerprint_of(train: Examples, *others: Examples | None) -> str:
     """The BLAKE2b digest (RFC 7693; 16 bytes, as 32 hexadecimal digits) of the raw bytes of all inputs and targets.
 
-    The order is: training inputs, training targets, then the test set's where there is one. Contiguous arrays, which
+    The order is: training inputs, training targets, then the test set's where there is one
+    (and those of a validation set of its own). Contiguous arrays, which
     is what every source here makes, are read in place and not copied. Shapes and types are not part of it.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for examples in (train, test):
+    for examples in (train, *others):
         if examples is not None:
             for array in (*named(examples.inputs).values(), *named(examples.targets).values()):
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

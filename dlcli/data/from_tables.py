@@ -48,7 +48,7 @@ def load_table(
     test_paths = find_all(source.test_path, folders) if source.test_path is not None else []
     fitting = _Fitting(loaded, source, str(paths[0]))
     frame = reader.read(paths, with_targets=True) if reader else fitting.read(paths)
-    frame = _with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
+    frame = with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
     targets = reader.targets if reader else fitting.targets(frame)
     table = TableReader(layout_of(source), {}, targets)
     raw = Examples(np.empty((len(frame), 0), np.float32), table.encode_targets(frame, str(paths[0])))
@@ -66,7 +66,7 @@ def load_table(
     del frame
     if test_paths:
         rows = reader.read(test_paths, with_targets=True)
-        rows = _with_targets(rows, [each.column for each in targets.values()], test_paths[0], where)
+        rows = with_targets(rows, [each.column for each in targets.values()], test_paths[0], where)
         test = Examples(reader.encode(rows, str(test_paths[0])), reader.encode_targets(rows, str(test_paths[0])))
     dataset = replace(
         dataset,
@@ -95,7 +95,7 @@ def _named_targets(fitting: _Fitting, reader: TableReader | None) -> Sequence[Ta
     return [TargetColumn(column, None, False) for column in fitting.source.target or ()]
 
 
-def _with_targets(frame: pd.DataFrame, columns: Sequence[str], path: Path, where: Where) -> pd.DataFrame:
+def with_targets(frame: pd.DataFrame, columns: Sequence[str], path: Path, where: Where) -> pd.DataFrame:
     """The rows that say what is asked for."""
     if not columns:
         return frame
@@ -108,6 +108,39 @@ def _with_targets(frame: pd.DataFrame, columns: Sequence[str], path: Path, where
         where.notify(f"{path.name}: {lacking:,} of {len(frame):,} rows have no {each}, and are left out.")
         return frame[known].reset_index(drop=True)
     return frame
+
+
+def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str, where: str) -> TargetColumn:
+    """A column of what is asked for.
+
+    Args:
+        column: its name.
+        values: in all rows.
+        kind: "number" or "category", if the spec says so; otherwise the loss and the values tell.
+        loss: its name, with underscores.
+        where: names the table for messages.
+
+    Raises:
+        DataError: it cannot be what the loss compares, or is the same in all rows.
+    """
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    compares_classes = any(part in loss for part in _FOR_CLASSES)
+    meant = kind if kind is not None else "category" if compares_classes or not is_number else "number"
+    if meant == "number":
+        numbers = as_numbers(column, values, where)
+        if len(numbers) > 1 and (numbers == numbers[0]).all():
+            raise DataError(f"{where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
+        return TargetColumn(column, None, False)
+    texts = as_texts(values)
+    classes = sorted_values(texts)
+    if kind is None and is_number and (values % 1 != 0).any():
+        hint = "Use a loss for numbers, such as `mean_squared_error`."
+        message = f"{where}: `{column}` has numbers with a fraction, but `{loss}` compares classes."
+        raise DataError(message, hint)
+    if len(classes) == 1:
+        message = f"{where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
+        raise DataError(message)
+    return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
 
 
 class _Fitting:
@@ -141,28 +174,10 @@ class _Fitting:
         made = {}
         for name, column in zip(names, self.source.target or (), strict=True):
             loss = snake_case(heads[name].loss.name) if name in heads else ""
-            made[name] = self._target(column, frame[column], any(part in loss for part in _FOR_CLASSES), loss)
+            said = self.source.columns.get(column)
+            kind = said.kind if said is not None else None
+            made[name] = fitted_target(column, frame[column], kind=kind, loss=loss, where=self._where)
         return made
-
-    def _target(self, column: str, values: pd.Series, compares_classes: bool, loss: str) -> TargetColumn:
-        is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-        said = self.source.columns.get(column)
-        kind = said.kind if said is not None else "category" if compares_classes or not is_number else "number"
-        if kind == "number":
-            numbers = as_numbers(column, values, self._where)
-            if len(numbers) > 1 and (numbers == numbers[0]).all():
-                raise DataError(f"{self._where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
-            return TargetColumn(column, None, False)
-        texts = as_texts(values)
-        classes = sorted_values(texts)
-        if said is None and is_number and (values % 1 != 0).any():
-            hint = "Use a loss for numbers, such as `mean_squared_error`."
-            message = f"{self._where}: `{column}` has numbers with a fraction, but `{loss}` compares classes."
-            raise DataError(message, hint)
-        if len(classes) == 1:
-            message = f"{self._where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
-            raise DataError(message)
-        return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
 
     def inputs(self, rows: pd.DataFrame, where: Where) -> dict[str, tuple[Fitted, ...]]:
         """The columns of each input, fitted to the training rows; a person is told which are left out, and why."""

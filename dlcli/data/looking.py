@@ -17,6 +17,7 @@ from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_images import Images
 
 Kind = TypeVar("Kind")
 
@@ -52,6 +53,11 @@ def _load(
         from dlcli.data.table_reader import TableReader
 
         return load_table(loaded, source, where, folders, _of(TableReader, reader))
+    if isinstance(source, Images):
+        from dlcli.data.from_images import load_images
+        from dlcli.data.image_reader import ImageReader
+
+        return load_images(loaded, source, where, folders, _of(ImageReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -61,6 +67,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.table_reader import TableReader
 
         return TableReader.restore(state)
+    if state["kind"] == "images":
+        from dlcli.data.image_reader import ImageReader
+
+        return ImageReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 
@@ -95,4 +105,6 @@ def _found(dataset: Dataset) -> Found:
     }
     numbers = [values for values in named(dataset.train.targets).values() if values.dtype == np.float32]
     is_one = len(classes) == len(numbers) == 1
-    return Found(facts, classes, sizes, (float(numbers[0].min()), float(numbers[0].max())) if is_one else None)
+    held_out = len(dataset.validation) if dataset.validation is not None else 0
+    targets = (float(numbers[0].min()), float(numbers[0].max())) if is_one else None
+    return Found(facts, classes, sizes, targets, held_out)

@@ -58,6 +58,11 @@ class Source(BaseModel):
         return self.sizes
 
     @property
+    def held_out(self) -> int:
+        """How many examples there are in a validation set of its own."""
+        return 0
+
+    @property
     def number_of_classes(self) -> int | None:
         """How many classes there are; None for a regression target, or if not known yet."""
         return self.classes
@@ -96,12 +101,14 @@ class Found(NamedTuple):
         classes: of each target, by name; None for a number.
         sizes: how many examples there are to train on (and to hold others out of), and in its own test set.
         targets: the least and the largest number asked for, where it asks for one number.
+        held_out: how many examples its own validation set has.
     """
 
     inputs: Mapping[str, InputFacts]
     classes: Mapping[str, int | None]
     sizes: tuple[int, int]
     targets: tuple[float, float] | None = None
+    held_out: int = 0
 
 
 class FileSource(Source):
@@ -141,6 +148,11 @@ class FileSource(Source):
     def examples(self) -> tuple[int, int] | None:
         """As many as were found."""
         return self._found.sizes if self._found else None
+
+    @property
+    def held_out(self) -> int:
+        """As many as were found."""
+        return self._found.held_out if self._found else 0
 
     @property
     def number_of_classes(self) -> int | None:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from dlcli.spec.source import Count, InputFacts, NonNegative, Seed, Source
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_images import Images
 
 
 class Mnist(Source):
@@ -253,7 +254,7 @@ SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
         Mnist, FashionMnist, Cifar10, Cifar100, Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
-        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv,
+        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Images,
     )
 }  # fmt: skip
 EMBEDDED = ("digits", "iris", "wine", "breast_cancer", "diabetes")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dlcli.spec.grammar import DatasetSpec, TrainSpec
+from dlcli.spec.sources_images import VALIDATION_FOLDER
 
 
 class SplitSizes(NamedTuple):
@@ -30,7 +31,8 @@ def split_sizes(dataset: DatasetSpec) -> SplitSizes | None:
     if isinstance(dataset.validation, float):
         validation = round(dataset.validation * train)
         return SplitSizes(train - validation, validation, test)
-    return SplitSizes(train, test if dataset.validation == "test" else 0, test)
+    held_out = {"test": test, VALIDATION_FOLDER: dataset.source.held_out}
+    return SplitSizes(train, held_out.get(dataset.validation or "", 0), test)
 
 
 def training_examples(dataset: DatasetSpec) -> int | None:
