@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from dlcli.data.dataset import Dataset, named
 from dlcli.data.from_images import load_images
-from dlcli.data.image_decoding import Form, UnreadableError, appearance, read_picture
+from dlcli.data.image_decoding import Form, UnreadableError, appearance, read_picture, set_up
 from dlcli.data.image_reader import ImageReader
 from dlcli.data.looking import restore_reader
 from dlcli.data.splits import Splits
@@ -45,6 +45,11 @@ loss: {loss}
 optimizer: {{Adam: {{learning_rate: 0.05}}}}
 train: {{epochs: 3}}
 """
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    set_up()
 
 
 def picture(colour: tuple[int, ...], seed: int, size: tuple[int, int] = (12, 10)) -> Image.Image:
@@ -120,6 +125,24 @@ def test_a_picture_is_turned_as_exif_says(tmp_path: Path, suffix: str, orientati
     assert not found.is_grey
     pixels = read_picture(tmp_path / f"turned.{suffix}", Form(found.size, "rgb", "resize"), is_exact=True)
     assert np.abs(pixels - upright).mean() < (6 if suffix == "jpg" else 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"subsampling": 0, "comment": "x"}), ("L", {}),
+        ("CMYK", {}), ("RGB", {"icc_profile": b"x" * 300}), ("RGB", {"restart_marker_rows": 1}),
+    ],
+)  # fmt: skip
+def test_small_jpegs_have_the_pixels_that_pillow_gives(tmp_path: Path, mode: str, options: dict[str, Any]) -> None:
+    RED.convert(mode).save(tmp_path / "small.jpg", **options)
+    whole = np.asarray(Image.open(tmp_path / "small.jpg").convert("RGB"))
+    np.testing.assert_array_equal(read_picture(tmp_path / "small.jpg", RGB), whole)
+    data = (tmp_path / "small.jpg").read_bytes()
+    for end in (2, 3, 4, 12, 30, len(data) // 2, len(data) - 20):
+        (tmp_path / "cut.jpg").write_bytes(data[:end])
+        with pytest.raises(UnreadableError):
+            read_picture(tmp_path / "cut.jpg", RGB)
 
 
 def test_damaged_exif_leaves_the_picture_as_it_is(tmp_path: Path) -> None:
@@ -483,7 +506,7 @@ def test_usage(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="means 3 folders or files"):
         load(tmp_path, '{path: "photos/*"}')
     with pytest.raises(DataError, match="needs a folder `validation` beside `train`"):
-        load(tmp_path, "{path: photos}", "validation: folder")
+        load(tmp_path, "{path: photos}", "validation: folder\n  test: 0")
 
 
 # --- the grammar ---------------------------------------------------------------------------------------------------

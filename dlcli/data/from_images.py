@@ -9,7 +9,7 @@ from pathlib import Path
 from dlcli.data.dataset import Dataset, Examples, named
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
-from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, quieten
+from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, set_up
 from dlcli.data.image_folders import Listed, Listing, list_folders
 from dlcli.data.image_reader import ImageReader, Read, check_memory, in_parts, read_pictures, unreadable_error
 from dlcli.data.splits import Splits, split_dataset
@@ -39,7 +39,7 @@ def load_images(
         SpecError: the source says something that cannot be.
     """
     origin = _find_one(source.path, folders)
-    quieten()
+    set_up()
     listing, is_text = _listing(loaded, source, origin, where, folders, reader)
     listing = _without_unused(listing, loaded, origin, where)
     every = [path for listed in listing.splits.values() for path in listed.paths]

@@ -40,7 +40,12 @@ _TURNS = {
 _SAYS_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
-_DRAFT = 2  # a JPEG is decoded at this many times the wanted size, or more: then no difference is seen
+# Files up to this size are decoded without Pillow's reading of the header, which takes longer than their pixels do.
+_SMALL = 1 << 16
+_JPEG_START, _JPEG_FRAMES, _JPEG_EXIF = b"\xff\xd8\xff", (0xC0, 0xC1, 0xC2), 0xE1  # T.81, table B.1; EXIF 2.32, 4.5.4
+_JPEG_MODES = {1: "L", 3: "RGB"}
+_MOST_PIXELS = 1 << 24
+_KEPT_BLOCKS = 64  # of 1 MB at most; left to itself, Pillow asks the system for memory for each picture anew
 
 
 class UnreadableError(Exception):
@@ -83,8 +88,10 @@ class Appearance:
     is_grey: bool
 
 
-def quieten() -> None:
-    """What Pillow warns of, such as many pixels or odd EXIF data, is no concern of whoever reads the picture."""
+def set_up() -> None:
+    """Let Pillow be quick, and quiet: what it warns of is of no concern to whoever reads a picture."""
+    # What PILLOW_BLOCKS_MAX in the environment does, which is read when Pillow is imported.
+    Image.core.set_blocks_max(_KEPT_BLOCKS)  # type: ignore[attr-defined]
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -104,7 +111,7 @@ def read_picture(path: Path, form: Form, *, is_exact: bool = False) -> Array:
     """A picture's pixels, uint8 of shape `form.shape`; if `is_exact`, it must have that size by itself.
 
     It is turned as its EXIF orientation says; transparent parts are white; of 16 bits, the upper 8 are taken; of an
-    animation, the first image. A large JPEG is decoded at a fraction of its size, at least twice the one wanted.
+    animation, the first image. A large JPEG is decoded at a fraction of its size, not below the one wanted.
 
     Raises:
         UnreadableError: it is no picture, or damaged.
@@ -112,22 +119,50 @@ def read_picture(path: Path, form: Form, *, is_exact: bool = False) -> Array:
         DataError: there is no permission to read it.
     """
     try:
+        small = _small_jpeg(path)
+        if small is not None:
+            return _formed(small, form, 1, is_exact=is_exact)
         with Image.open(path, formats=_FORMATS) as opened:
-            orientation = _orientation(opened)
-            size = _upright_size(opened, orientation)
-            if is_exact and size != form.size:
-                raise OtherSizeError(size)
-            _draft(opened, form, is_turned=orientation >= 5)
-            image: Image.Image = opened
-            if orientation in _TURNS:
-                image = opened.transpose(_TURNS[orientation])
-            return np.asarray(_fitted(_colored(image, "L" if form.color == "grayscale" else "RGB"), form))
+            return _formed(opened, form, _orientation(opened), is_exact=is_exact)
     except OtherSizeError:
         raise
     except PermissionError as error:
         raise _no_permission(path) from error
     except Exception as error:  # Pillow's readers raise anything about a damaged file
         raise UnreadableError(_reason(path, error)) from error
+
+
+def _formed(opened: Image.Image, form: Form, orientation: int, *, is_exact: bool) -> Array:
+    size = _upright_size(opened, orientation)
+    if is_exact and size != form.size:
+        raise OtherSizeError(size)
+    _draft(opened, form, is_turned=orientation >= 5)
+    image = opened.transpose(_TURNS[orientation]) if orientation in _TURNS else opened
+    return np.asarray(_fitted(_colored(image, "L" if form.color == "grayscale" else "RGB"), form))
+
+
+def _small_jpeg(path: Path) -> Image.Image | None:
+    """A small grey or coloured JPEG without EXIF data; None for all else, and for what is damaged.
+
+    The pixels are those that `Image.open` gives: the same decoder makes them.
+    """
+    with path.open("rb", buffering=0) as file:
+        data = file.read(_SMALL + 1)
+    if len(data) > _SMALL or not data.startswith(_JPEG_START):
+        return None
+    at = 2  # the first segment: a marker of two bytes, and two for the length of all but the marker
+    while at + 9 < len(data) and data[at] == 0xFF and data[at + 1] != _JPEG_EXIF:
+        if data[at + 1] in _JPEG_FRAMES:
+            height, width = (int.from_bytes(data[place : place + 2], "big") for place in (at + 5, at + 7))
+            mode = _JPEG_MODES.get(data[at + 9])
+            if mode is None or data[at + 4] != 8 or not 0 < height * width <= _MOST_PIXELS:
+                return None
+            try:
+                return Image.frombytes(mode, (width, height), data, "jpeg", mode, "")
+            except (ValueError, OSError):
+                return None
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
 
 
 def _no_permission(path: Path) -> DataError:
@@ -171,12 +206,11 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _draft(image: Image.Image, form: Form, *, is_turned: bool) -> None:
-    """Let a JPEG be decoded at a half, a quarter or an eighth of its size, if that is enough."""
+    """Let a large JPEG be decoded at a half, a quarter or an eighth of its size, if that is enough."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return
     height, width = form.size[::-1] if is_turned else form.size
-    if image.width >= 2 * _DRAFT * width and image.height >= 2 * _DRAFT * height:
-        image.draft(None, (_DRAFT * width, _DRAFT * height))
+    image.draft(None, (width, height))
 
 
 def _colored(image: Image.Image, mode: str) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.dataset import Array, ClassNames
-from dlcli.data.image_decoding import SUFFIXES, Form, OtherSizeError, UnreadableError, quieten, read_picture
+from dlcli.data.image_decoding import SUFFIXES, Form, OtherSizeError, UnreadableError, read_picture, set_up
 from dlcli.data.image_folders import pictures_below
 from dlcli.data.memory import available_memory, readable_bytes
 from dlcli.errors import DataError
 from dlcli.spec.source import INPUT, InputFacts
 
-_PART = 64  # pictures that a thread reads before it asks for more
+_MOST_OF_A_PART = 64  # pictures that a thread reads before it asks for more
+_PARTS = 32  # at least, so that no thread is done long before the others
 # TensorFlow makes two copies before the bytes that were read are let go (2.21), and there must be some to train with.
 _SHARE = 0.3
 _SECONDS = 5.0  # between two lines that say how far it is
@@ -114,7 +114,7 @@ def read_pictures(
     Raises:
         DataError: there is no permission to read a file; or one has another size.
     """
-    quieten()
+    set_up()
     images: Array = np.empty((len(paths), *form.shape), np.uint8)
     unreadable: dict[int, str] = {}
     others: dict[int, tuple[int, int]] = {}
@@ -158,10 +158,11 @@ def _sizes_error(paths: Sequence[Path], form: Form, others: Mapping[int, tuple[i
 
 def in_parts(count: int, do: Callable[[int, int], object]) -> Iterator[int]:
     """Calls `do` for the pictures from one number up to another, in threads, until all are done; how many are."""
-    pool = ThreadPoolExecutor(os.cpu_count() or 1, "dlcli-images")
+    pool = ThreadPoolExecutor(thread_name_prefix="dlcli-images")
+    part = max(1, min(_MOST_OF_A_PART, count // _PARTS))
     try:
-        ends = [min(start + _PART, count) for start in range(0, count, _PART)]
-        for end, _ in zip(ends, pool.map(do, range(0, count, _PART), ends), strict=True):
+        ends = [min(start + part, count) for start in range(0, count, part)]
+        for end, _ in zip(ends, pool.map(do, range(0, count, part), ends), strict=True):
             yield end
     finally:
         pool.shutdown(cancel_futures=True)
