@@ -96,6 +96,7 @@ class Dataset:
         reason: why `requested` could not be used; else None.
         reader: what made numbers of a person's files, for reading others alike; None where there are no files.
         folder: what the paths of those files are relative to.
+        validation: the source's own validation set, or None.
     """
 
     source: str
@@ -110,6 +111,7 @@ class Dataset:
     reason: str | None = None
     reader: Reader | None = None
     folder: Path | None = None
+    validation: Examples | None = None
 
     @property
     def classes(self) -> OneOrNamed[int | None]:

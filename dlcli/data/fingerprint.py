@@ -15,10 +15,11 @@ _ROWS_OF_SAMPLE = 1024
 _BYTES_OF_SAMPLE = 16 * 2**20
 
 
-def fingerprint_of(train: Examples, test: Examples | None) -> str:
+def fingerprint_of(train: Examples, *others: Examples | None) -> str:
     """The BLAKE2b digest (RFC 7693; 16 bytes, as 32 hexadecimal digits) of the raw bytes of all inputs and targets.
 
-    The order is: training inputs, training targets, then the test set's where there is one. Contiguous arrays, which
+    The order is: training inputs, training targets, then the test set's where there is one
+    (and those of a validation set of its own). Contiguous arrays, which
     is what every source here makes, are read in place and not copied. Shapes and types are not part of it.
 
     Of arrays that stay in files, which may have many gigabytes, it has the shape and type, the file's size and time of
@@ -26,7 +27,7 @@ def fingerprint_of(train: Examples, test: Examples | None) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     is_sampled = False
-    for examples in (train, test):
+    for examples in (train, *others):
         if examples is not None:
             for array in (*named(examples.inputs).values(), *named(examples.targets).values()):
                 if isinstance(array, InFile):

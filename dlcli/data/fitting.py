@@ -17,6 +17,38 @@ from dlcli.spec.sources_files import Column, Csv
 from dlcli.spec.sources_series import Series
 
 
+def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str, where: str) -> TargetColumn:
+    """A column of what is asked for.
+
+    Args:
+        column: its name.
+        values: in all rows.
+        kind: "number" or "category", if the spec says so; otherwise the loss and the values tell.
+        loss: its name, with underscores.
+        where: names the table for messages.
+
+    Raises:
+        DataError: it cannot be what the loss compares, or is the same in all rows.
+    """
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    meant = kind if kind is not None else "category" if compares_classes(loss) or not is_number else "number"
+    if meant == "number":
+        numbers = as_numbers(column, values, where)
+        if len(numbers) > 1 and (numbers == numbers[0]).all():
+            raise DataError(f"{where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
+        return TargetColumn(column, None, False)
+    texts = as_texts(values)
+    classes = sorted_values(texts)
+    if kind is None and is_number and (values % 1 != 0).any():
+        hint = "Use a loss for numbers, such as `mean_squared_error`."
+        message = f"{where}: `{column}` has numbers with a fraction, but `{loss}` compares classes."
+        raise DataError(message, hint)
+    if len(classes) == 1:
+        message = f"{where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
+        raise DataError(message)
+    return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
+
+
 class Fitting:
     """Fits columns as a spec says, or as their values do.
 
@@ -38,28 +70,10 @@ class Fitting:
         made = {}
         for name, column in zip(names, self.source.target or (), strict=True):
             loss = snake_case(heads[name].loss.name) if name in heads else ""
-            made[name] = self._target(column, values[column], compares_classes(loss), loss)
+            said = self.source.columns.get(column)
+            kind = said.kind if said is not None else None
+            made[name] = fitted_target(column, values[column], kind=kind, loss=loss, where=self.where)
         return made
-
-    def _target(self, column: str, values: pd.Series, is_for_classes: bool, loss: str) -> TargetColumn:
-        is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-        said = self.source.columns.get(column)
-        kind = said.kind if said is not None else "category" if is_for_classes or not is_number else "number"
-        if kind == "number":
-            numbers = as_numbers(column, values, self.where)
-            if len(numbers) > 1 and (numbers == numbers[0]).all():
-                raise DataError(f"{self.where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
-            return TargetColumn(column, None, False)
-        texts = as_texts(values)
-        classes = sorted_values(texts)
-        if said is None and is_number and (values % 1 != 0).any():
-            hint = "Use a loss for numbers, such as `mean_squared_error`."
-            message = f"{self.where}: `{column}` has numbers with a fraction, but `{loss}` compares classes."
-            raise DataError(message, hint)
-        if len(classes) == 1:
-            message = f"{self.where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
-            raise DataError(message)
-        return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
 
     def kind(self, name: str, values: pd.Series) -> Kind:
         """The kind of a column, as the spec says or its values do. Raises DataError."""

@@ -47,7 +47,7 @@ def load_table(
     fitting = _Fitting(loaded, source, str(paths[0]))
     dividing = [name for name in (source.split, source.group, source.time) if name is not None]
     frame = reader.read(paths, with_targets=True, also=dividing) if reader else fitting.read(paths)
-    frame = _with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
+    frame = with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
     targets = reader.targets if reader else fitting.targets(frame)
     table = TableReader(layout_of(source), {}, targets)
     raw = Examples(np.empty((len(frame), 0), np.float32), table.encode_targets(frame, str(paths[0])))
@@ -64,7 +64,7 @@ def load_table(
     del frame
     if test_paths:
         rows = reader.read(test_paths, with_targets=True)
-        rows = _with_targets(rows, [each.column for each in targets.values()], test_paths[0], where)
+        rows = with_targets(rows, [each.column for each in targets.values()], test_paths[0], where)
         test = Examples(reader.encode(rows, str(test_paths[0])), reader.encode_targets(rows, str(test_paths[0])))
     dataset = replace(
         dataset,
@@ -94,7 +94,7 @@ def _named_targets(fitting: _Fitting, reader: TableReader | None) -> Sequence[Ta
     return [TargetColumn(column, None, False) for column in fitting.source.target or ()]
 
 
-def _with_targets(frame: pd.DataFrame, columns: Sequence[str], path: Path, where: Where) -> pd.DataFrame:
+def with_targets(frame: pd.DataFrame, columns: Sequence[str], path: Path, where: Where) -> pd.DataFrame:
     """The rows that say what is asked for."""
     if not columns:
         return frame

@@ -18,6 +18,7 @@ from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
 from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_images import Images
 from dlcli.spec.sources_series import Series
 
 Kind = TypeVar("Kind")
@@ -64,6 +65,11 @@ def _load(
         from dlcli.data.from_arrays import load_arrays
 
         return load_arrays(loaded, source, where, folders, _of(ArrayReader, reader))
+    if isinstance(source, Images):
+        from dlcli.data.from_images import load_images
+        from dlcli.data.image_reader import ImageReader
+
+        return load_images(loaded, source, where, folders, _of(ImageReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -81,6 +87,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.array_reader import ArrayReader
 
         return ArrayReader.restore(state)
+    if state["kind"] == "images":
+        from dlcli.data.image_reader import ImageReader
+
+        return ImageReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dlcli.data.dataset import Dataset, Examples
 from dlcli.errors import DataError
+from dlcli.spec.sources_images import VALIDATION_FOLDER
 
 Indices = npt.NDArray[np.int64]
 TEST_DRAW, VALIDATION_DRAW = 0, 1  # which of the seed's random states belongs to which split
@@ -84,13 +85,14 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
 
     Args:
         dataset: the examples.
-        validation: a fraction of what remains for training; "test" for the test split itself; or None for none.
+        validation: a fraction of what remains for training; "test" for the test split itself; "folder" for the
+            source's own validation set; or None for none.
         test: a fraction, at least 0 and below 1; without effect where the source has a test set.
         seed: what the choice of rows depends on; not negative.
 
     Raises:
         DataError: a fraction is out of range or leaves a split without rows; a class has too few examples to be in
-            two splits; or validation is "test" and there is no test split.
+            two splits; or validation names a split that there is not.
     """
     rows = np.arange(len(dataset.train), dtype=np.int64)
     test_split: Split | None = None
@@ -101,7 +103,8 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
         test_split = Split(dataset.train, held_out)
     validation_split: Split | None = None
     if isinstance(validation, str):
-        validation_split = validation_named(validation, test_split)
+        is_own = validation == VALIDATION_FOLDER
+        validation_split = _own_validation(dataset) if is_own else validation_named(validation, test_split)
     elif validation is not None:
         random_state = split_seed(seed, VALIDATION_DRAW)
         rows, held_out = _hold_out(dataset, rows, validation, name="validation", random_state=random_state)
@@ -112,6 +115,15 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
 def split_seed(seed: int, draw: int) -> int:
     """The random state of a split: `draw` is TEST_DRAW or VALIDATION_DRAW."""
     return int(np.random.SeedSequence(seed, spawn_key=(draw,)).generate_state(1)[0])
+
+
+def _own_validation(dataset: Dataset) -> Split:
+    if dataset.validation is None:
+        raise DataError(
+            f"`validation: folder` needs a folder `validation` beside `train`, but {dataset.origin} has none.",
+            "Write a fraction such as `validation: 0.1`, or `validation: test`.",
+        )
+    return Split(dataset.validation, np.arange(len(dataset.validation), dtype=np.int64))
 
 
 def validation_named(name: str, test_split: Split | None) -> Split:

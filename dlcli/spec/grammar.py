@@ -15,6 +15,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     SerializeAsAny,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
@@ -36,6 +37,7 @@ from dlcli.spec.refusals import refusal, within
 from dlcli.spec.remedies import python_name
 from dlcli.spec.source import Count, Seed, Source
 from dlcli.spec.sources import SOURCES
+from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
 
 Item = TypeVar("Item")
 Items = TypeVar("Items", list[Any], tuple[Any, ...])
@@ -61,7 +63,7 @@ class Part(BaseModel):
 
 
 def _validation(value: Any) -> Any:
-    if value is None or value == "test" or (isinstance(value, float) and 0.0 < value < 1.0):
+    if value in (None, "test", VALIDATION_FOLDER) or (isinstance(value, float) and 0.0 < value < 1.0):
         return value
     raise PydanticCustomError("expected", "must be a fraction between 0 and 1, or `test` for the test set")
 
@@ -69,7 +71,7 @@ def _validation(value: Any) -> Any:
 _VALIDATION = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        {"enum": ["test"]},
+        {"enum": ["test", VALIDATION_FOLDER]},
         {"type": "null"},
     ]
 }
@@ -100,7 +102,8 @@ class DatasetSpec(Part):
     fallback: SerializeAsAny[Source] | None = None
     """the source to use, loudly, if the first cannot be reached"""
     validation: Annotated[float | str | None, BeforeValidator(_validation), WithJsonSchema(_VALIDATION)] = None
-    """a fraction of the training examples (stratified by class), or `test` for the test set"""
+    """a fraction of the training examples (stratified by class), or `test` for the test set; `folder` for `images` that
+    have a folder for it beside `train`"""
     test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """the fraction held out for testing where the source has no test set of its own"""
     preparation: List[KerasObject] | None = None
@@ -118,6 +121,13 @@ class DatasetSpec(Part):
     @classmethod
     def _source(cls, raw: Any) -> Any:
         return _parse_source(raw)
+
+    @field_validator("validation")
+    @classmethod
+    def _validation_in_a_folder(cls, value: Any, info: ValidationInfo) -> Any:
+        if value == VALIDATION_FOLDER and not isinstance(info.data.get("source", Images), Images):
+            raise PydanticCustomError("expected", "must be a fraction, or `test`: only `images` have it in a folder")
+        return value
 
     @field_validator("fallback", mode="before")
     @classmethod

@@ -1,0 +1,247 @@
+"""One picture of any format as bytes of a given size and number of colours. Nothing here knows of data sets."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from dlcli.data.dataset import Array
+from dlcli.errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+"""how the names of pictures end"""
+# Imported above, so that no file makes Pillow import all that it knows.
+_FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile, WebPImagePlugin.WebPImageFile, TiffImagePlugin.TiffImageFile,
+    )
+)  # fmt: skip
+_ORIENTATION = 0x0112  # the tag of EXIF 2.32, section 4.6.4
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+_SAYS_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+_GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
+# Files up to this size are decoded without Pillow's reading of the header, which takes longer than their pixels do.
+_SMALL = 1 << 16
+_JPEG_START, _JPEG_FRAMES, _JPEG_EXIF = b"\xff\xd8\xff", (0xC0, 0xC1, 0xC2), 0xE1  # T.81, table B.1; EXIF 2.32, 4.5.4
+_JPEG_MODES = {1: "L", 3: "RGB"}
+_MOST_PIXELS = 1 << 24
+_KEPT_BLOCKS = 64  # of 1 MB at most; left to itself, Pillow asks the system for memory for each picture anew
+
+
+class UnreadableError(Exception):
+    """A file is not a picture that can be read; the text says why."""
+
+
+class OtherSizeError(Exception):
+    """A picture is not of the size that all are said to have; `size` is its own, height and width."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+@dataclass(frozen=True)
+class Form:
+    """What every picture becomes.
+
+    Attributes:
+        size: height and width.
+        color: "rgb" or "grayscale".
+        fit: "resize": stretched; "crop": its middle, of the shape of `size`; "pad": all of it, with black beside it.
+    """
+
+    size: tuple[int, int]
+    color: str
+    fit: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its bytes."""
+        return self.size if self.color == "grayscale" else (*self.size, 3)
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What a picture is by itself: height and width, and whether it has no colours."""
+
+    size: tuple[int, int]
+    is_grey: bool
+
+
+def set_up() -> None:
+    """Let Pillow be quick, and quiet: what it warns of is of no concern to whoever reads a picture."""
+    # What PILLOW_BLOCKS_MAX in the environment does, which is read when Pillow is imported.
+    Image.core.set_blocks_max(_KEPT_BLOCKS)  # type: ignore[attr-defined]
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def appearance(path: Path) -> Appearance:
+    """How a picture looks, mostly by its first bytes. Raises UnreadableError, or DataError without permission."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return Appearance(_upright_size(image, _orientation(image)), _is_grey(image))
+    except PermissionError as error:
+        raise _no_permission(path) from error
+    except Exception as error:  # Pillow's readers raise anything about a damaged file
+        raise UnreadableError(_reason(path, error)) from error
+
+
+def read_picture(path: Path, form: Form, *, is_exact: bool = False) -> Array:
+    """A picture's pixels, uint8 of shape `form.shape`; if `is_exact`, it must have that size by itself.
+
+    It is turned as its EXIF orientation says; transparent parts are white; of 16 bits, the upper 8 are taken; of an
+    animation, the first image. A large JPEG is decoded at a fraction of its size, not below the one wanted.
+
+    Raises:
+        UnreadableError: it is no picture, or damaged.
+        OtherSizeError: it has another size, and must not.
+        DataError: there is no permission to read it.
+    """
+    try:
+        small = _small_jpeg(path)
+        if small is not None:
+            return _formed(small, form, 1, is_exact=is_exact)
+        with Image.open(path, formats=_FORMATS) as opened:
+            return _formed(opened, form, _orientation(opened), is_exact=is_exact)
+    except OtherSizeError:
+        raise
+    except PermissionError as error:
+        raise _no_permission(path) from error
+    except Exception as error:  # Pillow's readers raise anything about a damaged file
+        raise UnreadableError(_reason(path, error)) from error
+
+
+def _formed(opened: Image.Image, form: Form, orientation: int, *, is_exact: bool) -> Array:
+    size = _upright_size(opened, orientation)
+    if is_exact and size != form.size:
+        raise OtherSizeError(size)
+    _draft(opened, form, is_turned=orientation >= 5)
+    image = opened.transpose(_TURNS[orientation]) if orientation in _TURNS else opened
+    return np.asarray(_fitted(_colored(image, "L" if form.color == "grayscale" else "RGB"), form))
+
+
+def _small_jpeg(path: Path) -> Image.Image | None:
+    """A small grey or coloured JPEG without EXIF data; None for all else, and for what is damaged.
+
+    The pixels are those that `Image.open` gives: the same decoder makes them.
+    """
+    with path.open("rb", buffering=0) as file:
+        data = file.read(_SMALL + 1)
+    if len(data) > _SMALL or not data.startswith(_JPEG_START):
+        return None
+    at = 2  # the first segment: a marker of two bytes, and two for the length of all but the marker
+    while at + 9 < len(data) and data[at] == 0xFF and data[at + 1] != _JPEG_EXIF:
+        if data[at + 1] in _JPEG_FRAMES:
+            height, width = (int.from_bytes(data[place : place + 2], "big") for place in (at + 5, at + 7))
+            mode = _JPEG_MODES.get(data[at + 9])
+            if mode is None or data[at + 4] != 8 or not 0 < height * width <= _MOST_PIXELS:
+                return None
+            try:
+                return Image.frombytes(mode, (width, height), data, "jpeg", mode, "")
+            except (ValueError, OSError):
+                return None
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
+def _no_permission(path: Path) -> DataError:
+    return DataError(f"{path} cannot be read: there is no permission.", "Allow it, as in `chmod +r FILE`.")
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return "it has more pixels than any picture should"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, MemoryError):
+        return "it does not fit into memory"
+    if isinstance(error, UnidentifiedImageError):
+        return "the file is empty" if path.stat().st_size == 0 else f"it is none of {', '.join(map(str, _FORMATS))}"
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(reason).splitlines()[0].rstrip(".")
+
+
+def _orientation(image: Image.Image) -> int:
+    """How it is to be turned, as EXIF numbers that: 1 for not at all. Pillow itself turns TIFF."""
+    if image.format == "TIFF" or not any(key in image.info for key in _SAYS_ORIENTATION):
+        return 1
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - damaged EXIF data says nothing, and the picture is whole
+        return 1
+    return found if found in _TURNS else 1
+
+
+def _upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:
+    """Height and width, once it is turned."""
+    return image.size if orientation >= 5 else (image.height, image.width)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode in ("P", "PA"):
+        palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in _GREY
+
+
+def _draft(image: Image.Image, form: Form, *, is_turned: bool) -> None:
+    """Let a large JPEG be decoded at a half, a quarter or an eighth of its size, if that is enough."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return
+    height, width = form.size[::-1] if is_turned else form.size
+    image.draft(None, (width, height))
+
+
+def _colored(image: Image.Image, mode: str) -> Image.Image:
+    """The picture in the mode "L" or "RGB"."""
+    if image.mode == mode and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I;16"):
+        # Only the upper bits: Pillow's own way is to cut off all that is above 255.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise ValueError("its pixels are numbers of 32 bits, which have no white and no black")
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _fitted(image: Image.Image, form: Form) -> Image.Image:
+    height, width = form.size
+    if image.size == (width, height):
+        return image
+    if form.fit == "pad":
+        scale = min(width / image.width, height / image.height)
+        inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        canvas = Image.new(image.mode, (width, height))
+        corner = (width - inner[0]) // 2, (height - inner[1]) // 2
+        canvas.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
+        return canvas
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    if form.fit == "crop":
+        scale = min(image.width / width, image.height / height)
+        left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
+        box = (max(0.0, left), max(0.0, top), image.width - max(0.0, left), image.height - max(0.0, top))
+    return image.resize((width, height), Image.Resampling.BILINEAR, box)

@@ -1,0 +1,60 @@
+"""The grammar of `images`: pictures in class folders, or named in a table. What is in them, `dlcli.data` finds out."""
+
+# No `from __future__ import annotations`: pydantic would evaluate those of Source again for each class derived from it.
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from dlcli.spec.source import FileSource
+
+VALIDATION_FOLDER = "folder"
+"""what `dataset.validation` says where the pictures held out for it are in a folder of their own"""
+MOST_PIXELS = 2**14
+
+
+def _size(raw: Any) -> Any:
+    is_pair = isinstance(raw, (list, tuple)) and len(raw) == 2
+    if raw is None or (is_pair and all(type(side) is int and 0 < side <= MOST_PIXELS for side in raw)):
+        return raw if raw is None else tuple(raw)
+    raise PydanticCustomError("expected", "must be height and width in pixels, as in `[96, 128]`")
+
+
+_SIDE = {"type": "integer", "minimum": 1, "maximum": MOST_PIXELS}
+_SIZE_SCHEMA = {"anyOf": [{"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}, {"type": "null"}]}
+
+
+class Images(FileSource):
+    """Pictures (JPEG, PNG, GIF, BMP, WebP, TIFF) in a folder for each class, or named in a table with a target.
+
+    A folder may have `train`, `test` and `validation` in it, each with a folder for each class.
+    """
+
+    name = "images"
+    kind = "images"
+    values = (0, 255)
+
+    path: str
+    """the folder, or the table; relative to the spec, or to the folder for data"""
+    test_path: str | None = None
+    """the folder, or the table, of the test set, where that is not `test` in the folder"""
+    size: Annotated[tuple[int, int] | None, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)] = None
+    """height and width to which all are brought; left out: that which all have"""
+    fit: Literal["resize", "crop", "pad"] = "resize"
+    """how another shape becomes that: stretched; or its middle; or the whole of it, with black beside it"""
+    color: Literal["rgb", "grayscale"] | None = None
+    """what they become; left out: `grayscale` if none of them has colours"""
+    corrupt: Literal["error", "skip"] = "error"
+    """what is done about a picture that cannot be read"""
+    target: Annotated[str, Field(min_length=1)] | None = None
+    """in a table, the column of what is asked for"""
+    image: Annotated[str, Field(min_length=1)] | None = None
+    """in a table, the column of file names; left out: the first one that has such"""
+    folder: str | None = None
+    """what the file names in a table are relative to; left out: the table's folder"""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The folder or table, and those of the test set."""
+        return (self.path, *((self.test_path,) if self.test_path is not None else ()))
