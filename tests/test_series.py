@@ -21,6 +21,7 @@ from tests.config_headers import read_header
 from tests.conftest import CONFIGS, DATA_DIR, Command, known_spec, run_quietly, shipped_catalogue
 from tests.killing import compare, outcome
 from tests.test_csv import data_of_script
+from tests.test_resume import Stops
 
 pd = pytest.importorskip("pandas")
 needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not say where the tables are")
@@ -344,12 +345,16 @@ def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, na
         np.testing.assert_array_equal(np.ravel(script[f"y_{letter}"]), dataset.train.targets[rows])
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    for name, epochs in (("whole", 3), ("parts", 1)):
-        run = [write(tmp_path / name), "--runs-dir", tmp_path / name, "--run-name", "one", "-q", "--epochs", epochs]
-        assert run_quietly("train", *run) == 0
-    assert run_quietly("train", "--resume", tmp_path / "parts/weather/one", "--epochs", 3, "-q") == 0
-    assert not compare(*(outcome(tmp_path / name / "weather/one") for name in ("whole", "parts")))
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stops = Stops(monkeypatch)
+    runs = {name: tmp_path / name / "weather/one" for name in ("whole", "parts")}
+    for name, looks, code in (("whole", None, 0), ("parts", 4, 143)):
+        stops.after(looks)
+        run = [write(tmp_path / name), "--runs-dir", tmp_path / name, "--run-name", "one", "-q"]
+        assert run_quietly("train", *run) == code
+    stops.after(None)
+    assert run_quietly("train", "--resume", runs["parts"], "-q") == 0
+    assert not compare(outcome(runs["whole"]), outcome(runs["parts"]))
 
 
 def test_the_sizes_that_warnings_know_are_those_of_the_splits(tmp_path: Path) -> None:
