@@ -171,14 +171,7 @@ def _is_tabbed(path: Path) -> bool:
 
 
 def _way(path: Path, layout: Layout) -> _Way:
-    # In text/tab-separated-values (IANA) quotes are characters like any other.
-    has_quotes = layout.quotes if layout.quotes is not None else not _is_tabbed(path)
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
-    with _open(path, layout) as file:
-        first = next((line for line in file if line.strip()), None)
-    if first is None:
-        raise DataError(f"{path} is empty.")
-    separator = layout.separator or ("\t" if _is_tabbed(path) else _separator_of(first, quoting))
+    separator, quoting = _separation(path, layout)
     with _open(path, layout) as file:
         records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
         record = next(record for record in records if record and any(map(str.strip, record)))
@@ -188,7 +181,28 @@ def _way(path: Path, layout: Layout) -> _Way:
     names = layout.header or [str(number) for number in range(1, len(record) + 1)]
     if len(names) != len(record):
         raise DataError(f"{path} has {len(record)} columns, but `header` names {len(names)}: {', '.join(names)}.")
-    return _Way(_checked_names(path, list(names)), 0, separator, quoting)
+    return _Way(_different_names(path, list(names)), 0, separator, quoting)
+
+
+def _separation(path: Path, layout: Layout) -> tuple[str, Literal[0, 3]]:
+    """What stands between the columns, and whether quotes mean anything."""
+    # In text/tab-separated-values (IANA) quotes are characters like any other.
+    has_quotes = layout.quotes if layout.quotes is not None else not _is_tabbed(path)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
+    with _open(path, layout) as file:
+        first = next((line for line in file if line.strip()), None)
+    if first is None:
+        raise DataError(f"{path} is empty.")
+    return layout.separator or ("\t" if _is_tabbed(path) else _separator_of(first, quoting)), quoting
+
+
+def first_records(path: Path, layout: Layout, count: int) -> list[list[str]]:
+    """The first so many records as they are written, names of columns among them. Raises DataError."""
+    with _told(path, layout):
+        separator, quoting = _separation(path, layout)
+        with _open(path, layout) as file:
+            records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
+            return list(islice((record for record in records if any(map(str.strip, record))), count))
 
 
 def _separator_of(line: str, quoting: int) -> str:
@@ -197,10 +211,16 @@ def _separator_of(line: str, quoting: int) -> str:
     return max(_SEPARATORS, key=outside.count)
 
 
-def _checked_names(path: Path, names: list[str]) -> list[str]:
+def _different_names(path: Path, names: list[str]) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1 and name})
     if twice:
         raise DataError(f"{path} has two columns with the name `{twice[0]}`.", "Give each a name of its own.")
+    return names
+
+
+def _checked_names(path: Path, names: list[str]) -> list[str]:
+    """The names that a first line gives; one that has none is called by its number."""
+    _different_names(path, names)
     if all(_is_number(name) for name in names):
         shown = ", ".join(names)[:_MOST_SHOWN]
         raise DataError(
