@@ -166,7 +166,7 @@ class Date(Fitted):
     deviations: tuple[float, ...]
     has_missing: bool
 
-    _PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "dayofweek", "dayofyear", "hour")
+    _PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 
     @classmethod
     def fit(cls, name: str, values: pd.Series) -> Date:

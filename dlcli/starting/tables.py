@@ -112,7 +112,7 @@ def look_at_table(path: Path, target: str | None, task: str | None) -> TableFact
     writing = find_writing(path)
     layout = writing.layout
     frame = read_tables([path], layout)
-    marks = _marks_in(frame)
+    marks = _marks_in(frame, layout.decimal)
     if marks:
         layout = replace(layout, missing=(*layout.missing, *marks))
         frame = read_tables([path], layout)
@@ -137,7 +137,7 @@ def look_at_table(path: Path, target: str | None, task: str | None) -> TableFact
     return _with_words(facts, rows) if facts.used[0].kind == "text" else facts
 
 
-def _marks_in(frame: pd.DataFrame) -> tuple[str, ...]:
+def _marks_in(frame: pd.DataFrame, decimal: str) -> tuple[str, ...]:
     """Texts in columns that are numbers otherwise, where there are so few different ones that they mean "missing"."""
     marks: dict[str, None] = {}
     for _, values in frame.items():
@@ -145,7 +145,8 @@ def _marks_in(frame: pd.DataFrame) -> tuple[str, ...]:
         if pd.api.types.is_numeric_dtype(known) or known.empty:
             continue
         texts = known.astype("str").str.strip()
-        wrong = texts[pd.to_numeric(texts, errors="coerce").isna()]
+        numbers = texts.str.replace(decimal, ".", regex=False)
+        wrong = texts[pd.to_numeric(numbers, errors="coerce").isna()]
         if len(wrong) < 0.5 * len(texts) and wrong.nunique() <= _FEW_MARKS:
             marks.update(dict.fromkeys(wrong.unique().tolist()))
     return tuple(marks)
