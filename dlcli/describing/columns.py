@@ -13,6 +13,7 @@ from dlcli.data.columns import as_texts, as_times
 
 _MOST_FREQUENT = 5
 _MOST_CHARACTERS = 24
+_MOST_CLASSES = 20  # beyond, a target of numbers is told as such
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class ColumnSummary:
 
     Attributes:
         name: of the column.
-        kind: one of `dlcli.spec.sources_files.KINDS`.
+        kind: one of `dlcli.spec.sources_files.KINDS`, or "target".
         reason: why it is left out, where the kind is "skip".
         rows: how many values there could be.
         missing: how many of them there are not.
@@ -46,8 +47,11 @@ class ColumnSummary:
         """Whether it goes into the model."""
         return self.kind != "skip"
 
-    def values_in_words(self) -> str:
-        """Its values: `32.1 to 59.6, mean 43.9`, or `3 values: Biscoe 168, Dream 124, Torgersen 52`."""
+    def values_in_words(self, *, is_counted: bool = True) -> str:
+        """Its values: `32.1 to 59.6, mean 43.9`, or `3 values: Biscoe 168, Dream 124, Torgersen 52`.
+
+        Unless `is_counted`, it is not said how many different ones there are.
+        """
         if self.numbers is not None:
             least, mean, largest = map(shown_number, self.numbers)
             return f"{least} to {largest}, mean {mean}"
@@ -59,7 +63,8 @@ class ColumnSummary:
             return f"different in each row, such as {self.frequent[0][0]}"
         more = " …" if self.distinct > len(self.frequent) else ""
         listed = ", ".join(f"{value} {count:,}" for value, count in self.frequent)
-        return f"{self.distinct:,} value{'s' if self.distinct != 1 else ''}: {listed}{more}"
+        counted = f"{self.distinct:,} value{'s' if self.distinct != 1 else ''}: " if is_counted else ""
+        return f"{counted}{listed}{more}"
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -81,7 +86,8 @@ def summarize_column(name: str, kind: str, values: pd.Series, reason: str = "") 
     known = values.dropna()
     facts: Mapping[str, Any] = {}
     is_numeric = pd.api.types.is_numeric_dtype(known) and not pd.api.types.is_bool_dtype(known)
-    if kind in ("number", "skip") and is_numeric and len(known):
+    is_amount = kind in ("number", "skip") or (kind == "target" and known.nunique() > _MOST_CLASSES)
+    if is_amount and is_numeric and len(known):
         numbers = known.to_numpy(np.float64)
         facts = {"numbers": (float(numbers.min()), float(numbers.mean()), float(numbers.max()))}
     elif kind == "date" and len(known):
