@@ -228,7 +228,7 @@ def _column(axis: Axes, column: Any, values: Any, labels: Array, classes: ClassN
 
 
 def _bars(axis: Axes, values: Array, classes: ClassNames) -> None:
-    """How often each value is there, the most frequent ones on top; in the colours of the classes, if they are these."""
+    """How often each value is there, the most frequent on top; in the colours of the classes, if they are these."""
     names, counts = np.unique(values.astype(str), return_counts=True)
     order = np.argsort(-counts)[:_MOST_VALUES][::-1]
     has_colors = classes is not None and len(classes) <= _MOST_CLASSES
