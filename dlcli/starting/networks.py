@@ -19,7 +19,7 @@ def hidden_layers(width: int, examples: int, plan: Plan) -> list[str]:
     )
     if plan.dropout:
         how_much = "much" if plan.dropout >= 0.3 else "a little"
-        why += f", and {how_much} dropout, since so few rows are learned by heart otherwise"
+        why += f", and {how_much} dropout against learning the rows by heart"
     lines = wrapped(f"{why}.", 4)
     for _ in range(plan.layers):
         lines.append(f"    - Dense: {{units: {plan.units}, activation: relu}}")
