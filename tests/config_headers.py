@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from dlcli.starting.shipped import read_header
+
 CONFIGS = Path(__file__).parents[1] / "configs"
-_FIELDS = ("Command", "Expected", "Time")
 _TOP = """# Configs
 
 Each file states its command, the score to expect and the time of its training. Scores were measured on TensorFlow 2.21
@@ -18,31 +17,6 @@ This page is made from the files by `make configs`.
 | config | what it is | expected | time |
 |---|---|---|---|
 """
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the comment at the top of a config says."""
-
-    name: str
-    description: str
-    fields: dict[str, str]
-
-
-def read_header(path: Path) -> Header:
-    """The header of one config; a field that is missing raises KeyError where it is used."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        if not line.startswith("# yaml-language-server:"):
-            lines.append(line.removeprefix("#").strip())
-    fields: dict[str, str] = {}
-    for name in _FIELDS:
-        found = re.search(rf"^{name}:\s+(.*)$", "\n".join(lines), re.MULTILINE)
-        if found:
-            fields[name] = found.group(1)
-    return Header(path.stem, lines[0], fields)
 
 
 def table() -> str:

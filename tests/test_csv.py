@@ -514,7 +514,7 @@ class TestDividing:
             ("split: colour", 3, "row 1 has `blue`"),
             ("split: set", 2, "and so does `validation: 0.2`"),
             ("group: same", 3, "all have the same `same`, 1"),
-            ("time: colour", 3, "which is no date"),
+            ("time: colour", 3, "no time"),
             ("time: same", 3, "leaves none for training"),
             ("group: whom", 3, "Did you mean `who`?"),
         ],

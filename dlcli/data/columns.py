@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 PADDING, UNKNOWN = 0, 1
 """the numbers for what is behind the end of a text, and for a word that was not in the training rows"""
 VOCABULARY = 10_000
+DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
 _MOST_LENGTH = 256
 _PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")  # as Keras's TextVectorization (3.15.1)
 _BLANKS = re.compile(r"[ \t\n\r\f\v]+")
@@ -270,7 +271,10 @@ def as_numbers(name: str, values: pd.Series, where: str) -> Floats:
 
 def as_times(name: str, values: pd.Series, where: str) -> pd.Series:
     """A column as times, NaT where a value is missing. Raises DataError for a value that is no date."""
-    times = pd.to_datetime(values.astype("str").where(values.notna()), errors="coerce", format="mixed")
+    texts = values.astype("str").str.strip()
+    # Not whatever pandas makes sense of: it takes 03/04/2024 for the fourth of March.
+    known = texts.where(values.notna() & texts.str.fullmatch(DATE))
+    times = pd.to_datetime(known, errors="coerce", format="mixed", utc=True).dt.tz_localize(None)
     wrong = np.flatnonzero((times.isna() & values.notna()).to_numpy())
     if len(wrong):
         row = int(wrong[0])

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dlcli.data.columns import as_texts, as_times
+from dlcli.data.columns import as_texts
 from dlcli.data.dataset import Dataset
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, Indices, Split, Splits, split_dataset, split_seed
+from dlcli.data.times import times_of
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_files import Csv
@@ -98,11 +99,7 @@ def _by_group(texts: npt.NDArray[np.object_], column: str, where: str) -> HoldOu
 
 
 def _by_time(values: pd.Series, column: str, where: str) -> HoldOut:
-    is_number = pd.api.types.is_numeric_dtype(values)
-    times = (values if is_number else as_times(column, values, where)).to_numpy()
-    if pd.isna(times).any():
-        row = int(np.flatnonzero(pd.isna(times))[0])
-        raise DataError(f"{where}: row {row + 1} has no `{column}`, by which the rows are put in order.")
+    times, _ = times_of(column, values, where)
 
     def hold_out(rows: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
         in_order = rows[np.argsort(times[rows], kind="stable")]

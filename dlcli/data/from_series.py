@@ -50,9 +50,8 @@ def load_series(
     paths = find_all(source.path, folders)
     fitting = _Fitting(loaded, source, str(paths[0]))
     frame = reader.read(paths, with_targets=True) if reader else fitting.read(paths)
-    unfitted = reader or SeriesReader(
-        TableReader(layout_of(source), {}, {}), source.time, source.group, source.length, source.horizon, is_dated=False
-    )
+    table = TableReader(layout_of(source), {}, {}, ())
+    unfitted = reader or SeriesReader(table, source.time, source.group, source.length, source.horizon, is_dated=False)
     found = unfitted.in_order(frame, fitting.where)
     windows = _whole_windows(unfitted, source.stride, frame, found, (paths[0], where))
     cuts = cut(found.keys, source=source.name, validation=spec.validation, test=spec.test)
@@ -156,7 +155,7 @@ class _Fitting(Fitting):
             if values.nunique() < 2:
                 message = f"{self.where}: `{target.column}` is the same in all {len(rows):,} rows to train on"
                 raise DataError(f"{message}: there is nothing to learn.", "Hold out less, or use a longer table.")
-        table = TableReader(unfitted.table.layout, {INPUT: self._input(rows, where)}, targets)
+        table = TableReader(unfitted.table.layout, {INPUT: self._input(rows, where)}, targets, tuple(rows.columns))
         return replace(unfitted, table=table)
 
     def _input(self, rows: pd.DataFrame, where: Where) -> tuple[Fitted, ...]:

@@ -49,7 +49,7 @@ def load_table(
     frame = reader.read(paths, with_targets=True, also=dividing) if reader else fitting.read(paths)
     frame = with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
     targets = reader.targets if reader else fitting.targets(frame)
-    table = TableReader(layout_of(source), {}, targets)
+    table = TableReader(layout_of(source), {}, targets, tuple(frame.columns))
     raw = Examples(np.empty((len(frame), 0), np.float32), table.encode_targets(frame, str(paths[0])))
     class_names = one_or_named((name, one.classes) for name, one in targets.items()) if targets else None
     dataset = Dataset(source.name, "features", raw, None, class_names, None, origin(paths), "")

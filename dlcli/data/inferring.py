@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import as_texts
+from dlcli.data.columns import DATE, as_texts
 from dlcli.errors import DataError
 
-DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
 """how dates and times are written"""
 _FEW = 20  # so many different values are categories, whatever the number of rows
 _SHARE = 0.05  # and beyond, where there are 20 rows for each

@@ -48,11 +48,13 @@ class TableReader:
         layout: how they are written.
         inputs: the columns of each input, by its name.
         targets: the columns of what is asked for, by the target's name.
+        names: of all columns of the tables in training.
     """
 
     layout: Layout
     inputs: Mapping[str, tuple[Fitted, ...]]
     targets: Mapping[str, TargetColumn]
+    names: tuple[str, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -84,13 +86,11 @@ class TableReader:
     def _without_targets(self, paths: Sequence[Path]) -> Layout:
         """How tables are written that may lack what is asked for, where no line of theirs names the columns."""
         header = self.layout.header
-        if header is True or not self.targets:
+        if header is True or not self.targets or paths[0].suffix.lower() == ".parquet":
             return self.layout
         asked = {target.column for target in self.targets.values()}
-        count = columns_of(paths[0], self.layout)
-        names = header or tuple(str(number) for number in range(1, count + len(asked) + 1))
-        others = tuple(name for name in names if name not in asked)
-        return replace(self.layout, header=others) if count == len(others) < len(names) else self.layout
+        others = tuple(name for name in self.names if name not in asked)
+        return replace(self.layout, header=others) if columns_of(paths[0], self.layout) == len(others) else self.layout
 
     def encode(self, frame: pd.DataFrame, where: str) -> OneOrNamed[Array]:
         """The inputs of rows: float32 of shape (n, numbers), or int32 for texts and indices."""
@@ -124,7 +124,8 @@ class TableReader:
             for name, one in self.targets.items()
         }
         inputs = {name: [column.state() for column in columns] for name, columns in self.inputs.items()}
-        return {"kind": "table", "layout": self.layout.state(), "inputs": inputs, "targets": targets}
+        state = {"kind": "table", "layout": self.layout.state(), "inputs": inputs, "targets": targets}
+        return {**state, "names": list(self.names)}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> TableReader:
@@ -134,7 +135,7 @@ class TableReader:
             for name, one in state["targets"].items()
         }
         inputs = {name: tuple(map(restore_column, columns)) for name, columns in state["inputs"].items()}
-        return cls(Layout.restore(state["layout"]), inputs, targets)
+        return cls(Layout.restore(state["layout"]), inputs, targets, tuple(state["names"]))
 
 
 def check_columns(frame: pd.DataFrame, needed: Iterable[str], path: Path, key: str | None = None) -> None:

@@ -166,14 +166,7 @@ def _is_tabbed(path: Path) -> bool:
 
 
 def _way(path: Path, layout: Layout) -> _Way:
-    # In text/tab-separated-values (IANA) quotes are characters like any other.
-    has_quotes = layout.quotes if layout.quotes is not None else not _is_tabbed(path)
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
-    with _open(path, layout) as file:
-        first = next((line for line in file if line.strip()), None)
-    if first is None:
-        raise DataError(f"{path} is empty.")
-    separator = layout.separator or ("\t" if _is_tabbed(path) else _separator_of(first, quoting))
+    separator, quoting = _separation(path, layout)
     with _open(path, layout) as file:
         records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
         record = next(record for record in records if record and any(map(str.strip, record)))
@@ -192,6 +185,27 @@ def columns_of(path: Path, layout: Layout) -> int:
     """How many columns a file has that does not name them. Raises DataError."""
     with _told(path, layout):
         return len(_way(path, replace(layout, header=False)).names)
+
+
+def _separation(path: Path, layout: Layout) -> tuple[str, Literal[0, 3]]:
+    """What stands between the columns, and whether quotes mean anything."""
+    # In text/tab-separated-values (IANA) quotes are characters like any other.
+    has_quotes = layout.quotes if layout.quotes is not None else not _is_tabbed(path)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
+    with _open(path, layout) as file:
+        first = next((line for line in file if line.strip()), None)
+    if first is None:
+        raise DataError(f"{path} is empty.")
+    return layout.separator or ("\t" if _is_tabbed(path) else _separator_of(first, quoting)), quoting
+
+
+def first_records(path: Path, layout: Layout, count: int) -> list[list[str]]:
+    """The first so many records as they are written, names of columns among them. Raises DataError."""
+    with _told(path, layout):
+        separator, quoting = _separation(path, layout)
+        with _open(path, layout) as file:
+            records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
+            return list(islice((record for record in records if any(map(str.strip, record))), count))
 
 
 def _separator_of(line: str, quoting: int) -> str:

@@ -9,9 +9,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import as_texts
+from dlcli.data.columns import DATE, as_texts
 from dlcli.data.dataset import Array
-from dlcli.data.inferring import DATE
 from dlcli.errors import DataError
 
 _REGULAR = 0.9  # of the steps between times: where so many are equal, a longer one is a gap

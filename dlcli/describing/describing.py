@@ -1,0 +1,212 @@
+"""What a model will get of a spec's data: splits, shapes, values, classes, columns, repeats. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dlcli.data.columns import PADDING, UNKNOWN, Text
+from dlcli.data.dataset import Array, ClassNames, Dataset, named
+from dlcli.data.finding import find_all, folders_of
+from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.splits import Split, Splits
+from dlcli.data.table_reader import TableReader
+from dlcli.data.tables import read_tables
+from dlcli.data.where import Where
+from dlcli.describing.columns import ColumnSummary, summarize_column
+from dlcli.describing.repeats import Repeats, find_repeats
+from dlcli.spec.loading import LoadedSpec
+from dlcli.spec.source import INPUT, TARGET
+from dlcli.spec.sources_files import Csv
+
+_PIECE = 4096  # rows at a time
+_TEXTS = 3
+
+
+@dataclass(frozen=True)
+class Values:
+    """The numbers of an array: their type, the shape of one example, the least, mean and largest."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    least: float
+    mean: float
+    largest: float
+
+
+@dataclass(frozen=True)
+class TargetSummary:
+    """What is asked for.
+
+    Attributes:
+        classes: how many examples of each class each split has, by split; None for a number.
+        numbers: the values of a number, by split; None for classes.
+    """
+
+    classes: dict[str, dict[str, int]] | None
+    numbers: dict[str, Values] | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A text as it was written, as the numbers of its words, and as words again."""
+
+    text: str
+    numbers: tuple[int, ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a spec's data is.
+
+    Attributes:
+        source: its name.
+        origin: where the examples came from.
+        instead_of: the source that could not be reached, where this one stands in for it.
+        splits: the number of examples in each.
+        inputs: of the examples to train on, as they are before the preparation, by name.
+        targets: by name.
+        columns: those of a table.
+        feature_names: what numbers became of them.
+        repeats: what is there more than once.
+        lines: a few texts.
+        prepared: the first batch as the model gets it, by input; empty if nobody asked for it.
+    """
+
+    source: str
+    origin: str
+    instead_of: str | None
+    splits: dict[str, int]
+    inputs: dict[str, Values]
+    targets: dict[str, TargetSummary]
+    columns: tuple[ColumnSummary, ...]
+    feature_names: tuple[str, ...]
+    repeats: Repeats
+    lines: tuple[Line, ...]
+    prepared: dict[str, Values]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {**asdict(self), "columns": [column.as_json() for column in self.columns]}
+
+
+def describe(
+    loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where, prepared: Mapping[str, Array] | None = None
+) -> DataSummary:
+    """What the data of a spec is.
+
+    Args:
+        loaded: the spec.
+        dataset: its data.
+        splits: how that is divided.
+        where: where the files of it may be.
+        prepared: a batch as the model gets it, by input, if it is to be told of.
+
+    Raises:
+        DataError: its files cannot be read again.
+    """
+    names = {name: splits.named(name) for name in splits.names}
+    inputs = {
+        _called(name, INPUT): values_of(array, splits.train.indices) for name, array in _train_inputs(splits).items()
+    }
+    classes = named(dataset.class_names, TARGET)
+    targets = {
+        name: _target(name if isinstance(dataset.class_names, Mapping) else "", some, names)
+        for name, some in classes.items()
+    }
+    columns, lines = _table(loaded, dataset, splits, where)
+    return DataSummary(
+        dataset.source,
+        dataset.origin,
+        dataset.requested,
+        {name: len(split) for name, split in names.items()},
+        inputs,
+        targets,
+        columns,
+        dataset.feature_names or (),
+        find_repeats(splits),
+        lines,
+        {_called(name, INPUT): values_of(array) for name, array in (prepared or {}).items()},
+    )
+
+
+def _called(name: str, otherwise: str) -> str:
+    return name or otherwise
+
+
+def _train_inputs(splits: Splits) -> Mapping[str, Array]:
+    return named(splits.train.examples.inputs)
+
+
+def values_of(array: Array, rows: Array | None = None) -> Values:
+    """The values of an array, or of some rows of it; those that are no numbers do not count."""
+    indices = np.arange(len(array)) if rows is None else rows
+    least, largest, total, count = np.inf, -np.inf, 0.0, 0
+    for start in range(0, len(indices), _PIECE):
+        part = np.asarray(array[indices[start : start + _PIECE]])
+        known = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+        if known.size:
+            least, largest = min(least, float(known.min())), max(largest, float(known.max()))
+            total, count = total + float(known.sum(dtype=np.float64)), count + known.size
+    mean = total / count if count else float("nan")
+    return Values(str(array.dtype), tuple(array.shape[1:]), least, mean, largest)
+
+
+def _target(name: str, classes: ClassNames, splits: Mapping[str, Split]) -> TargetSummary:
+    arrays = {split: named(some.examples.targets)[name] for split, some in splits.items()}
+    if classes is None:
+        return TargetSummary(None, {split: values_of(arrays[split], some.indices) for split, some in splits.items()})
+    counts = {split: np.bincount(arrays[split][some.indices], minlength=len(classes)) for split, some in splits.items()}
+    return TargetSummary(
+        {split: dict(zip(classes, map(int, some), strict=True)) for split, some in counts.items()}, None
+    )
+
+
+def _table(
+    loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where
+) -> tuple[tuple[ColumnSummary, ...], tuple[Line, ...]]:
+    """The columns of a table, of all its rows; and some texts of it."""
+    reader, source = dataset.reader, loaded.spec.dataset.source
+    if not isinstance(reader, TableReader) or not isinstance(source, Csv):
+        return (), ()
+    paths = find_all(source.path, folders_of(loaded, where))
+    frame = read_tables(paths, reader.layout)
+    used = {column.name: column for columns in reader.inputs.values() for column in columns}
+    asked = {target.column for target in reader.targets.values()}
+    columns = []
+    for name in frame.columns:
+        kind = _kind(name, frame[name], used, asked, source, paths[0])
+        columns.append(summarize_column(name, kind.kind, frame[name], kind.reason))
+    answered = frame[frame[sorted(asked)].notna().all(axis=1)] if asked else frame
+    rows = answered.iloc[splits.train.indices[:_TEXTS]]
+    texts = [column for column in used.values() if isinstance(column, Text)]
+    lines = [_line(text, column) for column in texts for text in rows[column.name]]
+    return tuple(columns), tuple(lines)
+
+
+def _kind(
+    name: str, values: Any, used: Mapping[str, Any], asked: Sequence[str] | set[str], source: Csv, path: Path
+) -> Kind:
+    if name in asked:
+        return Kind("target")
+    if name in used:
+        return Kind({"plain": "number"}.get(used[name].kind, used[name].kind))
+    said = source.columns.get(name)
+    if said is not None or source.features is not None or source.inputs:
+        return Kind("skip", "the spec says so")
+    found = kind_of(name, values, str(path))
+    return found if found.kind == "skip" else Kind("skip", f"{found.kind}, which needs an input of its own")
+
+
+def _line(text: Any, column: Text) -> Line:
+    written = text if isinstance(text, str) else ""
+    numbers = [int(number) for number in column.encode(pd.Series([written], dtype="str"), column.name)[0]]
+    known = dict(enumerate(column.words, start=2))
+    words = [known.get(number, "[?]" if number == UNKNOWN else "") for number in numbers if number != PADDING]
+    return Line(written, tuple(numbers), " ".join(words))

@@ -1,0 +1,105 @@
+"""The lines of a first spec from the layers on: network, loss, optimizer, metrics, training; with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlcli.describing.columns import shortened
+from dlcli.starting.lines import beside, wrapped
+from dlcli.starting.plans import Holding, Plan
+
+_UNEVEN = 0.75  # a class with this share of the examples makes accuracy look better than it is
+_LENGTH = 16  # of what is learned of a word
+
+
+def hidden_layers(width: int, examples: int, plan: Plan) -> list[str]:
+    """For rows of numbers."""
+    why = (
+        f"About {width:,} numbers go in for each of {examples:,} rows to train on: {plan.layers} layers of {plan.units}"
+    )
+    if plan.dropout:
+        how_much = "much" if plan.dropout >= 0.3 else "a little"
+        why += f", and {how_much} dropout against learning the rows by heart"
+    lines = wrapped(f"{why}.", 4)
+    for _ in range(plan.layers):
+        lines.append(f"    - Dense: {{units: {plan.units}, activation: relu}}")
+        if plan.dropout:
+            lines.append(f"    - Dropout: {{rate: {plan.dropout:g}}}")
+    return lines
+
+
+def text_layers(vocabulary: int, plan: Plan) -> list[str]:
+    """For the numbers of words."""
+    lines = [
+        (f"    - Embedding: {{input_dim: {vocabulary}, output_dim: {_LENGTH}}}",
+         f"{_LENGTH} numbers for each word, learned"),
+        ("    - GlobalAveragePooling1D", "their mean, whatever the order of the words"),
+        (f"    - Dense: {{units: {plan.units}, activation: relu}}", ""),
+        (f"    - Dropout: {{rate: {plan.dropout:g}}}", "against learning the texts by heart"),
+    ]  # fmt: skip
+    return beside(lines)
+
+
+def class_output(classes: Sequence[str]) -> list[str]:
+    """The last layer, for classes."""
+    if len(classes) == 2:
+        meaning = f"how probable {shortened(classes[1])} is; {shortened(classes[0])} is the rest"
+        return beside([("    - Dense: {units: 1, activation: sigmoid}", meaning)])
+    return beside(
+        [(f"    - Dense: {{units: {len(classes)}, activation: softmax}}", "how probable each class is")]
+    )  # fmt: skip
+
+
+def number_output(mean: float, deviation: float) -> list[str]:
+    """The last layers, for a number."""
+    return [
+        "    - Dense: {units: 1}",
+        *wrapped("What comes out is near 0, with a deviation of 1; this makes it that of the training rows.", 4),
+        f"    - Rescaling: {{scale: {_rounded(deviation)}, offset: {_rounded(mean)}}}",
+    ]
+
+
+def _rounded(number: float) -> str:
+    text = f"{number:.4g}"
+    return text if "e" not in text else repr(float(text))
+
+
+def learning(counts: Sequence[tuple[str, int]] | None, plan: Plan) -> list[str]:
+    """Loss, optimizer and metrics; `counts` are the classes with their examples, None for a number."""
+    if counts is None:
+        loss = ("loss: mean_squared_error", "large errors count more; `huber` minds outliers less")
+        metrics = [("metrics: [mean_absolute_error, r2_score]", "r2_score: 1 is perfect, 0 no better than the mean")]
+    else:
+        share = max(count for _, count in counts) / max(1, sum(count for _, count in counts))
+        is_uneven = len(counts) == 2 and share >= _UNEVEN
+        loss = ("loss: binary_crossentropy", "") if len(counts) == 2 else ("loss: sparse_categorical_crossentropy", "")
+        comment = f"AUC, too, since {share:.0%} are {shortened(counts[0][0])}: 0.5 is guessing, 1 is perfect"
+        metrics = [("metrics: [accuracy, AUC]", comment)] if is_uneven else [("metrics: [accuracy]", "")]
+    return beside([loss, *_optimizer(plan), *metrics])
+
+
+def _optimizer(plan: Plan) -> list[tuple[str, str]]:
+    rate = f"learning_rate: {plan.learning_rate:g}"
+    if not plan.weight_decay:
+        return [("optimizer:", ""), (f"  Adam: {{{rate}}}", "")]
+    decay = f"weight_decay: {plan.weight_decay:g}"
+    return [("optimizer:", ""), (f"  AdamW: {{{rate}, {decay}}}", "the decay keeps weights small")]
+
+
+def training(plan: Plan, holding: Holding) -> list[str]:
+    """How long."""
+    tiny = []
+    if holding.is_tiny:
+        reason = f"there are too few examples for more: {len(holding.train):,} to train on"
+        tiny = ["", "silence:", f"  tiny-split: {reason}"]
+        tiny[-1] = f'  tiny-split: "{reason}"'
+    if holding.validation is None:
+        return ["train:", f"  epochs: {plan.epochs}", *tiny]
+    stop = f"    - EarlyStopping: {{monitor: val_loss, patience: {plan.patience}}}"
+    return [
+        "train:",
+        *beside([(f"  epochs: {plan.epochs}", "at most"),
+                 ("  callbacks:", ""),
+                 (stop, "epochs without a better one; the best is kept")]),
+        *tiny,
+    ]  # fmt: skip
