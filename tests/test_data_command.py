@@ -136,7 +136,6 @@ def test_a_batch_is_prepared_if_asked_for(dlcli: Command) -> None:
      "random: {shapes: [20, 2], answers: 3}"],
 )  # fmt: skip
 def test_each_kind_of_data_has_a_picture(dlcli: Command, tmp_path: Path, name: str) -> None:
-    pytest.importorskip("matplotlib")
     heads = ", outputs: kind" if name == "shapes" else ""
     spec = tmp_path / "s.yaml"
     layers = "layers: [Flatten, {Dense: {units: 1}, name: kind}]" + heads
@@ -153,7 +152,6 @@ def test_each_kind_of_data_has_a_picture(dlcli: Command, tmp_path: Path, name: s
 
 
 def test_a_table_has_a_picture(dlcli: Command, table: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     assert dlcli("data", table, "--plot", tmp_path / "p.png").code == 0
     colors = {tuple(color) for color in np.unique(picture(tmp_path / "p.png").reshape(-1, 3), axis=0)}
     assert {(0x3B, 0x6F, 0xB6), (0xE0, 0x8B, 0x2C), (0x3F, 0x9B, 0x5B)} <= colors  # a colour for each class
@@ -162,7 +160,6 @@ def test_a_table_has_a_picture(dlcli: Command, table: Path, tmp_path: Path) -> N
 def test_what_cannot_be_drawn_is_told(dlcli: Command, tmp_path: Path) -> None:
     done = dlcli("data", CONFIGS / "iris.yaml", "--plot", tmp_path / "p.txt")
     assert (done.code, "is needed" in done.err) == (2, True)
-    pytest.importorskip("matplotlib")
     done = dlcli("data", CONFIGS / "ratings.yaml", "--plot", tmp_path / "p.png")
     assert done.code == 2
     assert "There is no picture" in done.err

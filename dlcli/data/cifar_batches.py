@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from dlcli.data.aligned import empty
 from dlcli.data.dataset import Array, Examples
 from dlcli.data.keras_files import REPLACE, ImageSet, TrainAndTest, checked, described
 from dlcli.errors import DataError
@@ -136,7 +137,7 @@ def _joined(batches: dict[str, tuple[Array, Array]], image_set: ImageSet, *, whe
     train_files, test_files, _ = _FORMS[image_set.name]
     parts: list[Examples] = []
     for files in (train_files, test_files):
-        images: Array = np.empty((sum(len(batches[name][0]) for name in files), *image_set.shape), dtype=np.uint8)
+        images = empty((sum(len(batches[name][0]) for name in files), *image_set.shape), np.uint8)
         labels = np.concatenate([batches[name][1] for name in files])
         start = 0
         for name in files:

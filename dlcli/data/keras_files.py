@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcli.data.aligned import empty
 from dlcli.data.dataset import Array, Examples
 from dlcli.errors import DataError
 
@@ -126,7 +127,7 @@ def _idx(path: Path) -> Array:
         zeros, kind, dimensions = struct.unpack(">HBB", stream.read(4))
         if zeros != 0 or kind != 8:
             raise DataError(f"{path} is not an idx file of bytes: it starts with {zeros}, {kind}.", REPLACE)
-        array: Array = np.empty(struct.unpack(f">{dimensions}I", stream.read(4 * dimensions)), dtype=np.uint8)
+        array = empty(struct.unpack(f">{dimensions}I", stream.read(4 * dimensions)), np.uint8)
         flat = array.reshape(-1)
         for start in range(0, flat.size, _CHUNK):
             content = stream.read(min(_CHUNK, flat.size - start))
@@ -157,7 +158,7 @@ def _pictures(folder: Path, image_set: ImageSet) -> Examples:
 
     files = _picture_files(folder, image_set)
     height, width, _ = image_set.shape
-    images: Array = np.empty((len(files), *image_set.shape), dtype=np.uint8)
+    images = empty((len(files), *image_set.shape), np.uint8)
     for row, (path, _) in enumerate(files):
         try:
             with Image.open(path, formats=("JPEG", "PNG")) as picture:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeAlias
 import h5py
 import numpy as np
 
+from dlcli.data.aligned import empty
 from dlcli.data.dataset import Array
 from dlcli.errors import DataError
 
@@ -221,7 +222,7 @@ class InFile:
 
     def whole(self) -> Array:
         """All raw examples, in memory. Raises DataError."""
-        found = np.empty(self.shape, self.dtype)
+        found = empty(self.shape, self.dtype)
         for first, rows in self.stored.blocks():
             found[first : first + len(rows)] = self._convert(rows, np.arange(first, first + len(rows)))
         return found

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dlcli.data.aligned import empty
 from dlcli.data.columns import Fitted, Index, Text, as_numbers, as_texts, numbers_of, restore_column
 from dlcli.data.dataset import Array, ClassNames, OneOrNamed, one_or_named
 from dlcli.data.tables import Layout, columns_of, read_tables
@@ -161,7 +162,7 @@ def _encoded(columns: tuple[Fitted, ...], frame: pd.DataFrame, where: str) -> Ar
     if isinstance(first, (Text, Index)):
         return first.encode(frame[first.name], where)
     width = sum(len(column.names) for column in columns)
-    result, at = np.empty((len(frame), width), np.float32), 0
+    result, at = empty((len(frame), width), np.float32), 0
     for column in columns:
         result[:, at : at + len(column.names)] = column.encode(frame[column.name], where)
         at += len(column.names)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlcli.data.aligned import empty
 from dlcli.data.dataset import Array
 from dlcli.data.times import Timeline
 from dlcli.errors import DataError
 from dlcli.machine import machine_memory
 
-_SHARE = 0.4  # of the machine's memory: the windows are there twice when TensorFlow takes them over
+_SHARE = 0.5  # of the machine's memory: there must be some to train with
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,10 @@ def gathered(rows: Array, windows: Windows, length: int, where: str) -> Array:
     if memory is not None and size > _SHARE * memory:
         message = (
             f"{where}: {len(windows):,} windows of {length:,} rows with {rows.shape[1]:,} numbers each take "
-            f"{size / 2**30:.1f} GiB, and TensorFlow takes a copy; this machine has {memory / 2**30:.1f} GiB."
+            f"{size / 2**30:.1f} GiB; this machine has {memory / 2**30:.1f} GiB."
         )
         raise DataError(message, "Use shorter windows, fewer `features`, or fewer windows: `stride: 10`, for example.")
-    return rows[windows.firsts[:, None] + np.arange(length)]
+    found = empty((len(windows), length, rows.shape[1]), rows.dtype)
+    for step in range(length):  # with an index of each window alone, not of each of its rows
+        found[:, step] = rows[windows.firsts + step]
+    return found
