@@ -488,7 +488,7 @@ def test_a_class_of_which_nothing_can_be_read(tmp_path: Path) -> None:
 
 def test_more_than_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class_folders(tmp_path / "photos", each=2)
-    monkeypatch.setattr("dlcli.data.image_reader.available_memory", lambda: 4000)
+    monkeypatch.setattr("dlcli.data.image_reader.available_memory", lambda: 2400)
     with pytest.raises(DataError) as caught:
         load(tmp_path, "{path: photos}")
     assert "6 images of 12×10 pixels are 2.2 kB (2,160 bytes)" in caught.value.message

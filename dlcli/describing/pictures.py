@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from dlcli.data.columns import as_times
 from dlcli.data.dataset import Array, ClassNames, Dataset, named
 from dlcli.data.finding import find_all, folders_of
+from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import Splits
 from dlcli.data.table_reader import TableReader
 from dlcli.data.tables import read_tables
@@ -69,7 +70,9 @@ def _figure(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) 
         names = dataset.feature_names or [f"number {at + 1}" for at in range(array.shape[1])]
         return _histograms([(one, array[rows, at]) for at, one in enumerate(names)], labels[rows], classes)
     if array.ndim == 3:
-        return _lines(array[rows[:_MOST_LINES]], labels[rows[:_MOST_LINES]], classes)
+        some = _from_all_over(rows, _MOST_LINES)
+        asked = "then " if isinstance(dataset.reader, SeriesReader) else ""
+        return _lines(array[some], [f"{asked}{_label(label, classes)}" for label in labels[some]])
     raise UsageError(f"There is no picture for the data of `{dataset.source}`.")
 
 
@@ -112,7 +115,7 @@ def _pixels(image: Array) -> Array:
 def _spread(rows: Array, labels: Array | None) -> list[int]:
     """Some rows: of each class in turn."""
     if labels is None:
-        return [int(row) for row in rows[:_MOST_IMAGES]]
+        return [int(row) for row in _from_all_over(rows, _MOST_IMAGES)]
     of_class = [list(rows[labels[rows] == number]) for number in np.unique(labels[rows])]
     per_class = max(1, _MOST_IMAGES // len(of_class))
     return [int(row) for some in of_class for row in some[:per_class]][:_MOST_IMAGES]
@@ -136,7 +139,13 @@ def _points(array: Array, labels: Array, classes: ClassNames) -> Figure:
     return figure
 
 
-def _lines(array: Array, labels: Array, classes: ClassNames) -> Figure:
+def _from_all_over(rows: Array, most: int) -> Array:
+    """So many rows, at equal distances: neighbours in a series are nearly the same."""
+    chosen: Array = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
+    return chosen
+
+
+def _lines(array: Array, labels: Sequence[str]) -> Figure:
     """Examples that are series, one below the other; a line for each of the first channels."""
     columns = 3
     lines = -(-len(array) // columns)
@@ -147,7 +156,7 @@ def _lines(array: Array, labels: Array, classes: ClassNames) -> Figure:
     for axis, series, label in zip(axes, array, labels, strict=False):
         for channel in range(min(series.shape[1], len(COLORS))):
             _axis(axis).plot(series[:, channel], color=COLORS[channel], linewidth=1.2)
-        axis.set_title(_label(label, classes), fontsize=8, color=_INK)
+        axis.set_title(label, fontsize=8, color=_INK)
     return figure
 
 
