@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from dlcli.spec.grammar import Spec
 from dlcli.spec.loading import load_spec
 from dlcli.spec.sources_images import Images
 from dlcli.training.stopping import StopRequest
-from tests.conftest import Command, run_quietly, shipped_catalogue
+from tests.conftest import Command, known_spec, run_quietly, shipped_catalogue
 from tests.killing import compare, outcome
 
 COLOURS = {"blue": (20, 30, 220), "green": (20, 200, 40), "red": (230, 20, 30)}
@@ -659,3 +660,47 @@ def test_the_rules_know_that_images_are_bytes(tmp_path: Path, dlcli: Command) ->
     assert "values from 0 to 255" in " ".join(dlcli("check", spec).err.split() + dlcli("check", spec).out.split())
     assert dlcli("code", spec).code == 2
     assert dlcli("code", spec, "--model-only").code == 0
+
+
+@pytest.mark.parametrize(
+    ("folders", "source", "dataset"),
+    [
+        ([""], "{path: photos}", "test: 0.25"),
+        ([""], "{path: photos, size: [6, 8], color: grayscale}", "validation: 0.2"),
+        (["train", "val", "test"], "{path: photos}", "validation: folder"),
+        (["train", "testing"], "{path: photos}", "validation: test"),
+    ],
+)
+def test_the_script_reads_the_same_pixels(
+    dlcli: Command, tmp_path: Path, folders: list[str], source: str, dataset: str
+) -> None:
+    for folder in folders:
+        class_folders(tmp_path / "photos" / folder)
+    path = write_spec(tmp_path, source, dataset)
+    done = dlcli("code", path)
+    assert done.code == 0, done.err
+    script = tmp_path / "script.py"
+    script.write_text(done.out[: done.out.index("\nmodel = ")])
+    found = runpy.run_path(str(script))
+    [(data, splits)] = known_spec(path).data
+    for split, letter in (("train", "train"), ("validation", "val"), ("test", "test")):
+        if split not in splits.names or (split == "validation" and dataset == "validation: test"):
+            continue
+        rows = splits.named(split)
+        pixels = array(rows.examples.inputs)[rows.indices]
+        shape = (*pixels.shape, 1) if pixels.ndim == 3 else pixels.shape
+        np.testing.assert_allclose(found[f"x_{letter}"], pixels.reshape(shape) / 255, atol=1e-6)
+        assert np.array_equal(found[f"y_{letter}"], array(rows.examples.targets)[rows.indices])
+        assert data.class_names == tuple(COLOURS)
+
+
+@pytest.mark.parametrize("source", ["{path: photos, fit: crop, size: [6, 8]}", "{path: labels.csv, target: colour}"])
+def test_what_no_script_can_say_is_refused(dlcli: Command, tmp_path: Path, source: str) -> None:
+    class_folders(tmp_path / "photos")
+    rows = "".join(f"photos/{name}/{at}.png,{name}\n" for name in COLOURS for at in range(8))
+    (tmp_path / "labels.csv").write_text(f"file,colour\n{rows}")
+    path = write_spec(tmp_path, source)
+    done = dlcli("code", path)
+    assert done.code == 2
+    assert "cannot be written as a script yet" in done.err
+    assert dlcli("code", path, "--model-only").code == 0

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from dlcli.code.drawn import drawn_code, source_of
 from dlcli.code.objects import Writer
+from dlcli.code.pictures import pictures_code
 from dlcli.code.series import series_code
 from dlcli.code.tables import table_code
 from dlcli.data import generated
 from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
+from dlcli.data.image_reader import ImageReader
 from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
@@ -23,6 +25,7 @@ from dlcli.spec.source import FileSource, Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
 from dlcli.spec.sources_series import Series
 
 _HOLD_OUT = '''
@@ -70,15 +73,12 @@ def data_code(
         UsageError: nobody has said yet how a script does that.
     """
     dataset, source = spec.dataset, spec.dataset.source
-    if isinstance(source, FileSource):
-        message = f"How `{source.name}` reads a person's own files cannot be written as a script yet."
-        raise UsageError(message, "With --model-only the model is written.")
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    if isinstance(source, FileSource):
+    if isinstance(source, FileSource) and not isinstance(source, Images):
         return _from_files(spec, encoding, writer, reader, folder)
-    imports, functions, lines = _loaded(source, spec.seed)
+    imports, functions, lines = _loaded(source, spec.seed, reader, folder)
     splits = ["train"]
     has_test_set = bool(source.examples and source.examples[1])
     outputs = _asked(spec)
@@ -96,6 +96,8 @@ def data_code(
     if isinstance(dataset.validation, float):
         seed = split_seed(spec.seed, VALIDATION_DRAW)
         lines.append(f"x_train, y_train, x_val, y_val = hold_out(x_train, y_train, {dataset.validation}, seed={seed})")
+        splits.insert(1, "val")
+    if dataset.validation == VALIDATION_FOLDER:
         splits.insert(1, "val")
     lines += _prepared(dataset, splits, writer)
     lines += _encoded(encoding, splits)
@@ -149,8 +151,15 @@ def _hold_out(source: Source, outputs: Sequence[str]) -> str:
     )
 
 
-def _loaded(source: Source, seed: int) -> tuple[list[str], list[str], list[str]]:
+def _loaded(
+    source: Source, seed: int, reader: Reader | None = None, folder: str | None = None
+) -> tuple[list[str], list[str], list[str]]:
     """Imports, functions and statements for `x_train` and `y_train`, and the test set if the source has one."""
+    if isinstance(source, Images):
+        if not isinstance(reader, ImageReader) or not source.is_known:
+            message = "How the pictures of a checkpoint are read cannot be written as a script yet."
+            raise UsageError(message, "Name the spec instead; or with --model-only the model is written.")
+        return pictures_code(source, reader, folder)
     own = getattr(source, "seed", None)
     used = seed if own is None else own
     if isinstance(source, (Shapes, Motion, Pairs, Ratings, Random)):

@@ -133,7 +133,7 @@ def list_folders(
         DataError: it is not so.
     """
     left_out = _LeftOut()
-    folders = _folders_of_splits(root, left_out)
+    folders = folders_of_splits(root, left_out.beside)
     if test is not None:
         folders["test"] = test
     if not with_classes:
@@ -146,8 +146,11 @@ def list_folders(
     return Listing(splits, known)
 
 
-def _folders_of_splits(root: Path, left_out: _LeftOut) -> dict[str, Path]:
-    """The folder of each split; of the training images only, if the folder itself has those of the classes."""
+def folders_of_splits(root: Path, left_out: list[Path] | None = None) -> dict[str, Path]:
+    """The folder of each split; of the training images only, if the folder itself has those of the classes.
+
+    `left_out` is given what stands beside them. Raises DataError.
+    """
     inner = _inner(root)
     found: dict[str, Path] = {}
     for name, words in _SPLITS.items():
@@ -159,7 +162,8 @@ def _folders_of_splits(root: Path, left_out: _LeftOut) -> dict[str, Path]:
             found[name] = so_named[0]
     if "train" not in found or len(found) == 1:
         return {"train": root}
-    left_out.beside += [Path(entry.path) for entry in _entries(root) if Path(entry.path) not in found.values()]
+    if left_out is not None:
+        left_out += [Path(entry.path) for entry in _entries(root) if Path(entry.path) not in found.values()]
     return found
 
 
