@@ -81,28 +81,37 @@ def _read(path: Path, layout: Layout, texts: Collection[str]) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             return _parquet(path)
         way = _way(path, layout)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path,
-                sep=way.separator,
-                names=way.names,
-                header=None,
-                skiprows=way.skipped,
-                index_col=False,
-                quoting=way.quoting,
-                decimal=layout.decimal,
-                na_values=list(layout.missing),
-                keep_default_na=False,
-                encoding=layout.encoding,  # of UTF-8, pandas passes over a byte order mark itself
-                dtype={name: "str" for name in texts if name in way.names},
-                low_memory=False,
-            )
+        try:
+            frame = _parsed(path, layout, way, texts)
+        except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
+            frame = _parsed(path, layout, way, texts, low_memory=False)
     if frame.empty:
         raise DataError(f"{path} has no rows.", "Below the names of the columns each line is an example.")
     if len(way.names) > 1 and frame[way.names[-1]].isna().any():
         _refuse_short_rows(path, layout, way)
     return frame
+
+
+def _parsed(path: Path, layout: Layout, way: _Way, texts: Collection[str], **more: bool) -> pd.DataFrame:
+    # In parts, as pandas does it unless it is told otherwise: nearly twice as fast as in one (3.1.1).
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        warnings.simplefilter("error", pd.errors.DtypeWarning)
+        return pd.read_csv(
+            path,
+            sep=way.separator,
+            names=way.names,
+            header=None,
+            skiprows=way.skipped,
+            index_col=False,
+            quoting=way.quoting,
+            decimal=layout.decimal,
+            na_values=list(layout.missing),
+            keep_default_na=False,
+            encoding=layout.encoding,  # of UTF-8, pandas passes over a byte order mark itself
+            dtype={name: "str" for name in texts if name in way.names} or None,
+            **more,
+        )
 
 
 def _parquet(path: Path) -> pd.DataFrame:
