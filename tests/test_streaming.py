@@ -261,3 +261,12 @@ def test_compiled_loops_take_streamed_blocks(tmp_path: Path) -> None:
         weights.append([np.asarray(weight) for weight in model.get_weights()])
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_reading_does_not_wait_for_this_thread(tmp_path: Path, dlcli: Command) -> None:
+    from h5py._objects import phil
+
+    write_h5(tmp_path / "a.h5", {"x": X.astype("float64"), "y": Y}, chunks=True)
+    spec = write_spec(tmp_path, SPLIT % "true")
+    phil.acquire()  # as a generator over a group's items does, as long as it lives
+    assert dlcli("train", spec, "--runs-dir", tmp_path, "-q").code == 0

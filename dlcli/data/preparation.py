@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.dataset import Array, Dataset, for_each
+from dlcli.data.hdf5_lock import give_up_hdf5
 from dlcli.data.splits import Split
 from dlcli.errors import CheckpointError, DataError
 
@@ -174,6 +175,7 @@ def _fitted(layer: Any, inputs: Array, rows: Array, earlier: Preparation) -> Any
 
     # Not the generator itself: Keras 3.12.4, the newest for Python 3.10, adapts to a tf.data.Dataset only.
     signature = tf.TensorSpec((None, *earlier.output_shape), tf.float32)
+    give_up_hdf5()  # TensorFlow runs the generator in a thread of its own
     layer.adapt(tf.data.Dataset.from_generator(batches, output_signature=signature))
     if unfit:
         raise unfit[0]

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import AnyEncoding, Encoding
+from dlcli.data.hdf5_lock import give_up_hdf5
 from dlcli.data.preparation import AnyPreparation
 from dlcli.data.shuffling import Windows, epoch_order
 from dlcli.data.streaming import WINDOW_BYTES
@@ -124,6 +125,7 @@ class Streamed:
             reading = _Reading(_present(self), order, first, self._window, threads)
             following = threads.submit(reading.take, min(pace.steps, most) * batch_size)
             while first < len(order):
+                give_up_hdf5()
                 tensors, examples = following.result()
                 first += examples
                 if first < len(order):

@@ -5,7 +5,6 @@ What is written is a `Moment`, handed in; how it is written is in `dlcli.trainin
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import time
@@ -14,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import keras
-from h5py._objects import phil
 
+from dlcli.data.hdf5_lock import give_up_hdf5
 from dlcli.files import replacing
 from dlcli.runs import RunFolder
 from dlcli.spec.grammar import CheckpointSpec
@@ -143,7 +142,7 @@ class Saver:
         if not self.is_large:
             self._save(moment, best, is_best, began)
             return
-        _give_up_hdf5()
+        give_up_hdf5()
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "dlcli-checkpoint")
         self._writing = self._writer.submit(self._save, moment, best, is_best, began)
@@ -173,15 +172,3 @@ class Saver:
                 shutil.copyfile(self.run.last, beside)
         for old in self.run.kept[self.spec.keep :]:
             old.unlink(missing_ok=True)
-
-
-def _give_up_hdf5() -> None:
-    """Let go of h5py's lock, for the thread that writes: here nothing of this thread's is under way in h5py.
-
-    A generator over the items of a group holds the lock as long as it lives (h5py 3.14). Seen once: the main thread had
-    the lock while it was in no call of h5py's, and the writer waited for it for ever.
-    """
-    if phil._is_owned():
-        gc.collect()
-    while phil._is_owned():
-        phil.release()
