@@ -115,3 +115,36 @@ def test_numbers_have_no_classes(dlcli: Command, tmp_path: Path) -> None:
 def test_classes_that_are_numbers_need_no_quotes(tmp_path: Path) -> None:
     spec = write(tmp_path, "{0: 2, 1: 3}")
     assert known_spec(spec).spec.train.class_weight == {"0": 2.0, "1": 3.0}
+
+
+def weighed_rows(spec: Path, weights: str = "") -> Path:
+    """A spec whose rows have weights of their own: 1, 2 or 3, or the one given."""
+    table = spec.parent / "t.csv"
+    lines = table.read_text().splitlines()
+    rows = [f"{line},{weights or 1 + number % 3}" for number, line in enumerate(lines[1:])]
+    table.write_text("\n".join([f"{lines[0]},w", *rows]))
+    spec.write_text(spec.read_text().replace("target: kind", "target: kind, weight: w"))
+    return spec
+
+
+@pytest.mark.parametrize("weight", ["null", "balanced"])
+def test_rows_with_weights_of_their_own(dlcli: Command, tmp_path: Path, weight: str) -> None:
+    spec = weighed_rows(write(tmp_path, weight))
+    assert run_quietly("train", spec, "--runs-dir", tmp_path, "-q") == 0
+    done = dlcli("code", spec)
+    assert 'sample_weight=train["w"]' in done.out
+    (tmp_path / "script.py").write_text(done.out)
+    model = runpy.run_path(str(tmp_path / "script.py"))["model"]
+    ours = sorted(weights_in(tmp_path / "weighed/latest"), key=lambda array: (array.shape, array.sum()))
+    theirs = sorted((np.asarray(one) for one in model.weights), key=lambda array: (array.shape, array.sum()))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"), [("-1", "is no weight"), ("0", "are 0"), ("much", "not a finite number")]
+)
+def test_rows_with_wrong_weights(dlcli: Command, tmp_path: Path, weights: str, message: str) -> None:
+    done = dlcli("check", weighed_rows(write(tmp_path, "null"), weights))
+    assert done.code == 3
+    assert message in " ".join(done.out.split())

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding
 from dlcli.data.table_reader import TableReader
 from dlcli.errors import UsageError
 from dlcli.spec.grammar import Spec
+from dlcli.spec.sources_files import Csv
 
 _LABELS = {"one_hot": "y_train.argmax(axis=1)", "binary": 'y_train.astype("int32").ravel()'}
 
 
 def weights_code(spec: Spec, encoding: AnyEncoding, reader: Reader | None) -> tuple[list[str], list[str]]:
     """The statements before `fit`, and its argument; neither if all examples count alike. Raises UsageError."""
-    written = spec.train.class_weight
-    if written is None or not isinstance(encoding, Encoding):
-        return [], []
+    source, lines = spec.dataset.source, []
+    labels = _LABELS.get(encoding.kind, "y_train") if isinstance(encoding, Encoding) else ""
+    if spec.train.class_weight is not None and isinstance(encoding, Encoding):
+        lines = _class_weights(spec.train.class_weight, encoding, labels, reader)
+    if not isinstance(source, Csv) or source.weight is None:
+        return lines, ["class_weight=class_weight"] if lines else []
+    of_rows = f'train[{source.weight!r}].to_numpy("float32")'
+    if not lines:
+        return [], [f"sample_weight={of_rows}"]
+    # Keras takes one or the other.
+    together = f"sample_weight = {of_rows} * [class_weight[label] for label in {labels}]"
+    return [*lines, together], ["sample_weight=sample_weight"]
+
+
+def _class_weights(
+    written: str | Mapping[str, float], encoding: Encoding, labels: str, reader: Reader | None
+) -> list[str]:
+    """What makes `class_weight`."""
     if isinstance(written, str):
-        labels = _LABELS.get(encoding.kind, "y_train")
         weights = "class_weight = dict(enumerate(len(y_train) / (len(counts) * counts)))"
-        return [f"counts = np.bincount({labels})", weights], ["class_weight=class_weight"]
+        return [f"counts = np.bincount({labels})", weights]
     names = _classes(reader)
     numbers = {name: names.index(name) if name in names else int(name) if name.isdigit() else -1 for name in written}
     if -1 in numbers.values():
         message = "Which numbers the classes of `class_weight` have cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    every = range(encoding.classes or 0)
     by_number = {numbers[name]: weight for name, weight in written.items()}
-    pairs = ", ".join(f"{number}: {by_number.get(number, 1.0)!r}" for number in every)
-    return [], [f"class_weight={{{pairs}}}"]
+    pairs = ", ".join(f"{number}: {by_number.get(number, 1.0)!r}" for number in range(encoding.classes or 0))
+    return [f"class_weight = {{{pairs}}}"]
 
 
 def _classes(reader: Reader | None) -> Sequence[str]:

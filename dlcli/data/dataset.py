@@ -51,11 +51,13 @@ class Examples:
             several.
         windows: how the examples are shuffled whose inputs stay in files, as `dlcli.data.stored.InFile`; None for
             arrays.
+        weights: how much each counts in training, float32 of shape (n,); None if all count alike.
     """
 
     inputs: OneOrNamed[Array]
     targets: OneOrNamed[Array]
     windows: Windows | None = None
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return len(next(iter(named(self.inputs).values())))

@@ -29,7 +29,8 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
     is_sampled = False
     for examples in (train, *others):
         if examples is not None:
-            for array in (*named(examples.inputs).values(), *named(examples.targets).values()):
+            weights = () if examples.weights is None else (examples.weights,)
+            for array in (*named(examples.inputs).values(), *named(examples.targets).values(), *weights):
                 if isinstance(array, InFile):
                     array, is_sampled = _sample(array, digest.update), True
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

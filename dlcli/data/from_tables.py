@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import Fitted
-from dlcli.data.dataset import Dataset, Examples, one_or_named
+from dlcli.data.columns import Fitted, as_numbers
+from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
 from dlcli.data.dividing import divide
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
@@ -45,8 +45,8 @@ def load_table(
     paths = find_all(source.path, folders)
     test_paths = find_all(source.test_path, folders) if source.test_path is not None else []
     fitting = _Fitting(loaded, source, str(paths[0]))
-    dividing = [name for name in (source.split, source.group, source.time) if name is not None]
-    frame = reader.read(paths, with_targets=True, also=dividing) if reader else fitting.read(paths)
+    besides = [name for name in (source.split, source.group, source.time, source.weight) if name is not None]
+    frame = reader.read(paths, with_targets=True, also=besides) if reader else fitting.read(paths)
     frame = with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
     targets = reader.targets if reader else fitting.targets(frame)
     table = TableReader(layout_of(source), {}, targets, tuple(frame.columns))
@@ -60,7 +60,8 @@ def load_table(
     splits = divide(loaded, source, dataset, frame, str(paths[0]))
     if reader is None:
         reader = replace(table, inputs=fitting.inputs(frame.iloc[splits.train.indices], where))
-    train = Examples(reader.encode(frame, str(paths[0])), raw.targets)
+    weights = _weights(source.weight, frame, str(paths[0])) if source.weight is not None else None
+    train = Examples(reader.encode(frame, str(paths[0])), raw.targets, weights=weights)
     del frame
     if test_paths:
         rows = reader.read(test_paths, with_targets=True)
@@ -76,6 +77,19 @@ def load_table(
         reader=reader,
     )
     return dataset, splits.on(train, test)
+
+
+def _weights(column: str, frame: pd.DataFrame, where: str) -> Array:
+    """How much each row counts. Raises DataError for a row that does not say so."""
+    numbers = as_numbers(column, frame[column], where)
+    wrong = np.flatnonzero(~(numbers >= 0))
+    if len(wrong):
+        row = int(wrong[0])
+        message = f"{where}, column `{column}`: row {row + 1} has `{frame[column].iloc[row]}`, which is no weight."
+        raise DataError(message, "A weight is a number from 0 on.")
+    if not numbers.any():
+        raise DataError(f"{where}: all weights in `{column}` are 0, so that nothing would be learned.")
+    return numbers.astype(np.float32)
 
 
 def layout_of(source: Table) -> Layout:
@@ -126,7 +140,7 @@ class _Fitting(Fitting):
         source = self.source
         frame = read_tables(paths, layout_of(source))
         routed = [column for columns in source.inputs.values() for column in columns]
-        by = {key: [name] for key in ("split", "group", "time") if (name := getattr(source, key)) is not None}
+        by = {key: [name] for key in ("split", "group", "time", "weight") if (name := getattr(source, key)) is not None}
         said = {**by, "target": source.target, "features": source.features, "columns": source.columns, "inputs": routed}
         for key, names in said.items():
             check_columns(frame, names or (), paths[0], key)
@@ -142,7 +156,7 @@ class _Fitting(Fitting):
         if source.inputs:
             routed = source.inputs.items()
             return {name: self._input(list(columns), rows, where, is_said=True) for name, columns in routed}
-        others = (*(source.target or ()), source.split, source.group, source.time)
+        others = (*(source.target or ()), source.split, source.group, source.time, source.weight)
         left = [name for name in rows.columns if name not in others]
         return {INPUT: self._input(list(source.features or left), rows, where, is_said=source.features is not None)}
 

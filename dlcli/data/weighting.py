@@ -1,4 +1,4 @@
-"""How much each training example counts, where the spec gives its class a weight."""
+"""How much each training example counts: by the data, and by its class, where the spec gives that a weight."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dlcli.spec.loading import LoadedSpec
 
 
 def example_weights(loaded: LoadedSpec, dataset: Dataset, splits: Splits) -> Array | None:
-    """The weight of every example, float32 of shape (n,), by its class; None if all count alike.
+    """The weight of every example, float32 of shape (n,): its own times that of its class; None if all count alike.
 
     `balanced` gives a class the weight rows / (classes × rows of the class), as scikit-learn does, of training rows.
 
     Raises:
         SpecError: there are no classes, or others than the spec names.
     """
-    written = loaded.spec.train.class_weight
+    written, own = loaded.spec.train.class_weight, dataset.train.weights
     if written is None:
-        return None
+        return own
     path = ("train", "class_weight")
     names = dataset.class_names
     if names is None or isinstance(names, Mapping) or loaded.spec.dataset.labels == "input":
@@ -41,4 +41,4 @@ def example_weights(loaded: LoadedSpec, dataset: Dataset, splits: Splits) -> Arr
             raise loaded.error(Problem(message, (*path, unknown[0]), suggestion(unknown[0], names), at_key=True))
         weights = np.asarray([written.get(name, 1.0) for name in names])
     of_each: Array = weights.astype(np.float32)[labels]
-    return of_each
+    return of_each if own is None else of_each * own

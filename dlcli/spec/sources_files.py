@@ -155,6 +155,8 @@ class Csv(Table):
     """which columns go into which of several inputs, by its name"""
     test_path: Names | None = None
     """the table, or several, of the test set"""
+    weight: Name | None = None
+    """the column that says how much a row counts in training"""
     split: Name | None = None
     """the column that says which rows are for `train`, `validation` and `test`"""
     group: Name | None = None
