@@ -658,8 +658,6 @@ def test_the_rules_know_that_images_are_bytes(tmp_path: Path, dlcli: Command) ->
     class_folders(tmp_path / "photos", each=20)
     spec = write_spec(tmp_path, "{path: photos}", "preparation: []")
     assert "values from 0 to 255" in " ".join(dlcli("check", spec).err.split() + dlcli("check", spec).out.split())
-    assert dlcli("code", spec).code == 2
-    assert dlcli("code", spec, "--model-only").code == 0
 
 
 @pytest.mark.parametrize(

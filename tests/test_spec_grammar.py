@@ -158,6 +158,7 @@ train:
             "train": {
                 "epochs": 1,
                 "callbacks": [],
+                "class_weight": None,
                 "monitor": None,
                 "mode": "auto",
                 "divergence": None,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-import h5py
 import numpy as np
 
 from dlcli.data.aligned import empty
@@ -140,6 +139,8 @@ class Chunked(Stored):
     def opened(self) -> Iterator[Read]:
         """See `Stored.opened`."""
         try:
+            import h5py  # not for those who only ask whether an array is one of these
+
             with h5py.File(self.path, "r") as file:
                 found = file[self.name]
                 yield lambda first, count: self._rows(found, first, count)
