@@ -49,8 +49,11 @@ def weights_in(run: Path) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("changes", [ONE, HOT, NUMBERS], ids=["one output", "one-hot", "numbers"])
-@pytest.mark.parametrize("weight", ["balanced", "{rare: 7.5}"])
+@pytest.mark.parametrize(
+    ("weight", "changes"),
+    [("balanced", ONE), ("balanced", HOT), ("{rare: 7.5}", NUMBERS)],
+    ids=["one output", "one-hot", "by name"],
+)
 def test_it_is_what_fit_does(dlcli: Command, tmp_path: Path, weight: str, changes: dict[str, str]) -> None:
     spec = write(tmp_path, weight, **changes)
     run = ["--runs-dir", tmp_path, "-q", "--run-name"]

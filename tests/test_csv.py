@@ -238,8 +238,8 @@ def test_what_is_left_out_is_told(dlcli: Command, tmp_path: Path) -> None:
     assert "`who` is left out: " in told
 
 
-def test_layouts_that_people_have(dlcli: Command, tmp_path: Path) -> None:
-    """The same table, written in other ways, gives the same training."""
+def test_layouts_that_people_have(tmp_path: Path) -> None:
+    """The same table, written in other ways, gives the same numbers."""
     german = GOOD.replace(",", ";").replace(".", ",")
     ways: dict[str, tuple[str | bytes, str, str]] = {
         "plain": (GOOD, "t.csv", ""),
@@ -251,13 +251,12 @@ def test_layouts_that_people_have(dlcli: Command, tmp_path: Path) -> None:
         "quotes": (GOOD.replace("red", '"red"'), "t.csv", ""),
         "no header": (GOOD.split("\n", 1)[1], "t.csv", ", header: [size, colour, kind]"),
     }
-    figures = set()
+    fingerprints = set()
     for number, (table, name, more) in enumerate(ways.values()):
         folder = tmp_path / str(number)
         spec = write(folder, table, SPEC.replace("t.csv", name).replace("target: kind", f"target: kind{more}"), name)
-        assert run_quietly("train", spec, "--runs-dir", folder, "-q") == 0
-        figures.add((folder / "pets/latest/metrics.json").read_text())
-    assert len(figures) == 1
+        fingerprints.add(known_spec(spec).data[0][0].fingerprint)
+    assert len(fingerprints) == 1
 
 
 def test_columns_without_names_are_called_by_number(dlcli: Command, tmp_path: Path) -> None:
