@@ -28,7 +28,7 @@ DATA_DIR = os.environ.get("DLCLI_DATA_DIR")
 
 
 # Configs whose data is not part of the project.
-OF_FILES = ("mpg", "penguins", "sms_spam", "temperatures")
+OF_FILES = ("cifar10_folders", "mpg", "penguins", "sms_spam", "temperatures")
 
 
 def skip_without_files(name: str) -> None:

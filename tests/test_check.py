@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import CONFIGS, Command
+from tests.conftest import CONFIGS, DATA_DIR, OF_FILES, Command
 
 GOOD = """\
 dataset: {source: digits, validation: 0.2}
@@ -28,7 +28,8 @@ def spec(tmp_path: Path) -> Path:
 
 
 def test_shipped_configs_have_no_mistakes_and_no_warnings(dlcli: Command) -> None:
-    paths = sorted(CONFIGS.glob("*.yaml"))
+    every = sorted(CONFIGS.glob("*.yaml"))
+    paths = [path for path in every if DATA_DIR or path.stem not in OF_FILES]
     done = dlcli("check", "--strict", *paths)
     assert done.code == 0, done.out
     assert done.out.count("no mistakes, ") == len(paths)
