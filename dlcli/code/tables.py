@@ -92,7 +92,7 @@ def table_code(spec: Spec, source: Csv, reader: TableReader, folder: str | None)
     lines += ["", "", *prepared, "", ""]
     lines.append(f"{_each('x', splits)} = {_of_each('prepare(rows)', names)}")
     lines += targets_code(reader, splits, names)
-    return TableCode(imports, functions, lines, ["val" if split == "validation" else split for split in splits])
+    return TableCode(imports, functions, lines, splits)
 
 
 def functions_code(reader: TableReader) -> list[str]:
@@ -172,7 +172,7 @@ def prepared_code(reader: TableReader) -> tuple[list[str], list[str]]:
             values[name] = f'np.column_stack([{", ".join(map(_call, columns))}]).astype("float32")'
         if isinstance(first, Date) or any(isinstance(column, Date) for column in columns):
             parts = max((len(column.means) for column in columns if isinstance(column, Date)), default=0)
-            made.append(f"DATE_PARTS = {list(Date._PARTS[:parts])!r}")
+            made.append(f"DATE_PARTS = {list(Date.PARTS[:parts])!r}")
     whole = next(iter(values.values())) if len(values) == 1 else _dictionary(values)
     doc = '    """The columns as numbers, by what the training rows tell."""'
     return made, ["def prepare(rows):", doc, f"    return {whole}"]

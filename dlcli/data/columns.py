@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -26,7 +27,7 @@ _BLANKS = re.compile(r"[ \t\n\r\f\v]+")
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Fitted(ABC):
     """A column that has seen the training rows. `encode` gives the same numbers for the same values ever after.
 
     Attributes:
@@ -43,9 +44,9 @@ class Fitted:
         """The names of the numbers that it becomes."""
         return (self.name,)
 
+    @abstractmethod
     def encode(self, values: pd.Series, where: str) -> Array:
         """Values as numbers, shape (n, numbers); `where` names the table for messages. Raises DataError."""
-        raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
         """As data for JSON."""
@@ -168,14 +169,14 @@ class Date(Fitted):
     deviations: tuple[float, ...]
     has_missing: bool
 
-    _PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
+    PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 
     @classmethod
     def fit(cls, name: str, values: pd.Series, where: str) -> Date:
         """Learn means and deviations."""
         times = as_times(name, values, where)
         known = times.dropna()
-        parts = [getattr(known.dt, part).to_numpy(np.float64) for part in cls._PARTS]
+        parts = [getattr(known.dt, part).to_numpy(np.float64) for part in cls.PARTS]
         if not parts[-1].any():
             parts.pop()
         means = tuple(float(part.mean()) if len(part) else 0.0 for part in parts)
@@ -185,13 +186,13 @@ class Date(Fitted):
     @property
     def names(self) -> tuple[str, ...]:
         """One a part."""
-        parts = tuple(f"{self.name} {part.replace('_', ' ')}" for part in self._PARTS[: len(self.means)])
+        parts = tuple(f"{self.name} {part.replace('_', ' ')}" for part in self.PARTS[: len(self.means)])
         return (*parts, f"{self.name} missing") if self.has_missing else parts
 
     def encode(self, values: pd.Series, where: str) -> Array:
         """See `Fitted.encode`."""
         times = as_times(self.name, values, where)
-        parts = [getattr(times.dt, part).to_numpy(np.float64) for part in self._PARTS[: len(self.means)]]
+        parts = [getattr(times.dt, part).to_numpy(np.float64) for part in self.PARTS[: len(self.means)]]
         scaled = (np.column_stack(parts) - self.means) / self.deviations
         missing = times.isna().to_numpy()
         scaled[missing] = 0.0

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: pydantic would evaluate those of Source again for each class derived from it.
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -130,9 +131,9 @@ class FileSource(Source):
         return self._found is not None
 
     @property
+    @abstractmethod
     def files(self) -> tuple[str, ...]:
         """The paths that are written in it."""
-        raise NotImplementedError
 
     @property
     def input_names(self) -> tuple[str, ...]:
