@@ -1,4 +1,4 @@
-"""`make benchmark`: epochs of dlcli and of the other ways to train, by turns; a table of ratios."""
+"""`make benchmark`: epochs of dlcli and of the other ways to train, by turns, then whole commands; tables of ratios."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from dlcli.training.choices import cores
+from tests.benchmarks import whole
 from tests.benchmarks.networks import NETWORKS, Network, write_data
 from tests.benchmarks.turns import Contender, race
 
@@ -37,16 +38,22 @@ def contenders(network: Network, data: Path) -> list[Contender]:
 
 
 def main(chosen: list[str], rounds: int = 7) -> None:
-    """Time the networks whose names begin as one of `chosen` does, or all."""
+    """Time the networks, and the whole jobs, whose names begin as one of `chosen` does, or all."""
+    print(f"{date.today()}, {platform.machine()}, {cores()} processors.\n")
+    _steps([network for network in NETWORKS if not chosen or network.name.startswith(tuple(chosen))], rounds)
+    whole.main([name for name in whole.JOBS if not chosen or name.startswith(tuple(chosen))], rounds)
+
+
+def _steps(networks: list[Network], rounds: int) -> None:
+    """A table of the time that a step takes."""
+    if not networks:
+        return
     limits = _limits()
     peaks = ", ".join(f"{name} {speed:.0f}" for name, speed in limits["peaks"].items())
-    print(f"{date.today()}, {platform.machine()}, {cores()} processors.")
     print(f"At best, billions of operations a second: {peaks}.\n")
     print(f"| {' | '.join(_COLUMNS)} |")
     print("|---" * len(_COLUMNS) + "|")
-    for network in NETWORKS:
-        if chosen and not network.name.startswith(tuple(chosen)):
-            continue
+    for network in networks:
         with tempfile.TemporaryDirectory() as folder:
             write_data(Path(folder), network.rows)
             for result in race(contenders(network, Path(folder)), rounds):
