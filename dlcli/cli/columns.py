@@ -8,7 +8,7 @@ from dataclasses import dataclass
 _GAP = "  "
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """One column.
 
@@ -17,6 +17,7 @@ class Column:
         cells: a text for each row.
         is_right: whether it is of numbers.
         least: how narrow it may become where there is little room; None if it may not.
+        end: what begins the part at the end of a cell that is not cut off; nothing if cells are cut at their end.
         rank: where there is no room for all, those of the highest rank are left out first; those of rank 0 stay.
         styles: of each row; none if left out.
     """
@@ -25,6 +26,7 @@ class Column:
     cells: Sequence[str]
     is_right: bool = False
     least: int | None = None
+    end: str = ""
     rank: int = 0
     styles: Sequence[str] = ()
 
@@ -37,49 +39,52 @@ def lines_of(columns: Sequence[Column], width: int | None) -> Iterator[list[tupl
         width: how wide a line may be; None for as wide as it becomes.
     """
     fitting = _fitting([column for column in columns if any(column.cells)], width)
-    yield [(_padded(column.title, size, column.is_right), "dim") for column, size in fitting]
+    yield [(_padded(column, column.title, size), "dim") for column, size in fitting]
     for row in range(len(columns[0].cells)):
         yield [
-            (_padded(column.cells[row], size, column.is_right), column.styles[row] if column.styles else "")
+            (_padded(column, column.cells[row], size), column.styles[row] if column.styles else "")
             for column, size in fitting
         ]
 
 
 def _fitting(columns: Sequence[Column], width: int | None) -> list[tuple[Column, int]]:
     """The columns that there is room for, each with how wide it is."""
-    shown = list(columns)
-    while True:
-        sizes = [max(map(_length, (column.title, *column.cells))) for column in shown]
-        over = sum(sizes) + len(_GAP) * (len(shown) - 1) - (width if width is not None else 10**9)
-        for at in sorted(range(len(shown)), key=lambda at: -sizes[at]):
-            least = shown[at].least
-            if over > 0 and least is not None and sizes[at] > least:
-                taken = min(over, sizes[at] - least)
-                sizes[at], over = sizes[at] - taken, over - taken
-        last = max(shown, key=lambda column: column.rank)
-        if over <= 0 or last.rank == 0:
-            return list(zip(shown, sizes, strict=True))
-        shown.remove(last)
+    sizes = {column: max(map(_length, (column.title, *column.cells))) for column in columns}
+    most = width if width is not None else sum(sizes.values()) + len(_GAP) * len(sizes)
+
+    def is_too_wide() -> bool:
+        return sum(sizes.values()) + len(_GAP) * (len(sizes) - 1) > most
+
+    for column in sorted(columns, key=lambda column: -column.rank):
+        if column.rank and is_too_wide():
+            del sizes[column]
+    while is_too_wide():
+        flexible = [column for column, size in sizes.items() if column.least is not None and size > column.least]
+        if not flexible:
+            break
+        sizes[max(flexible, key=lambda column: sizes[column])] -= 1
+    return list(sizes.items())
 
 
-def _padded(text: str, size: int, is_right: bool) -> str:
-    length = _length(text)
-    if length > size:
-        text, length = _cut(text, size)
-    space = " " * (size - length)
-    return f"{space}{text}" if is_right else f"{text}{space}"
+def _padded(column: Column, text: str, size: int) -> str:
+    if _length(text) > size:
+        begin, mark, end = text.rpartition(column.end) if column.end else (text, "", "")
+        text = f"{_cut(begin, size - _length(mark + end))}{mark}{end}"
+    space = " " * (size - _length(text))
+    return f"{space}{text}" if column.is_right else f"{text}{space}"
 
 
-def _cut(text: str, size: int) -> tuple[str, int]:
-    while _length(text) > size - 1:
+def _cut(text: str, size: int) -> str:
+    while text and _length(text) > size - 1:
         text = text[:-1]
-    return f"{text}…", _length(text) + 1
+    return f"{text}…"
 
 
 def _length(text: str) -> int:
     """How many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
+    # Only now: it takes a while to load.
     from rich.cells import cell_len
 
     return cell_len(text)

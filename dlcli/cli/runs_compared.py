@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from dlcli.cli.columns import Column, joined, lines_of
 from dlcli.cli.result import duration, number
+from dlcli.cli.runs_list import run_column
 from dlcli.data.memory import readable_bytes
 from dlcli.runs.entries import Entry, read_parameters
-from dlcli.runs.figures import SPLITS, best_of, mode_of
+from dlcli.runs.figures import IN_ORDER, SPLITS, best_of, mode_of
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.runs.differences import Difference
-    from dlcli.runs.ranking import Board
+    from dlcli.runs.ranking import Board, Place
 
 _MOST_COLUMNS = 6
 _BEST = "*"
-_SPLITS = ("train", "validation", "test")
 
 
 def comparison_json(entries: Sequence[Entry], differences: Sequence[Difference]) -> dict[str, Any]:
@@ -52,8 +53,12 @@ def show_comparison(screen: Screen, entries: Sequence[Entry], differences: Seque
     else:
         screen.show(Text("nothing: the specs, the data and what ran them are the same"))
     screen.show(Text("\nfigures", style="bold"))
-    screen.show(_side_by_side([f"{letter}  " for letter in letters], _figure_rows(entries), justify="right"))
-    screen.show(Text(f"{_BEST} the best of its row" if len(entries) <= _MOST_COLUMNS else f"{_BEST} the best", "dim"))
+    rows = _figure_rows(entries)
+    for first in range(0, len(entries), _MOST_COLUMNS):
+        some = slice(first, first + _MOST_COLUMNS)
+        titles = [f"{letter}  " for letter in letters[some]]
+        screen.show(_side_by_side(titles, [(name, cells[some]) for name, cells in rows], justify="right"))
+    screen.show(Text(f"{_BEST} the best", "dim"))
 
 
 def _show_differences(screen: Screen, letters: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> None:
@@ -81,7 +86,7 @@ def _went(entry: Entry) -> str:
 
 def _figures(entries: Sequence[Entry]) -> dict[str, list[float | None]]:
     names = dict.fromkeys(name for entry in entries for name in entry.figures)
-    ordered = [name for split in _SPLITS for name in names if name.startswith(SPLITS[split])]
+    ordered = [name for split in IN_ORDER for name in names if name.startswith(SPLITS[split])]
     return {name: [entry.figures.get(name) for entry in entries] for name in ordered}
 
 
@@ -118,20 +123,13 @@ def _marked(values: Sequence[float | None], mode: str | None, show: Callable[[An
 
 
 def _side_by_side(titles: Sequence[str], rows: Sequence[tuple[str, list[Text]]], justify: Any = "left") -> Table:
-    """A column for each run; or a row for each, where there are many runs."""
     table = _table()
     table.show_header = True
     table.add_column("")
-    if len(titles) <= _MOST_COLUMNS:
-        for title in titles:
-            table.add_column(title, justify=justify, no_wrap=True)
-        for name, cells in rows:
-            table.add_row(Text(name), *cells)
-        return table
-    for name, _ in rows:
-        table.add_column(name, justify=justify, overflow="fold")
-    for at, title in enumerate(titles):
-        table.add_row(title, *(cells[at] for _, cells in rows))
+    for title in titles:
+        table.add_column(title, justify=justify, no_wrap=True)
+    for name, cells in rows:
+        table.add_row(Text(name), *cells)
     return table
 
 
@@ -148,34 +146,24 @@ def show_board(screen: Screen, board: Board, limit: int | None) -> None:
         screen.message(f"{board.data}: {count} without this figure, or that do not say whether more is better.")
     if not board.places:
         return
-    places = board.places[:limit]
-    titles = [title for title in _TITLES if title not in _OF_SEEDS or any(place.seeds > 1 for place in places)]
-    table = _table()
-    table.show_header = True
-    for title in titles:
-        table.add_column(title, justify="left" if title in ("name", "run") else "right", no_wrap=True)
-    for rank, place in enumerate(places, start=1):
-        cells = {"": Text(str(rank)), **_place(place)}
-        table.add_row(*(cells[title] for title in titles), style="bold" if rank == 1 else "")
-    screen.show(table)
+    width = screen.out.width if screen.out.is_terminal else None
+    screen.lines(joined(line) for line in lines_of(_places(board.places[:limit]), width))
     screen.out.print()
 
 
-_TITLES = ("", "name", "score", "± seeds", "seeds", "best", "run", "parameters", "time")
-_OF_SEEDS = ("± seeds", "seeds", "best")
-
-
-def _place(place: Any) -> Mapping[str, Text]:
-    best: Entry = place.best
-    parameters = read_parameters(best.run)
-    texts = {
-        "name": best.name,
-        "score": number(place.mean),
-        "± seeds": number(place.deviation) if place.deviation is not None else "·",
-        "seeds": str(place.seeds),
-        "best": number(place.values[0]),
-        "run": best.label,
-        "parameters": f"{parameters:,}" if parameters is not None else "·",
-        "time": duration(best.seconds) if best.seconds is not None else "·",
-    }
-    return {title: Text(text) for title, text in texts.items()}
+def _places(places: Sequence[Place]) -> list[Column]:
+    best = [place.best for place in places]
+    parameters = [read_parameters(entry.run) for entry in best]
+    of_seeds = [
+        Column("± seeds", [number(place.deviation) if place.deviation is not None else "·" for place in places], True),
+        Column("seeds", [str(place.seeds) for place in places], True, rank=2),
+        Column("best", [number(place.values[0]) for place in places], True, rank=1),
+    ]
+    return [
+        Column("", [str(rank) for rank in range(1, len(places) + 1)], True),
+        run_column(best, "best run"),
+        Column("score", [number(place.mean) for place in places], True, styles=["bold"] + [""] * (len(places) - 1)),
+        *(of_seeds if any(place.seeds > 1 for place in places) else []),
+        Column("parameters", [f"{count:,}" if count is not None else "" for count in parameters], True, rank=4),
+        Column("time", [duration(entry.seconds) if entry.seconds is not None else "" for entry in best], True, rank=3),
+    ]  # fmt: skip

@@ -141,18 +141,15 @@ def _score_key(entry: Entry, metric: str | None) -> tuple[bool, str, float]:
 
 def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
     from dlcli.cli.columns import Column
-    from dlcli.cli.result import duration, number
+    from dlcli.cli.result import duration
     from dlcli.data.memory import readable_bytes
 
-    scores = [score_of(entry, metric) for entry in entries]
-    values = [number(entry.figures[score]) if score else "" for entry, score in zip(entries, scores, strict=True)]
     now = datetime.now(timezone.utc)
     data = [entry.record.get("data") for entry in entries]
     return [
-        Column("run", [entry.label for entry in entries], least=12),
+        run_column(entries),
         Column("state", [entry.state for entry in entries], styles=[_STYLES.get(one.state, "dim") for one in entries]),
-        Column("score", values, is_right=True),
-        Column("", [score or "" for score in scores], least=8, styles=["dim"] * len(entries)),
+        *score_columns(entries, metric),
         Column("epochs", [str(entry.epochs) for entry in entries], is_right=True, rank=2),
         Column("time", [duration(one.seconds) if one.seconds is not None else "" for one in entries], is_right=True),
         Column("size", [readable_bytes(one.size) if one.size is not None else "" for one in entries], is_right=True),
@@ -162,6 +159,27 @@ def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
         Column("began", [local(entry.began) for entry in entries], rank=4, styles=["dim"] * len(entries)),
         Column("folder", [entry.run.path.name for entry in entries], rank=5, styles=["dim"] * len(entries)),
     ]  # fmt: skip
+
+
+def run_column(entries: Sequence[Entry], title: str = "run") -> Column:
+    """What the runs are called; of a long name the end may be missing, never that which tells the runs apart."""
+    from dlcli.cli.columns import Column
+
+    return Column(title, [entry.label for entry in entries], least=20, end="/")
+
+
+def score_columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
+    """The score of each run, and what it is, unless that is the same for all."""
+    from dlcli.cli.columns import Column
+    from dlcli.cli.result import number
+
+    scores = [score_of(entry, metric) for entry in entries]
+    values = [number(entry.figures[score]) if score else "" for entry, score in zip(entries, scores, strict=True)]
+    figures = {score for score in scores if score}
+    if len(figures) == 1:
+        return [Column(figures.pop(), values, is_right=True, least=8)]
+    names = Column("", [score or "" for score in scores], least=8, styles=["dim"] * len(entries))
+    return [Column("score", values, is_right=True), names]
 
 
 def age(began: datetime | None, now: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli import options
-from dlcli.cli.runs_list import Name, State, Tag, age, choose, open_listing, score_of
+from dlcli.cli.runs_list import Name, State, Tag, age, choose, open_listing, run_column, score_columns
 from dlcli.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def _remove(
                 removed.append(entry)
             except RunError as error:
                 errors.append(error.message)
-        screen.message(f"removed: {_counted(removed)}")
+    if entries and not is_dry:
+        screen.message(f"Removed {_counted(removed)}." if removed else "Nothing was removed.")
     if json:
         from dlcli.files import to_json
 
@@ -111,19 +112,16 @@ def _show(screen: Screen, entries: Sequence[Entry]) -> None:
     from datetime import datetime, timezone
 
     from dlcli.cli.columns import Column, joined, lines_of
-    from dlcli.cli.result import number
     from dlcli.data.memory import readable_bytes
 
     if not entries:
         screen.message("There is nothing to remove.")
         return
-    scores = [(entry, score_of(entry, None)) for entry in entries]
     now = datetime.now(timezone.utc)
     columns = [
-        Column("run", [entry.label for entry in entries], least=12),
+        run_column(entries),
         Column("state", [entry.state for entry in entries]),
-        Column("score", [number(entry.figures[score]) if score else "" for entry, score in scores], is_right=True),
-        Column("", [score or "" for _, score in scores], least=8, styles=["dim"] * len(entries)),
+        *score_columns(entries, None),
         Column("size", [readable_bytes(entry.size or 0) for entry in entries], is_right=True),
         Column("age", [age(entry.began, now) for entry in entries], is_right=True),
         Column("tags", [" ".join(entry.tags) for entry in entries], least=6, styles=["yellow"] * len(entries)),

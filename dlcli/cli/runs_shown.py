@@ -12,7 +12,7 @@ from rich.text import Text
 from dlcli.cli.result import duration, metrics_table
 from dlcli.cli.runs_list import local
 from dlcli.data.memory import readable_bytes
-from dlcli.runs.figures import SPLITS
+from dlcli.runs.figures import IN_ORDER, SPLITS
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -78,13 +78,14 @@ def _circumstances(record: Any) -> Iterator[tuple[str, str]]:
 
 def _by_split(entry: Entry) -> dict[str, dict[str, float]]:
     splits = {}
-    for split, prefix in SPLITS.items():
+    for split in IN_ORDER:
+        prefix = SPLITS[split]
         found = {name.removeprefix(prefix): one for name, one in entry.figures.items() if name.startswith(prefix)}
         if found:
             splits[split] = found
     names = list(dict.fromkeys(name for figures in splits.values() for name in figures))
     whole = {split: figures for split, figures in splits.items() if list(figures) == names}
-    return dict(reversed((whole or splits).items()))
+    return whole or splits
 
 
 def _what_next(entry: Entry) -> Iterator[str]:

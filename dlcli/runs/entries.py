@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import platform
-import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,11 +17,14 @@ from dlcli.errors import RunError
 from dlcli.machine import is_process_running
 from dlcli.runs import RunFolder
 from dlcli.runs.figures import best_row, figures_of_metrics, figures_of_row
-from dlcli.runs.finding import short_id
+from dlcli.runs.finding import began, short_id
 
 STATES = ("running", "done", "interrupted", "failed", "killed", "unknown")
 """`killed`: its process is gone without a word; `unknown`: it may be running on another machine"""
 MAYBE_RUNNING = ("running", "unknown")
+
+
+_LONGEST_ROW = 8192  # bytes of a line in history.csv
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def list_runs(runs_dir: Path, *, sized: bool = True) -> Listing:
     """
     found, notes = [], []
     try:
-        parents = sorted(path for path in _folders_in(runs_dir))
+        parents = _folders_in(runs_dir, follow_links=True)
     except FileNotFoundError as error:
         raise RunError(
             f"There is no folder {runs_dir}.", "`dlcli train` makes it; --runs-dir names another."
@@ -110,7 +112,7 @@ def list_runs(runs_dir: Path, *, sized: bool = True) -> Listing:
         raise RunError(f"{runs_dir} cannot be read: {error.strerror}.") from error
     for parent in parents:
         try:
-            folders = sorted(_folders_in(parent))
+            folders = _folders_in(parent, follow_links=False)
         except OSError as error:
             notes.append(f"{parent} cannot be read: {error.strerror}.")
             continue
@@ -120,19 +122,21 @@ def list_runs(runs_dir: Path, *, sized: bool = True) -> Listing:
         for path in folders:
             try:
                 found.append(read_entry(RunFolder(path), sized=sized))
-            except RunError as error:
-                notes.append(error.message)
-    found.sort(key=lambda entry: (str(entry.record.get("began")), str(entry.run.path)), reverse=True)
+            except RunError:
+                what = "its run.json cannot be read" if (path / "run.json").exists() else "it has no run.json"
+                notes.append(f"{path} is no run: {what}.")
+    found.sort(key=lambda entry: (began(entry.record), str(entry.run.path)), reverse=True)
     return Listing(tuple(found), tuple(notes))
 
 
-def _folders_in(path: Path) -> list[Path]:
-    """The folders that may hold runs; of links only those that lead to a folder of a name."""
+def _folders_in(path: Path, *, follow_links: bool) -> list[Path]:
+    """The folders that may hold runs. That of a name may be a link, to a larger disk, say; a run is its own folder."""
     with os.scandir(path) as entries:
-        return [
-            Path(entry.path) for entry in entries
-            if not entry.name.startswith(".") and entry.name != "latest" and entry.is_dir()
+        names = [
+            entry.name for entry in entries
+            if not entry.name.startswith(".") and entry.name != "latest" and entry.is_dir(follow_symlinks=follow_links)
         ]  # fmt: skip
+    return [path / name for name in sorted(names)]
 
 
 def read_entry(run: RunFolder, *, sized: bool = True) -> Entry:
@@ -141,16 +145,14 @@ def read_entry(run: RunFolder, *, sized: bool = True) -> Entry:
     better = record.get("better")
     modes: Mapping[str, str | None] = better if isinstance(better, dict) else {"loss": "min"}
     state = state_of(record)
-    rows = read_history(run) if state != "done" else read_last_row(run)
-    figures: dict[str, float] = {}
-    if state == "done":
-        figures = figures_of_metrics(_read_json(run.path / "metrics.json"))
-    if not figures and rows:
+    figures = figures_of_metrics(_read_json(f"{run.path}/metrics.json")) if state == "done" else {}
+    rows: list[dict[str, float]] = []
+    if not figures:
         rows = read_history(run)
         figures = figures_of_row(best_row(rows, str(record.get("monitor") or ""), modes))
     return Entry(
         run, str(record.get("name") or run.path.parent.name), state, record, figures, modes,
-        int(rows[-1].get("epoch", len(rows))) if rows else 0, _seconds(record, rows, state),
+        count_epochs(run), _seconds(record, rows, state),
         size_of(run.path) if sized else None, tuple(read_tags(run)),
     )  # fmt: skip
 
@@ -183,16 +185,15 @@ def read_history(run: RunFolder) -> list[dict[str, float]]:
         return []
 
 
-def read_last_row(run: RunFolder) -> list[dict[str, float]]:
-    """The last row of history.csv, without the others being read; none if there is none."""
+def count_epochs(run: RunFolder) -> int:
+    """The number of the last epoch in history.csv, without the others being read; 0 if there is none."""
     try:
-        with (run.path / "history.csv").open("rb") as file:
-            first = file.readline()
-            file.seek(max(len(first), file.seek(0, os.SEEK_END) - 8192))
-            last = file.read().splitlines()[-1:]
-        return [row for row in map(_numbers, csv.DictReader([line.decode() for line in (first, *last)])) if row]
-    except (OSError, ValueError, csv.Error):
-        return []
+        # Of a thousand runs, pathlib would take more time than all else.
+        with open(f"{run.path}/history.csv", "rb") as file:  # noqa: PTH123
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LONGEST_ROW))
+            return int(file.read().splitlines()[-1].split(b",")[0])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
@@ -203,9 +204,10 @@ def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
     return numbers if "epoch" in numbers else {}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: str) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:  # noqa: PTH123
+            found = json.loads(file.read())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -213,7 +215,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def read_parameters(run: RunFolder) -> int | None:
     """How many parameters the model has; None if its summary cannot be read."""
-    found = _read_json(run.path / "summary.json").get("totals")
+    found = _read_json(f"{run.path}/summary.json").get("totals")
     count = found.get("parameters") if isinstance(found, dict) else None
     return count if isinstance(count, int) else None
 
@@ -226,16 +228,15 @@ def size_of(path: Path) -> int:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                    continue
-                with suppress(OSError):
-                    found = entry.stat(follow_symlinks=False)
-                    total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+                elif entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
     return total
 
 
 def read_tags(run: RunFolder) -> list[str]:
     """The words that a person has put to a run: the lines of tags.txt."""
     try:
-        return run.tags.read_text(encoding="utf-8").split()
+        with open(f"{run.path}/tags.txt", encoding="utf-8") as file:  # noqa: PTH123
+            return file.read().split()
     except (OSError, ValueError):
         return []

@@ -11,6 +11,8 @@ from typing import Any
 
 SPLITS = {"validation": "val_", "test": "test_", "train": "train_"}
 """what a figure's name begins with, by its split; what a name without it means, first"""
+IN_ORDER = ("train", "validation", "test")
+"""the splits as they are shown"""
 _NO_FIGURES = ("epoch", "learning_rate", "seconds")
 
 

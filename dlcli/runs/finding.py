@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from dlcli.errors import CheckpointError, RunError
 from dlcli.runs import RunFolder
@@ -108,8 +109,13 @@ def runs_of(runs_dir: Path, name: str) -> list[RunFolder]:
     for path in _folders(runs_dir, name):
         run = RunFolder(path)
         with suppress(RunError):  # what cannot be read is no run
-            found.append((str(run.read_record().get("began")), run))
+            found.append((began(run.read_record()), run))
     return [run for _, run in sorted(found, key=lambda pair: (pair[0], str(pair[1].path)), reverse=True)]
+
+
+def began(record: Mapping[str, Any]) -> str:
+    """When a run began, so that later ones are larger; one that does not say is the oldest."""
+    return str(record.get("began") or "")
 
 
 def _folders(runs_dir: Path, name: str | None) -> Iterator[Path]:
@@ -131,4 +137,4 @@ def _newest_of(runs_dir: Path, name: str) -> Path | None:
 def _newest_of_all(runs_dir: Path) -> Path | None:
     names = [path.name for path in runs_dir.glob("[!.]*")]
     each = [run for name in names for run in runs_of(runs_dir, name)[:1]]
-    return max(each, key=lambda run: str(run.read_record().get("began"))).path if each else None
+    return max(each, key=lambda run: began(run.read_record())).path if each else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from dlcli.runs.entries import Entry
 from dlcli.runs.figures import SPLITS, main_figure, mode_of, without_split
+from dlcli.runs.finding import began
 
 _SEED = re.compile(rb"^seed: .*$", re.MULTILINE)
 
@@ -134,7 +135,7 @@ def rank(entries: Iterable[Entry], figure: str | None, mode: str | None = None) 
             by_spec.setdefault(spec_key(entry), []).append((value, entry))
     places = []
     for pairs in by_spec.values():
-        pairs.sort(key=lambda pair: (-pair[0] if larger else pair[0], str(pair[1].record.get("began"))))
+        pairs.sort(key=lambda pair: (-pair[0] if larger else pair[0], began(pair[1].record)))
         places.append(Place(tuple(entry for _, entry in pairs), tuple(value for value, _ in pairs), larger))
     return sorted(places, key=lambda place: place.worth, reverse=True)
 
