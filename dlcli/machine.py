@@ -27,6 +27,8 @@ def process_started(process: int) -> str | None:
 
 def is_process_running(process: int, started: str | None) -> bool:
     """Whether the process of this number runs here, and is the one that began at `started`, if that is known."""
+    if process < 1:
+        return False  # for `kill`, that is several
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

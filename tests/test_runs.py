@@ -178,6 +178,9 @@ class TestList:
         assert f"{runs / 'net' / 'foreign'} is no run: it has no run.json." in done.err
         assert f"{runs / 'alone'} is a run, but not in a folder of its name" in done.err
         assert dlcli("runs", "show", "strange", "--runs-dir", runs).code == 0
+        compared = dlcli("runs", "compare", "strange", "aaaa", "--runs-dir", runs)
+        assert compared.code == 4
+        assert "resolved.yaml cannot be read" in compared.err
 
     def test_no_folder_and_no_runs(self, dlcli: Command, tmp_path: Path) -> None:
         done = dlcli("runs", "--runs-dir", tmp_path / "none")
@@ -224,6 +227,7 @@ class TestList:
         ({"id": os.getpid(), "host": platform.node()}, "running"),
         ({"id": os.getpid(), "host": platform.node(), "started": "another boot 1"}, "killed"),
         ({"id": 2**22 + 1, "host": platform.node(), "started": None}, "killed"),
+        ({"id": -1, "host": platform.node()}, "killed"),
         ({"id": os.getpid(), "host": "another"}, "unknown"),
         ({}, "unknown"),
         (None, "unknown"),
@@ -278,9 +282,13 @@ class TestNames:
         assert "Several runs are called bbbb: net/" in done.err
         assert dlcli("runs", "show", "other/bbbb", "--runs-dir", runs).code == 0
 
-    def test_a_moved_run_is_shown_and_compared(self, dlcli: Command, runs: Path, tmp_path: Path) -> None:
+    def test_a_moved_run_is_shown_and_compared(
+        self, dlcli: Command, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         away = tmp_path / "away"
         shutil.move(find(runs, "bbbb"), away)
+        monkeypatch.chdir(tmp_path)
+        assert dlcli("runs", "show", "away").out.startswith("away  away\n")
         shown = dlcli("runs", "show", away)
         assert "1,234" in shown.out
         assert "dlcli train net.yaml" in shown.out

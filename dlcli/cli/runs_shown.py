@@ -63,7 +63,8 @@ def _times(entry: Entry) -> str:
     if entry.seconds is not None:
         epochs += f" in {duration(entry.seconds)}"
     resumed = entry.record.get("resumed")
-    return epochs + (f"; went on {len(resumed)} times" if isinstance(resumed, list) and resumed else "")
+    times = len(resumed) if isinstance(resumed, list) else 0
+    return epochs + (f"; went on {times} times" if times > 1 else "; went on once" if times else "")
 
 
 def _circumstances(record: Any) -> Iterator[tuple[str, str]]:

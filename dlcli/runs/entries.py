@@ -59,7 +59,8 @@ class Entry:
     @property
     def label(self) -> str:
         """What a person calls it, in each command: `mnist_cnn/abcd`."""
-        return f"{self.run.path.parent.name}/{short_id(self.run.path)}"
+        folder = self.run.path.parent.name
+        return f"{folder}/{short_id(self.run.path)}" if folder else self.run.path.name
 
     @property
     def began(self) -> datetime | None:
