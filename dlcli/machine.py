@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def machine_memory() -> int | None:
@@ -11,3 +12,27 @@ def machine_memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def process_started(process: int) -> str | None:
+    """When a process began, as the machine counts: no other one has this number and this. None if that is not known."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    # proc(5): the state is the third field, the first behind the name in brackets; the start is the 22nd.
+    return f"{boot} {fields[19].decode()}" if fields[0] not in (b"Z", b"X") else None
+
+
+def is_process_running(process: int, started: str | None) -> bool:
+    """Whether the process of this number runs here, and is the one that began at `started`, if that is known."""
+    if process < 1:
+        return False  # for `kill`, that is several
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return started is None or process_started(process) == started

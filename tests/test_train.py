@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import yaml
 
+from dlcli.machine import process_started
+from dlcli.runs.entries import state_of
 from dlcli.training.stopping import StopRequest
 from tests.conftest import CONFIGS, Command, run_quietly
 
@@ -52,6 +54,18 @@ def test_run_folder_holds_everything_in_plain_files(small_run: Path, small_spec:
     assert {path.name for path in (small_run / "checkpoints").iterdir()} == {"best.h5", "last.h5"}
     assert (small_run.parent / "latest").readlink() == Path("first")
     assert not list(small_run.rglob("*.part*"))
+
+
+def test_a_run_records_what_lists_of_runs_need(dlcli: Command, small_run: Path) -> None:
+    record = json.loads((small_run / "run.json").read_text())
+    metrics = {"loss": "min", "accuracy": "max", "top_2": "max"}
+    assert record["better"] == {**metrics, **{f"val_{name}": mode for name, mode in metrics.items()}}
+    assert record["monitor"] == "val_loss"
+    assert record["process"]["started"] == process_started(os.getpid())
+    assert state_of({**record, "state": "running"}) == "running"
+    [row] = dlcli("runs", "--runs-dir", small_run.parents[1], "--json").json
+    assert (row["run"], row["state"], row["epochs"]) == ("small/first", "done", 3)
+    assert row["score"]["figure"] == "val_accuracy"
 
 
 def test_training_learns_and_best_is_the_best_epoch(small_run: Path) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli import options
-from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -36,8 +35,7 @@ def data(
     """Show what a model will get: `dlcli data configs/penguins.yaml --plot penguins.png`."""
     screen: Screen = context.obj
     screen.trusts_code = trust_code
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--plot {plot}: the name of a .png, .svg or .pdf file is needed.")
+    options.check_picture(plot)
     loaded = options.load(screen, config, set_, quiet=True, look=options.looker(screen, data_dir))
 
     from dlcli.data.loading import load_data

@@ -35,6 +35,13 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Instead of the spec's own value: `--set train.epochs=3`."),
 ]
+Run = Annotated[
+    Path,
+    typer.Argument(
+        help="A run: NAME for its newest, `latest`, NAME/ID or ID as listed, or a folder.", show_default=False
+    ),
+]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of all runs.")]
 TrustCode = Annotated[
     bool,
     typer.Option("--trust-code", help="Run the Python files that the spec lists as `extensions`. Read them before."),
@@ -106,6 +113,12 @@ def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     return value
 
 
+def check_picture(path: Path | None) -> None:
+    """Raises UsageError if `--plot` names a file that no picture can be written to."""
+    if path is not None and path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"--plot {path}: the name of a .png, .svg or .pdf file is needed.")
+
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -162,7 +175,7 @@ DataSpec = Annotated[
 
 def open_checkpoint(screen: Screen, checkpoint: Path) -> Checkpoint:
     """The checkpoint that a person means; the best whole one of a run. Raises CheckpointError."""
-    from dlcli.runs import find_checkpoints
+    from dlcli.runs.finding import find_checkpoints
     from dlcli.training.checkpoint import open_first_whole
 
     def damaged(text: str) -> None:

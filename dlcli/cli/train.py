@@ -77,7 +77,7 @@ def train(
     seconds = options.duration("--max-time", max_time)
     _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
-    point = _find_point(screen, resume)
+    point = _find_point(screen, resume, runs_dir)
     short: list[Override] = []
     if seed is not None:
         short.append(option("--seed", "seed", seed))
@@ -137,12 +137,12 @@ def _check_usage(
         raise UsageError("--run-name is for a new run; --resume goes on in the folder that there is.")
 
 
-def _find_point(screen: Screen, resume: str | None) -> Point | None:
+def _find_point(screen: Screen, resume: str | None, runs_dir: Path) -> Point | None:
     if resume in (None, "auto"):
         return None
     from dlcli.training.resuming import find_point
 
-    return find_point(Path(str(resume)), lambda text: screen.panel("damaged", [text]))
+    return find_point(Path(str(resume)), lambda text: screen.panel("damaged", [text]), runs_dir)
 
 
 def _find_unfinished(screen: Screen, runs_dir: Path, loaded: LoadedSpec) -> Point | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dlcli.data.columns import as_times
@@ -20,14 +19,12 @@ from dlcli.data.table_reader import TableReader
 from dlcli.data.tables import read_tables
 from dlcli.data.where import Where
 from dlcli.describing.columns import shortened, shown_number
+from dlcli.describing.drawing import INK, plain, save
 from dlcli.errors import UsageError
-from dlcli.files import replacing
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_files import Csv
 
 COLORS = ("#3b6fb6", "#e08b2c", "#3f9b5b", "#c4443d", "#7d62b3", "#8a6d5a", "#d177b0", "#777777", "#a9a83a", "#35a6b8")
-_INK, _FAINT = "#333333", "#cccccc"
-_DPI = 150
 _GRID_COLUMNS, _MOST_IMAGES = 8, 40
 _MOST_PANELS = 12
 _MOST_POINTS = 3_000
@@ -43,11 +40,7 @@ def draw(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where, pat
         UsageError: there is no picture for such data.
         RunError: the file cannot be written.
     """
-    figure = _figure(loaded, dataset, splits, where)
-    figure.patch.set_facecolor("white")
-    FigureCanvasAgg(figure)
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=_DPI)
+    save(_figure(loaded, dataset, splits, where), path)
 
 
 def _figure(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) -> Figure:
@@ -99,7 +92,7 @@ def _images(inputs: Any, rows: Array, labels: Array, classes: ClassNames) -> Fig
     for axis, row in zip(axes, chosen, strict=False):
         parts = [_pixels(array[row]) for array in inputs.values()]
         axis.imshow(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0], cmap="gray", vmin=0, vmax=255)
-        axis.set_title(_label(labels[row], classes), fontsize=8, color=_INK, pad=3)
+        axis.set_title(_label(labels[row], classes), fontsize=8, color=INK, pad=3)
     return figure
 
 
@@ -124,7 +117,7 @@ def _spread(rows: Array, labels: Array | None) -> list[int]:
 def _points(array: Array, labels: Array, classes: ClassNames) -> Figure:
     array, labels = array[:_MOST_POINTS], labels[:_MOST_POINTS]
     figure = Figure(figsize=(6, 5.4), layout="constrained")
-    axis = _axis(figure.subplots())
+    axis = plain(figure.subplots())
     size = 14 if len(array) > 300 else 30
     if classes is None:
         shown = axis.scatter(array[:, 0], array[:, 1], c=labels, s=size, cmap="viridis", linewidths=0)
@@ -155,16 +148,16 @@ def _lines(array: Array, labels: Sequence[str]) -> Figure:
         axis.set_axis_off()
     for axis, series, label in zip(axes, array, labels, strict=False):
         for channel in range(min(series.shape[1], len(COLORS))):
-            _axis(axis).plot(series[:, channel], color=COLORS[channel], linewidth=1.2)
-        axis.set_title(label, fontsize=8, color=_INK)
+            plain(axis).plot(series[:, channel], color=COLORS[channel], linewidth=1.2)
+        axis.set_title(label, fontsize=8, color=INK)
     return figure
 
 
 def _histograms(columns: Sequence[tuple[str, Array]], labels: Array, classes: ClassNames) -> Figure:
     figure, axes = _panels(len(columns))
     for axis, (name, values) in zip(axes, columns, strict=False):
-        _histogram(_axis(axis), values, labels, classes)
-        axis.set_title(shortened(str(name), 28), fontsize=9, color=_INK, loc="left")
+        _histogram(plain(axis), values, labels, classes)
+        axis.set_title(shortened(str(name), 28), fontsize=9, color=INK, loc="left")
     _legend(figure, classes)
     return figure
 
@@ -210,13 +203,13 @@ def _columns_of_file(frame: Any, reader: TableReader) -> Figure:
     for axis, target in zip(axes, targets, strict=False):
         values = target.encode(answered[target.column], "")
         if target.classes is None:
-            _axis(axis).hist(values, bins=30, color=_INK)
+            plain(axis).hist(values, bins=30, color=INK)
         else:
-            _bars(_axis(axis), np.asarray(target.classes)[values], target.classes if target is targets[0] else None)
-        axis.set_title(f"{shortened(target.column, 20)} (target)", fontsize=9, color=_INK, loc="left", weight="bold")
+            _bars(plain(axis), np.asarray(target.classes)[values], target.classes if target is targets[0] else None)
+        axis.set_title(f"{shortened(target.column, 20)} (target)", fontsize=9, color=INK, loc="left", weight="bold")
     for axis, column in zip(axes[len(targets) :], fitted, strict=False):
-        _column(_axis(axis), column, answered[column.name], labels, classes)
-        axis.set_title(shortened(column.name, 28), fontsize=9, color=_INK, loc="left")
+        _column(plain(axis), column, answered[column.name], labels, classes)
+        axis.set_title(shortened(column.name, 28), fontsize=9, color=INK, loc="left")
     _legend(figure, classes)
     return figure
 
@@ -231,7 +224,7 @@ def _column(axis: Axes, column: Any, values: Any, labels: Array, classes: ClassN
     elif column.kind == "text":
         words = values.astype("str").str.split().str.len().to_numpy(np.float64, na_value=np.nan)
         _histogram(axis, words, labels, classes)
-        axis.set_xlabel("words", fontsize=8, color=_INK)
+        axis.set_xlabel("words", fontsize=8, color=INK)
     else:
         _bars(axis, values.astype("str").where(values.notna(), "missing").to_numpy(), None)
 
@@ -243,10 +236,3 @@ def _bars(axis: Axes, values: Array, classes: ClassNames) -> None:
     has_colors = classes is not None and len(classes) <= _MOST_CLASSES
     colors = [COLORS[list(classes or ()).index(names[at])] if has_colors else COLORS[7] for at in order]
     axis.barh([shortened(str(names[at]), 16) for at in order], counts[order], color=colors, height=0.7)
-
-
-def _axis(axis: Axes) -> Axes:
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.spines[["left", "bottom"]].set_color(_FAINT)
-    axis.tick_params(labelsize=8, colors=_INK, color=_FAINT, length=3)
-    return axis

@@ -276,7 +276,7 @@ def _is_sealed(path: Path) -> bool:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder, not a checkpoint.", "Name a .h5 file, or a run's folder.")
     if not path.exists():
-        raise CheckpointError(f"There is no file {path}.", "`ls runs/` shows the runs.")
+        raise CheckpointError(f"There is no file {path}.", "`dlcli runs` lists the runs that are here.")
     try:
         return is_sealed(path)
     except OSError as error:

@@ -62,6 +62,11 @@ class Figures:
         metrics = ["loss", *names]
         return cls(dict.fromkeys([*metrics, *(f"val_{name}" for name in metrics if held_out)]))
 
+    def modes(self, best: Best) -> dict[str, str | None]:
+        """Of each figure, whether "min" or "max" is better; of the monitored one, as the spec says."""
+        larger = {**self.larger_is_better, best.monitor: best.larger_is_better}
+        return {name: None if value is None else "max" if value else "min" for name, value in larger.items()}
+
     def __str__(self) -> str:
         return ", ".join(f"`{name}`" for name in self.larger_is_better)
 

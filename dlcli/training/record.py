@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlcli
 from dlcli.errors import Interrupted, RunError
+from dlcli.machine import process_started
 from dlcli.runs import RunFolder
 from dlcli.training.backend import Backend
 from dlcli.training.choices import cores
@@ -29,7 +30,11 @@ def _now() -> str:
 
 @dataclass
 class RunRecord:
-    """The content of run.json; written anew at each change of state."""
+    """The content of run.json; written anew at each change of state.
+
+    `monitor` is the figure that the best epoch is chosen by, `better` says of each figure of an epoch whether "min" or
+    "max" is better; None if that is not known.
+    """
 
     run: RunFolder
     name: str
@@ -45,6 +50,8 @@ class RunRecord:
     ended: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     engine: dict[str, Any] = field(default_factory=dict)
+    monitor: str = ""
+    better: dict[str, str | None] = field(default_factory=dict)
     spec_folder: str = ""
     data_dir: str | None = None
     deterministic: bool = False
@@ -91,7 +98,7 @@ class RunRecord:
                 "command": self.command,
                 "spec_folder": self.spec_folder,
                 "data_dir": self.data_dir,
-                "process": {"id": os.getpid(), "host": platform.node()},
+                "process": {"id": os.getpid(), "host": platform.node(), "started": process_started(os.getpid())},
                 "init_from": self.init_from,
                 "resumed": self.resumed,
                 "began": self.began,
@@ -100,6 +107,8 @@ class RunRecord:
                 "device": self.backend.device,
                 "device_name": self.backend.device_name,
                 "engine": self.engine,
+                "monitor": self.monitor,
+                "better": self.better,
                 "platform": platform.platform(),
                 "versions": self.versions,
                 "seed": self.seed,

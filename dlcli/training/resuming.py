@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import CheckpointError, RunError, UsageError
-from dlcli.runs import RunFolder, find_run, runs_of
+from dlcli.runs import RunFolder
+from dlcli.runs.finding import RUNS, find_run, runs_of
 from dlcli.spec.grammar import Spec
 from dlcli.training.checkpoint import Checkpoint, Contents, open_checkpoint
 from dlcli.training.choices import Choices, cores
@@ -84,13 +85,13 @@ class Point:
         return (self.record.get("engine") or {}).get("asked") == "keras"
 
 
-def find_point(path: Path, notify: Callable[[str], object]) -> Point:
-    """Where to go on from, for a run's folder, `runs/<name>`, or a checkpoint; `notify` is told of damaged ones.
+def find_point(path: Path, notify: Callable[[str], object], runs_dir: Path = RUNS) -> Point:
+    """Where to go on from, for a run as `find_run` has it, or a checkpoint; `notify` is told of damaged ones.
 
     Raises:
         CheckpointError: there is no such run or checkpoint, or none of its checkpoints is whole.
     """
-    run = find_run(path)
+    run = find_run(path, runs_dir)
     if path.suffix == ".h5" and not path.is_dir():
         checkpoint = open_checkpoint(path)
         if checkpoint.contents is None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dlcli.spec.loading import LoadedSpec
     from dlcli.training.checkpoint import Checkpoint
     from dlcli.training.job import DataFacts, Job
+    from dlcli.training.monitoring import Best
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         best = choose_best(job.loaded, job.figures)
         check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
         summary = summarize(job.model)
-        record = _make_record(request, ready)
+        record = _make_record(request, ready, best)
 
         def fill(run: RunFolder) -> None:
             record.run = run
@@ -257,7 +258,7 @@ def _see_data(request: TrainRequest, fingerprint: str, listener: Listener) -> bo
     return True
 
 
-def _make_record(request: TrainRequest, ready: _Ready) -> RunRecord:
+def _make_record(request: TrainRequest, ready: _Ready, best: Best) -> RunRecord:
     job, point = ready.job, request.point
     then = point.record if point is not None else {}
     command = list(request.command)
@@ -266,6 +267,7 @@ def _make_record(request: TrainRequest, ready: _Ready) -> RunRecord:
         job.loaded.spec.seed, job.facts.record(job.sizes), git_commit(request.spec_folder), request.is_smoke,
     )  # fmt: skip
     record.engine = {"asked": "keras" if ready.is_plain else "graph"}
+    record.monitor, record.better = best.monitor, job.figures.modes(best)
     folder = request.where.data_dir
     record.data_dir = str(folder.resolve()) if folder is not None else then.get("data_dir")
     record.spec_folder, record.deterministic = str(request.spec_folder), job.loaded.spec.deterministic

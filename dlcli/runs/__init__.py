@@ -1,4 +1,4 @@
-"""A run's folder: making it, writing into it, finding one again. Imports nothing heavy.
+"""A run's folder: making it, and writing into it. Imports nothing heavy.
 
 runs/<name>/<UTC time>-<4 letters>/      runs/<name>/latest: the newest
 """
@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from dlcli.errors import CheckpointError, RunError, UsageError
+from dlcli.errors import RunError, UsageError
 from dlcli.files import replacing, write_json, write_text, writing_failed
 
 
@@ -52,6 +52,11 @@ class RunFolder:
     def resolved(self) -> Path:
         """The spec with everything filled in."""
         return self.path / "resolved.yaml"
+
+    @property
+    def tags(self) -> Path:
+        """The words that a person has put to it, a line each."""
+        return self.path / "tags.txt"
 
     @property
     def log(self) -> Path:
@@ -102,7 +107,7 @@ class RunFolder:
             beside.symlink_to(self.path.name)
             beside.replace(self.path.parent / "latest")
         except OSError:
-            # A file system without links: `find_checkpoint` reads a text file as well.
+            # A file system without links: `newest` reads a text file as well.
             beside.unlink(missing_ok=True)
             write_text(self.path.parent / "latest", self.path.name)
 
@@ -227,51 +232,6 @@ def create_run(
 def _new_name() -> str:
     time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return f"{time}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(4))}"
-
-
-def find_checkpoints(path: Path) -> list[Path]:
-    """The checkpoints that a person may mean, the best first: a .h5 file; those of a run, or of `runs/<name>`'s newest.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    if not path.is_dir():
-        if not path.exists():
-            raise CheckpointError(f"There is no checkpoint or run {path}.", "`ls runs/*` shows the runs that are here.")
-        return [path]
-    for folder in (path, _newest(path)):
-        run = RunFolder(folder) if folder else None
-        found = [file for file in (run.best, run.last, *run.kept) if file.exists()] if run else []
-        if found:
-            return found
-    raise CheckpointError(f"{path} is not a run: it has no checkpoints/best.h5.", "Name a run's folder or a .h5 file.")
-
-
-def find_run(path: Path) -> RunFolder | None:
-    """The run that a person means: a run's folder, a checkpoint in it, or `runs/<name>`, for its newest."""
-    for folder in (path, path.parent.parent if path.suffix == ".h5" else _newest(path)):
-        if folder is not None and (folder / "run.json").is_file():
-            return RunFolder(folder)
-    return None
-
-
-def runs_of(runs_dir: Path, name: str) -> list[RunFolder]:
-    """The runs of a spec's name, newest first by when they began."""
-    found = []
-    for record in (runs_dir / name).glob("[!.]*/run.json"):
-        if record.parent.is_symlink():
-            continue
-        run = RunFolder(record.parent)
-        with suppress(RunError):  # what cannot be read is no run
-            found.append((str(run.read_record().get("began")), run))
-    return [run for _, run in sorted(found, key=lambda pair: (pair[0], str(pair[1].path)), reverse=True)]
-
-
-def _newest(path: Path) -> Path | None:
-    latest = path / "latest"
-    if latest.is_file():
-        return path / latest.read_text(encoding="utf-8").strip()
-    return latest if latest.is_dir() else None
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
