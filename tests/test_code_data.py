@@ -1,0 +1,156 @@
+"""`dlcli code` for files of one's own: the script makes the very numbers of them that dlcli makes."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from dlcli.data.dataset import for_each, named
+from tests.conftest import Command, known_spec, some_of
+
+RANDOM = np.random.default_rng(0)
+NUMBERS = np.arange(60)
+SPEC = """name: own
+seed: 1
+dataset:
+  source: {{{source}}}
+  {dataset}
+model:
+  layers: {layers}
+loss: {loss}
+"""
+
+
+def spec_of(source: str, layers: str, loss: str, dataset: str = "validation: 0.2") -> str:
+    return SPEC.format(source=source, layers=layers, loss=loss, dataset=dataset)
+
+
+def classes(source: str, units: int, dataset: str = "validation: 0.2") -> str:
+    layers = f"[Flatten, Dense: {{units: {units}, activation: softmax}}]"
+    return spec_of(source, layers, "sparse_categorical_crossentropy", dataset)
+
+
+def number(source: str, dataset: str = "validation: 0.2") -> str:
+    return spec_of(source, "[Flatten, Dense: {units: 1}]", "mean_squared_error", dataset)
+
+
+def script_data(text: str, folder: Path) -> dict[str, Any]:
+    (folder / "script.py").write_text(text[: text.index("\nmodel = ")], encoding="utf-8")
+    return runpy.run_path(str(folder / "script.py"))
+
+
+def assert_same_numbers(dlcli: Command, spec: Path) -> dict[str, Any]:
+    """The script of a spec makes what its model takes and what its loss compares; the script's variables."""
+    from dlcli.training.job import assemble
+
+    done = dlcli("code", spec)
+    assert done.code == 0, done.err
+    script = script_data(done.out, spec.parent)
+    loaded = known_spec(spec)
+    data = loaded.data[0]
+    job = assemble(loaded, data)
+    for split in data[1].names:
+        examples, rows = data[1].named(split).examples, data[1].named(split).indices
+        raw = (for_each(lambda part, rows=rows: part[rows], part) for part in (examples.inputs, examples.targets))
+        expected = job.engine.feed.for_testing(tuple(raw))
+        for letter, parts in zip("xy", expected, strict=True):
+            found = named(script[f"{letter}_{split.replace('validation', 'val')}"])
+            assert found.keys() == named(parts).keys()
+            for name, array in named(parts).items():
+                one = np.asarray(found[name])
+                assert len(one) == len(rows)
+                np.testing.assert_allclose(one.reshape(array.shape), array, rtol=1e-6, atol=1e-6)
+    return script
+
+
+def write_h5(path: Path, **arrays: Any) -> None:
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name.replace("__", "/")] = array
+
+
+def pixels(count: int) -> Any:
+    return RANDOM.integers(0, 256, (count, 5, 4), dtype=np.uint8)
+
+
+def of_npz(to: Path) -> str:
+    words = np.array(["cat", "dog", "ape"])
+    np.savez(
+        to / "a.npz",
+        x_train=pixels(60),
+        y_train=words[NUMBERS % 3],
+        x_test=pixels(9),
+        y_test=words[:, None][[0, 1, 2] * 3],
+    )
+    return classes("arrays: {path: a.npz}", 3)
+
+
+def of_h5(to: Path) -> str:
+    points, words = RANDOM.normal(size=(60, 3)) * 9, np.array([b"yes", b"no"])
+    write_h5(
+        to / "a.h5", all__picture=pixels(60), all__size=points, who=NUMBERS % 5, kind=words[NUMBERS % 2],
+        price=1000 + points[:, :1], far=RANDOM.normal(size=(60, 2, 2)),
+    )  # fmt: skip
+    source = (
+        "arrays: {path: a.h5, inputs: {picture: all/picture, size: all/size, who: who, far: far}, "
+        "target: {kind: kind, price: price}, kind: {picture: images, size: table, who: indices, far: points}}"
+    )
+    layers = """
+    - {Flatten: {}, inputs: picture, name: a}
+    - {Embedding: {input_dim: 5, output_dim: 2}, inputs: who, name: b}
+    - {Flatten: {}, inputs: far, name: c}
+    - {Concatenate: {}, inputs: [a, b, c, size], name: all}
+    - {Dense: {units: 2, activation: softmax}, inputs: all, name: kind}
+    - {Dense: {units: 1}, inputs: all, name: price}"""
+    loss = "{kind: sparse_categorical_crossentropy, price: mean_squared_error}"
+    return spec_of(source, layers, loss, "labels: standardized")
+
+
+def of_npy(to: Path) -> str:
+    (to / "both").mkdir()
+    np.save(to / "both/x.npy", np.asfortranarray(RANDOM.normal(size=(60, 3))))
+    np.save(to / "both/y.npy", RANDOM.normal(size=(60, 1)) * 40 + 300)
+    return number("arrays: {path: both}", "validation: 0.2\n  labels: standardized")
+
+
+def of_one_hot(to: Path) -> str:
+    np.save(to / "x.npy", RANDOM.normal(size=60))
+    np.save(to / "y.npy", np.eye(3)[NUMBERS % 3])
+    return classes("arrays: {path: [x.npy, y.npy], class_names: [a, b, c]}", 3, "test: 0")
+
+
+def of_numbered_classes(to: Path) -> str:
+    np.savez(to / "a.npz", x=RANDOM.normal(size=(60, 2)).astype("f4"), kind=10.0 * (NUMBERS % 2 + 1))
+    layers = "[Dense: {units: 1, activation: sigmoid}]"
+    return spec_of("arrays: {path: a.npz, target: kind}", layers, "binary_crossentropy")
+
+
+def of_itself(to: Path) -> str:
+    np.save(to / "x.npy", RANDOM.normal(size=(60, 4)).astype("f4"))
+    source, layers = "arrays: {path: x.npy}", "[Dense: {units: 4}]"
+    return spec_of(source, layers, "mean_squared_error", "labels: input\n  validation: 0.2")
+
+
+ARRAYS: dict[str, Callable[[Path], str]] = {
+    made.__name__: made for made in (of_npz, of_h5, of_npy, of_one_hot, of_numbered_classes, of_itself)
+}
+
+
+@pytest.mark.parametrize("name", some_of(list(ARRAYS), "of_npz", "of_h5", "of_npy"))
+def test_arrays(name: str, dlcli: Command, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(ARRAYS[name](tmp_path))
+    assert_same_numbers(dlcli, tmp_path / "own.yaml")
+
+
+def test_arrays_that_stay_in_their_files_are_refused(dlcli: Command, tmp_path: Path) -> None:
+    of_npy(tmp_path)
+    np.save(tmp_path / "both/x.npy", RANDOM.normal(size=(60, 3)))
+    (tmp_path / "own.yaml").write_text(number("arrays: {path: both, stream: true}"))
+    done = dlcli("code", tmp_path / "own.yaml")
+    assert (done.code, "while the training goes on cannot be written" in done.err) == (2, True)
