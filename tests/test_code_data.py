@@ -56,6 +56,8 @@ def assert_same_numbers(dlcli: Command, spec: Path) -> dict[str, Any]:
     data = loaded.data[0]
     job = assemble(loaded, data)
     for split in data[1].names:
+        if split == "validation" and loaded.spec.dataset.validation == "test":
+            continue  # the script takes the test set for both
         examples, rows = data[1].named(split).examples, data[1].named(split).indices
         raw = (for_each(lambda part, rows=rows: part[rows], part) for part in (examples.inputs, examples.targets))
         expected = job.engine.feed.for_testing(tuple(raw))
@@ -154,3 +156,43 @@ def test_arrays_that_stay_in_their_files_are_refused(dlcli: Command, tmp_path: P
     (tmp_path / "own.yaml").write_text(number("arrays: {path: both, stream: true}"))
     done = dlcli("code", tmp_path / "own.yaml")
     assert (done.code, "while the training goes on cannot be written" in done.err) == (2, True)
+
+
+TABLE = "size,word,kind,price,who,set,day,step\n" + "".join(
+    f"{i % 7},{'red' if i % 3 else 'blue'},{'cat' if i % 2 else 'dog'},{i % 5}.5,{i // 4 + 8},"
+    f"{['train', 'Train ', 'val', 'test'][i % 4]},2024-{i % 12 + 1}-{i % 5 + 1:02d},{i * 7 % 60}\n"
+    for i in range(60)
+)
+DIVIDED = {
+    "split": ("split: set", "shuffle: false", 3),
+    "split and a test set": ("split: set, test_path: u.csv", "shuffle: false", 3),
+    "group": ("group: who", "validation: 0.2", 3),
+    "group of texts": ("group: word", "test: 0.5", 2),
+    "dates": ("time: day", "validation: 0.2", 3),
+    "numbers": ("time: step", "validation: test\n  test: 0.3", 2),
+    "group and a test set": ("group: who, test_path: u.csv", "validation: 0.2", 3),
+}
+
+
+@pytest.mark.parametrize("name", some_of(list(DIVIDED), "split and a test set", "group", "dates"))
+def test_tables_that_a_column_divides(name: str, dlcli: Command, tmp_path: Path) -> None:
+    more, dataset, splits = DIVIDED[name]
+    lines = TABLE.splitlines(keepends=True)
+    lines[9] = lines[9].replace("cat", "").replace("dog", "")  # a row without an answer
+    (tmp_path / "t.csv").write_text("".join(lines))
+    (tmp_path / "u.csv").write_text("".join(lines[:20]))
+    source = f'csv: {{path: "t*.csv", target: kind, features: [size, word, price], {more}}}'
+    (tmp_path / "own.yaml").write_text(classes(source, 2, dataset))
+    script = assert_same_numbers(dlcli, tmp_path / "own.yaml")
+    assert len({"x_train", "x_val", "x_test"} & script.keys()) == splits
+
+
+def test_groups_that_some_rows_lack_are_refused(dlcli: Command, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE.replace(",9,", ",,"))
+    source = "csv: {path: t.csv, target: kind, features: [size, word, price], group: who}"
+    (tmp_path / "own.yaml").write_text(classes(source, 2))
+    done = dlcli("code", tmp_path / "own.yaml")
+    assert (done.code, "by `who`, which some of them lack, cannot be written" in " ".join(done.err.split())) == (
+        2,
+        True,
+    )

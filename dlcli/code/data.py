@@ -115,10 +115,6 @@ def _from_files(
 ) -> DataCode:
     dataset, source = spec.dataset, spec.dataset.source
     if isinstance(source, Csv) and isinstance(reader, TableReader):
-        by = next((key for key in ("split", "group", "time") if getattr(source, key) is not None), None)
-        if by is not None:
-            message = f"How a table is split by `{by}` cannot be written as a script yet."
-            raise UsageError(message, "With --model-only the model is written.")
         code = table_code(spec, source, reader, folder)
     elif isinstance(source, Series) and isinstance(reader, SeriesReader):
         code = series_code(spec, source, reader, folder)
