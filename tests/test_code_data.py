@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from dlcli.data.dataset import for_each, named
 from tests.conftest import Command, known_spec, some_of
@@ -187,6 +188,12 @@ def test_tables_that_a_column_divides(name: str, dlcli: Command, tmp_path: Path)
     assert len({"x_train", "x_val", "x_test"} & script.keys()) == splits
 
 
+def test_a_table_without_names_of_columns_and_with_other_separators(dlcli: Command, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE.partition("\n")[2].replace(",", ";"))
+    (tmp_path / "own.yaml").write_text(number("csv: {path: t.csv, header: false, target: 4, features: [1, 2, 3]}"))
+    assert_same_numbers(dlcli, tmp_path / "own.yaml")
+
+
 def test_groups_that_some_rows_lack_are_refused(dlcli: Command, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(TABLE.replace(",9,", ",,"))
     source = "csv: {path: t.csv, target: kind, features: [size, word, price], group: who}"
@@ -196,3 +203,46 @@ def test_groups_that_some_rows_lack_are_refused(dlcli: Command, tmp_path: Path) 
         2,
         True,
     )
+
+
+def write_pictures(folder: Path) -> list[str]:
+    """Pictures of all shapes: with colours and grey, transparent, of 16 bits, turned."""
+    folder.mkdir()
+    names = []
+    for number in range(24):
+        height, width = 5 + number % 7, 6 + number % 5
+        image = Image.fromarray(RANDOM.integers(0, 256, (height, width, 4), dtype=np.uint8))
+        names.append(f"{number}.png")
+        if number % 4 == 0:
+            image.save(folder / names[-1])
+        elif number % 4 == 1:
+            Image.fromarray(RANDOM.integers(0, 2**16, (height, width), dtype=np.uint16)).save(folder / names[-1])
+        elif number % 4 == 2:
+            exif = Image.Exif()
+            exif[0x0112] = 6  # to be turned
+            image.convert("RGB").save(folder / names[-1], exif=exif)
+        else:
+            image.convert("P").save(folder / names[-1])
+    return names
+
+
+TABLES_OF_PICTURES = {
+    "crop": ("fit: crop, target: kind", 3, "labels.csv", ","),
+    "pad": ("fit: pad, color: grayscale, target: kind, image: file, test_path: more.tsv", 3, "labels.tsv", "\t"),
+    "numbers": ("target: size, folder: pictures", 1, "labels.csv", ";"),
+}
+
+
+@pytest.mark.parametrize("name", some_of(list(TABLES_OF_PICTURES), "crop", "pad"))
+def test_pictures_that_a_table_names(name: str, dlcli: Command, tmp_path: Path) -> None:
+    more, units, table, separator = TABLES_OF_PICTURES[name]
+    before = "" if "folder" in more else "pictures/"
+    names = [f"{before}{one}" for one in write_pictures(tmp_path / "pictures")]
+    rows = [[f"{at}", one, ["ape", "cat", "dog"][at % 3], f"{at / 8}"] for at, one in enumerate(names)]
+    rows[5][2] = rows[5][3] = ""  # without an answer
+    lines = [separator.join(row) + "\n" for row in [["at", "file", "kind", "size"], *rows]]
+    (tmp_path / table).write_text("".join(lines))
+    (tmp_path / "more.tsv").write_text("".join(lines[:13]))
+    source = f"images: {{path: {table}, size: [7, 8], {more}}}"
+    (tmp_path / "own.yaml").write_text(classes(source, 3) if units == 3 else number(source))
+    assert_same_numbers(dlcli, tmp_path / "own.yaml")
