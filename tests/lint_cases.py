@@ -12,6 +12,7 @@ SIGMOID = "Dense: {units: 1, activation: sigmoid}"
 LOGITS = "{CategoricalCrossentropy: {from_logits: true}}"
 BINARY = {"dataset": "{source: breast_cancer, validation: 0.2, batch_size: 16}", "loss": "binary_crossentropy"}
 NUMBER = {"dataset": "{source: diabetes, validation: 0.2}", "loss": "mse", "metrics": "[mae]"}
+STANDARDIZED = {**NUMBER, "dataset": "{source: diabetes, validation: 0.2, labels: standardized}"}
 IMAGES = ["Flatten", RELU, "Dense: {units: 10, activation: softmax}"]
 CONV = "Conv2D: {filters: 4, kernel_size: 3, activation: relu}"
 SCHEDULE = "{SGD: {learning_rate: {%s}}}"
@@ -257,6 +258,21 @@ CASES = (
         "bounded-output", layer(1, "Dense", "activation"), "tanh",
         text_of([RELU, "Dense: {units: 1, activation: tanh}"], **NUMBER),
         text_of([RELU, "Dense: {units: 1, activation: relu}"], **NUMBER),
+    ),
+    Case(
+        "bounded-output", layer(1, "Dense", "activation"), "relu",
+        text_of([RELU, "Dense: {units: 1, activation: relu}"], **STANDARDIZED),
+        text_of([RELU, "Dense: {units: 1}"], **STANDARDIZED),
+    ),
+    Case(
+        "rescaled-output", layer(2, "Rescaling"), "Rescaling",
+        text_of([RELU, "Dense: {units: 1}", "Rescaling: {scale: 77, offset: 150}"], **STANDARDIZED),
+        text_of([RELU, "Dense: {units: 1}", "Rescaling: {scale: 77, offset: 150}"], **NUMBER),
+    ),
+    Case(
+        "loss-of-positive", ("loss",), "msle",
+        text_of([RELU, "Dense: {units: 1}"], **{**STANDARDIZED, "loss": "msle"}),
+        text_of([RELU, "Dense: {units: 1}"], **{**NUMBER, "loss": "msle"}),
     ),
     Case(
         "disturbed-output", layer(2, "Dropout"), "Dropout",

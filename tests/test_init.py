@@ -90,11 +90,11 @@ def test_the_comments_say_what_was_seen(dlcli: Command, tmp_path: Path) -> None:
         (["yes", "no"] * 40, "binary_crossentropy"),
         ([0, 1] * 40, "binary_crossentropy"),
         ([3, 4, 5, 6] * 20, "sparse_categorical_crossentropy"),
-        (list(range(80)), "mean_squared_error"),
-        ([0.5, 1.5] * 40, "mean_squared_error"),
+        (list(range(80)), {"Huber": {"delta": 0.5}}),
+        ([0.5, 1.5] * 40, {"Huber": {"delta": 0.5}}),
     ],
 )
-def test_classes_and_numbers_are_told_apart(dlcli: Command, values: list[object], loss: str) -> None:
+def test_classes_and_numbers_are_told_apart(dlcli: Command, values: list[object], loss: object) -> None:
     pd.DataFrame({"x": np.linspace(0, 1, 80) ** 2, "y": values}).to_csv("t.csv", index=False)
     done = dlcli("init", "--data", "t.csv", "-o", "-")
     assert yaml.safe_load(done.out)["loss"] == loss
@@ -104,7 +104,8 @@ def test_classes_and_numbers_are_told_apart(dlcli: Command, values: list[object]
 def test_a_task_can_be_asked_for(dlcli: Command) -> None:
     pd.DataFrame({"x": np.linspace(0, 1, 80) ** 2, "stars": [1, 2, 3, 4] * 20}).to_csv("t.csv", index=False)
     done = dlcli("init", "--data", "t.csv", "--target", "stars", "--task", "number", "-o", "-")
-    assert yaml.safe_load(done.out)["loss"] == "mean_squared_error"
+    assert yaml.safe_load(done.out)["loss"] == {"Huber": {"delta": 0.5}}
+    assert dataset_of(done.out)["labels"] == "standardized"
     assert "`--task number` says so" in done.out
     flowers().to_csv("f.csv", index=False)
     assert "has texts" in dlcli("init", "--data", "f.csv", "--target", "kind", "--task", "number").err

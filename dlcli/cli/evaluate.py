@@ -31,18 +31,18 @@ def evaluate(
     options.chosen("--split", split, ("test", "validation", "train"))
     path, job = options.open_job(screen, checkpoint, data, device, data_dir, no_fallback)
 
-    from dlcli.cli.result import class_table, confusion_table, metrics_table
+    from dlcli.cli.result import class_table, confusion_table, metrics_table, scaled_lines
+    from dlcli.data.scaling import scales_of
     from dlcli.evaluation import evaluating
     from dlcli.files import to_json
 
-    evaluation = evaluating.evaluate(job, split)
+    evaluation, scales = evaluating.evaluate(job, split), scales_of(job.encoding)
     if json:
-        print_json = {"checkpoint": str(path), "data": job.facts.described(), **asdict(evaluation)}
+        print_json = {"checkpoint": str(path), "data": job.facts.described(), "scales": scales, **asdict(evaluation)}
         screen.out.print(to_json(print_json), soft_wrap=True, markup=False)
         return
-    screen.out.print(
-        f"{path}\n{job.facts.described()}, {len(job.rows[split]):,} examples", markup=False, soft_wrap=True
-    )
+    lines = [str(path), f"{job.facts.described()}, {len(job.rows[split]):,} examples", *scaled_lines(scales)]
+    screen.out.print("\n".join(lines), markup=False, soft_wrap=True)
     screen.show("")
     screen.show(metrics_table({split: evaluation.metrics}))
     only = evaluating.ByClass(evaluation.classes, evaluation.confusion)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from dlcli.cli.result import number, show_end
+from dlcli.cli.result import number, scaled_lines, show_end
 from dlcli.training.listening import End, EpochEnd, Start
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def start_lines(start: Start) -> list[str]:
     return [
         f"{start.name}: {start.parameters:,} parameters on {start.device}",
         f"data: {start.data}; {sizes}",
+        *scaled_lines(start.scales),
         f"run: {start.run}",
         *([f"resumed: {_place(start)}"] if start.is_resumed else []),
     ]

@@ -33,6 +33,14 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def scaled_lines(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """In which units the loss is, and in which the metrics are, where that is not the same; a line, or none."""
+    if not scales:
+        return []
+    each = ", ".join(f"({name} - {one['mean']:.4g}) / {one['deviation']:.4g}" for name, one in scales.items())
+    return [f"loss: of what is standardized, {each}; metrics and predictions are in the units of the data"]
+
+
 def show_end(screen: Screen, end: End) -> None:
     """The figures of the best epoch on each split, and where everything is."""
     screen.show(metrics_table(end.metrics))

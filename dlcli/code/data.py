@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dlcli.code.arrays import arrays_code
 from dlcli.code.drawn import drawn_code, source_of
 from dlcli.code.objects import Writer
 from dlcli.code.pictures import pictures_code
+from dlcli.code.prepared import code_as_written, each_split, prepared_code
+from dlcli.code.scaling import scaling_code
 from dlcli.code.series import series_code
 from dlcli.code.tables import table_code
 from dlcli.data import generated
+from dlcli.data.array_reader import ArrayReader
 from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
 from dlcli.data.image_reader import ImageReader
@@ -19,10 +23,10 @@ from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.errors import DlcliError, UsageError
 from dlcli.spec.by_output import output_names
-from dlcli.spec.grammar import DatasetSpec, Spec
-from dlcli.spec.keras_objects import KerasObject
+from dlcli.spec.grammar import Spec
 from dlcli.spec.source import FileSource, Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
+from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
@@ -76,14 +80,16 @@ def data_code(
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    if isinstance(source, FileSource) and not isinstance(source, Images):
+    if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images)):
         return _from_files(spec, encoding, writer, reader, folder)
-    imports, functions, lines = _loaded(source, spec.seed, reader, folder)
+    outputs = _asked(spec)
+    imports, functions, lines = (
+        _stored(source, reader, folder, outputs)
+        if isinstance(source, FileSource)
+        else _loaded(source, spec.seed, outputs)
+    )
     splits = ["train"]
     has_test_set = bool(source.examples and source.examples[1])
-    outputs = _asked(spec)
-    if len(outputs) == 1 and len(source.target_classes) > 1:
-        lines.append(f'y_train = y_train["{outputs[0]}"]')
     if (dataset.test and not has_test_set) or isinstance(dataset.validation, float):
         imports += ["import numpy as np", "from sklearn.model_selection import train_test_split"]
         functions.append(_hold_out(source, outputs))
@@ -99,7 +105,7 @@ def data_code(
         splits.insert(1, "val")
     if dataset.validation == VALIDATION_FOLDER:
         splits.insert(1, "val")
-    lines += _prepared(dataset, splits, writer)
+    lines += prepared_code(dataset, splits, writer)
     lines += _encoded(encoding, splits)
     return DataCode(tuple(dict.fromkeys(imports)), tuple(functions), tuple(lines), tuple(splits))
 
@@ -109,10 +115,6 @@ def _from_files(
 ) -> DataCode:
     dataset, source = spec.dataset, spec.dataset.source
     if isinstance(source, Csv) and isinstance(reader, TableReader):
-        by = next((key for key in ("split", "group", "time") if getattr(source, key) is not None), None)
-        if by is not None:
-            message = f"How a table is split by `{by}` cannot be written as a script yet."
-            raise UsageError(message, "With --model-only the model is written.")
         code = table_code(spec, source, reader, folder)
     elif isinstance(source, Series) and isinstance(reader, SeriesReader):
         code = series_code(spec, source, reader, folder)
@@ -121,7 +123,7 @@ def _from_files(
         raise UsageError(message, "With --model-only the model is written.")
     lines = [*code.lines]
     if dataset.preparation:
-        lines += _prepared_as_written(dataset.preparation, code.splits, writer)
+        lines += code_as_written(dataset.preparation, code.splits, writer)
     lines += _encoded(encoding, code.splits)
     return DataCode(tuple(code.imports), tuple(code.functions), tuple(lines), tuple(code.splits))
 
@@ -151,20 +153,28 @@ def _hold_out(source: Source, outputs: Sequence[str]) -> str:
     )
 
 
-def _loaded(
-    source: Source, seed: int, reader: Reader | None = None, folder: str | None = None
+def _stored(
+    source: FileSource, reader: Reader | None, folder: str | None, outputs: Sequence[str]
 ) -> tuple[list[str], list[str], list[str]]:
-    """Imports, functions and statements for `x_train` and `y_train`, and the test set if the source has one."""
-    if isinstance(source, Images):
-        if not isinstance(reader, ImageReader) or not source.is_known:
-            message = "How the pictures of a checkpoint are read cannot be written as a script yet."
-            raise UsageError(message, "Name the spec instead; or with --model-only the model is written.")
+    """As `_loaded`, of files of pictures or arrays, which a script reads as they are. Raises UsageError."""
+    if source.is_known and isinstance(source, Images) and isinstance(reader, ImageReader):
         return pictures_code(source, reader, folder)
+    if source.is_known and isinstance(source, Arrays) and isinstance(reader, ArrayReader):
+        imports, lines = arrays_code(source, reader, folder, outputs)
+        return imports, [], lines
+    message = f"How the {source.name} of a checkpoint are read cannot be written as a script yet."
+    raise UsageError(message, "Name the spec instead; or with --model-only the model is written.")
+
+
+def _loaded(source: Source, seed: int, outputs: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Imports, functions and statements for `x_train` and `y_train`, and the test set if the source has one."""
     own = getattr(source, "seed", None)
     used = seed if own is None else own
     if isinstance(source, (Shapes, Motion, Pairs, Ratings, Random)):
-        code = drawn_code(source, used, lambda name: _loaded(SOURCES[name](), seed)[2])
-        return [*code.imports, *(["from sklearn import datasets"])], [*code.functions], [*code.lines]
+        code = drawn_code(source, used, lambda name: _loaded(SOURCES[name](), seed, outputs)[2])
+        is_one_of_several = len(outputs) == 1 and len(source.target_classes) > 1
+        chosen = [f'y_train = y_train["{outputs[0]}"]'] if is_one_of_several else []
+        return [*code.imports, "from sklearn import datasets"], [*code.functions], [*code.lines, *chosen]
     if source.kind == "points":
         return _drawn(source, used)
     if source.name not in EMBEDDED:
@@ -211,59 +221,6 @@ def _drawn(source: Source, used: int) -> tuple[list[str], list[str], list[str]]:
     return [*(["import numpy as np"] if functions else []), *imports], functions, lines
 
 
-def _each(letter: str, splits: Sequence[str], what: str) -> str:
-    """An assignment to that variable of every split; `what` says it of the variable without its split."""
-    names = [f"{letter}_{split}" for split in splits]
-    if len(names) == 1:
-        return f"{names[0]} = {what.format(names[0])}"
-    return f"{', '.join(names)} = ({what.format(letter)} for {letter} in ({', '.join(names)}))"
-
-
-def _prepared(dataset: DatasetSpec, splits: Sequence[str], writer: Writer) -> list[str]:
-    source = dataset.source
-    if dataset.preparation is not None:
-        return _prepared_as_written(dataset.preparation, splits, writer)
-    facts = list(source.input_facts.values())
-    kind, axes = facts[0].kind, len(facts[0].shape)
-    if any(other.kind != kind or (kind == "images" and len(other.shape) != axes) for other in facts):
-        raise DlcliError(f"The inputs of {source.name} are of different kinds.")
-    if kind == "table":
-        lines = ["normalize = layers.Normalization()", "normalize.adapt(x_train)"]
-        return [*lines, _each("x", splits, "np.asarray(normalize({}))")]
-    if kind not in ("images", "video"):
-        return []
-    scaled = f'{{}}{"[..., None]" if axes == 2 else ""}.astype("float32") * (1 / 255)'
-    if len(source.input_facts) == 1:
-        return [_each("x", splits, scaled)]
-    every = f"{{{{name: {scaled.format('array')} for name, array in {{}}.items()}}}}"
-    return [_each("x", splits, every)]
-
-
-def _prepared_as_written(preparation: Sequence[KerasObject], splits: Sequence[str], writer: Writer) -> list[str]:
-    """Layers that learn from the training examples stand alone; those between them are called together."""
-    lines = [_each("x", splits, '{}.astype("float32")')]
-    together: list[str] = []
-    number = 0
-    for layer in preparation:
-        learns = layer.name == "Normalization" and "mean" not in layer.arguments
-        if learns:
-            lines += _called_together(together, splits)
-            together, number = [], number + 1
-            name = "normalize" if number == 1 else f"normalize_{number}"
-            lines += [f"{name} = {writer.made('layer', layer)}", f"{name}.adapt(x_train)"]
-            lines.append(_each("x", splits, f"np.asarray({name}({{}}))"))
-        else:
-            together.append(writer.made("layer", layer))
-    return [*lines, *_called_together(together, splits)]
-
-
-def _called_together(together: Sequence[str], splits: Sequence[str]) -> list[str]:
-    if not together:
-        return []
-    made = f"prepare = keras.Sequential([{', '.join(together)},])"
-    return [made, _each("x", splits, "prepare.predict({}, verbose=0)")]
-
-
 def _encoded(encoding: AnyEncoding, splits: Sequence[str]) -> list[str]:
     if isinstance(encoding, Encodings):
         names = [f"y_{split}" for split in splits]
@@ -272,15 +229,16 @@ def _encoded(encoding: AnyEncoding, splits: Sequence[str]) -> list[str]:
             for name, one in encoding.each.items()
             if (what := _as_encoded(one)) is not None
         ]
-        return [f"for y in [{', '.join(names)}]:", *lines] if lines else []
+        encoded = [f"for y in [{', '.join(names)}]:", *lines] if lines else []
+        return [*encoded, *scaling_code(encoding, splits)]
     if encoding.kind == "input":
         return [f"y_{split} = x_{split}  # it is to give what it gets" for split in splits]
     what = _as_encoded(encoding)
-    return [] if what is None else [_each("y", splits, what)]
+    return [] if what is None else [each_split("y", splits, what), *scaling_code(encoding, splits)]
 
 
 def _as_encoded(encoding: Encoding) -> str | None:
     """What becomes of labels; None if nothing."""
     if encoding.kind == "one_hot":
         return f"keras.utils.to_categorical({{}}, {encoding.classes})"
-    return '{}.astype("float32").reshape(-1, 1)' if encoding.kind in ("binary", "number") else None
+    return '{}.astype("float32").reshape(-1, 1)' if encoding.kind in ("binary", "number", "standardized") else None

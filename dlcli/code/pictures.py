@@ -1,16 +1,40 @@
-"""Pictures in folders of classes, in Python: read with Pillow as `dlcli.data.image_decoding` does it."""
+"""Pictures in folders of classes, or named in a table, in Python: read with Pillow as `dlcli.data` does it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from dlcli.data.image_decoding import SUFFIXES
+from dlcli.code.reading import read_code
+from dlcli.data.image_decoding import SUFFIXES, Form
 from dlcli.data.image_folders import folders_of_splits
 from dlcli.data.image_reader import ImageReader
 from dlcli.errors import UsageError
+from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images
 
-_LOAD = '''
+_READ = '''
+def read(path):
+    """The pixels of a picture, upright; white where it is transparent."""
+    picture = ImageOps.exif_transpose(Image.open(path))
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
+    if picture.has_transparency_data:
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+    picture = picture.convert("{mode}")
+{fitted}    return np.asarray(picture)
+'''
+_FITTED = {
+    "resize": """    picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
+""",
+    "crop": """    picture = ImageOps.fit(picture, ({width}, {height}), Image.Resampling.BILINEAR)
+""",
+    "pad": """    scale = min({width} / picture.width, {height} / picture.height)
+    inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    inside, picture = picture.resize(inner, Image.Resampling.BILINEAR), Image.new("{mode}", ({width}, {height}))
+    picture.paste(inside, (({width} - inner[0]) // 2, ({height} - inner[1]) // 2))
+""",
+}
+_OF_FOLDER = '''
 SUFFIXES = {suffixes}
 
 
@@ -21,35 +45,71 @@ def load(folder):
     for number, inner in enumerate(classes):
         for path in sorted(inner.rglob("*")):
             if path.suffix.lower() in SUFFIXES:
-                picture = ImageOps.exif_transpose(Image.open(path)).convert("{mode}")
-                pictures.append(np.asarray(picture{brought}))
+                pictures.append(read(path))
                 labels.append(number)
     return np.stack(pictures), np.array(labels)
 '''
+_OF_TABLE = '''
+def load(table):
+    """The pictures that a table names."""
+    return np.stack([read(Path({base!r}, str(name).strip())) for name in table[{column!r}]])
+'''
+_IMPORTS = ["from pathlib import Path", "import numpy as np", "from PIL import Image, ImageOps"]
 
 
 def pictures_code(source: Images, reader: ImageReader, folder: str | None) -> tuple[list[str], list[str], list[str]]:
     """Imports, functions and statements for `x_train` and `y_train`, and for the test set if there is one.
 
+    Args:
+        source: the source, known.
+        reader: what its pictures became.
+        folder: what the paths of its files are relative to.
+
     Raises:
         UsageError: nobody has said yet how a script does that.
+        DataError: a table cannot be read.
     """
-    if source.target is not None or source.fit != "resize" or reader.classes is None:
-        what = "a table of pictures" if source.target is not None else f"`fit: {source.fit}`"
-        message = (
-            f"How {what if reader.classes else 'pictures without classes'} is read cannot be written as a script yet."
-        )
+    root = Path(folder or "", source.path)
+    read = _read_code(reader.form, is_fitted=source.size is not None)
+    if not root.is_dir():
+        function, lines = _of_table(source, reader, root, folder)
+        return [*_IMPORTS, "import pandas as pd"], [read, function], lines
+    if reader.classes is None:
+        message = "How pictures without classes are read cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    root = Path(source.path) if folder is None else Path(folder, source.path)
     test = None if source.test_path is None else Path(folder or "", source.test_path)
     folders = {**folders_of_splits(root), **({"test": test} if test is not None else {})}
-    height, width = reader.form.size
-    function = _LOAD.format(
-        suffixes=repr(" ".join(SUFFIXES)) + ".split()",
-        mode="L" if reader.form.color == "grayscale" else "RGB",
-        brought="" if source.size is None else f".resize(({width}, {height}), Image.Resampling.BILINEAR)",
-    )
     names = {"train": "train", "validation": "val", "test": "test"}
     lines = [f"x_{names[split]}, y_{names[split]} = load({str(place)!r})" for split, place in folders.items()]
-    imports = ["from pathlib import Path", "import numpy as np", "from PIL import Image, ImageOps"]
-    return imports, [function], lines
+    return [*_IMPORTS], [read, _OF_FOLDER.format(suffixes=repr(" ".join(SUFFIXES)) + ".split()")], lines
+
+
+def _read_code(form: Form, *, is_fitted: bool) -> str:
+    """The function that reads a picture."""
+    (height, width), mode = form.size, "L" if form.color == "grayscale" else "RGB"
+    fitted = _FITTED[form.fit].format(height=height, width=width, mode=mode) if is_fitted else ""
+    return _READ.format(mode=mode, fitted=fitted)
+
+
+def _of_table(source: Images, reader: ImageReader, table: Path, folder: str | None) -> tuple[str, list[str]]:
+    """The function that reads the pictures of a table, and the statements that read the tables."""
+    from dlcli.data.image_tables import LAYOUT, column_of_files  # it imports pandas
+    from dlcli.data.tables import read_tables
+
+    column = source.image or column_of_files(read_tables([table], LAYOUT), table)
+    base = Path(folder or "", source.folder) if source.folder is not None else table.parent
+    lines = []
+    paths = {"train": source.path, **({"test": source.test_path} if source.test_path is not None else {})}
+    for split, path in paths.items():
+        lines.append(read_code(split, [path], Csv(path=(path,)), folder))
+        if source.target is not None:
+            lines.append(f"{split} = {split}.dropna(subset=[{source.target!r}])")
+        lines.append(f"x_{split} = load({split})")
+        if source.target is None:
+            lines.append(f"y_{split} = x_{split}")
+        elif reader.classes is None:
+            lines.append(f'y_{split} = {split}[{source.target!r}].to_numpy("float32")')
+        else:
+            lines += [f"classes = np.unique(train[{source.target!r}])"] if split == "train" else []
+            lines.append(f"y_{split} = np.searchsorted(classes, {split}[{source.target!r}])")
+    return _OF_TABLE.format(base=str(base), column=column), lines

@@ -11,6 +11,7 @@ from dlcli.code.data import DataCode, data_code
 from dlcli.code.network import network_lines
 from dlcli.code.objects import Writer
 from dlcli.code.outline import Outline
+from dlcli.code.scaling import measured_code
 from dlcli.code.weights import weights_code
 from dlcli.data.dataset import OneOrNamed, Reader, Shape
 from dlcli.data.encoding import AnyEncoding
@@ -86,6 +87,7 @@ def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) ->
         list(data.lines),
         statements, ["model.summary()"],
         _compiled(spec, writer),
+        measured_code(subject.encoding) if spec.metrics else [],
         augment,
         weighing + training,
         _evaluated(spec, data),
@@ -180,7 +182,8 @@ def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]
 
 def _augmenting(dataset: DatasetSpec, writer: Writer) -> tuple[list[str], list[str]]:
     """What makes the augmenting layers, and what applies them to `x` and `y`."""
-    scaled = dataset.source.kind in ("images", "video") and dataset.preparation is None
+    [facts] = dataset.source.input_facts.values()
+    scaled = facts.kind in ("images", "video") and dataset.preparation is None
     lines: list[str] = []
     steps: list[str] = []
     for mixes, group in groupby(dataset.augment, key=lambda layer: layer.name in MIXING):

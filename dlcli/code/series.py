@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlcli.code.tables import TableCode, functions_code, prepared_code, read_code, targets_code
+from dlcli.code.reading import read_code
+from dlcli.code.tables import TableCode, functions_code, prepared_code, targets_code
 from dlcli.data.series_reader import SeriesReader
 from dlcli.errors import UsageError
 from dlcli.spec.grammar import Spec

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dlcli.code.dividing import division_code
+from dlcli.code.reading import read_code
 from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text
-from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.spec.grammar import Spec
-from dlcli.spec.sources_files import MISSING, Csv, Table
+from dlcli.spec.sources_files import Csv
 
-_HOLD_OUT = '''
-def hold_out(table, share, seed):
-    """Set a share of the rows apart{classes}."""
-    rows, held_out = train_test_split(
-        np.arange(len(table)), test_size=round(share * len(table)), random_state=seed{stratify}
-    )
-    return table.iloc[np.sort(rows)], table.iloc[np.sort(held_out)]
-'''
 _FUNCTIONS = {
     Number: '''
 def standardized(column, rows):
@@ -75,17 +68,21 @@ def table_code(spec: Spec, source: Csv, reader: TableReader, folder: str | None)
         source: its source.
         reader: what its columns became.
         folder: what the paths of its files are relative to.
+
+    Raises:
+        UsageError: nobody has said yet how a script does that.
+        DataError: a file cannot be read that tells how the table is divided.
     """
     imports = ["import numpy as np", "import pandas as pd"]
     columns = [column.column for column in reader.targets.values()]
     lines = [read_code("table", source.path, source, folder)]
     if columns:
         lines.append(f"table = table.dropna(subset={columns!r}, ignore_index=True)")
-    held, more, splits = _split(spec, source, reader, folder)
-    lines += more
-    if held:
-        imports.append("from sklearn.model_selection import train_test_split")
-    functions = [*held, *functions_code(reader)]
+    divided = division_code(spec, source, reader, folder)
+    lines += divided.lines
+    splits = divided.splits
+    imports += divided.imports
+    functions = [*divided.functions, *functions_code(reader)]
     made, prepared = prepared_code(reader)
     lines += made
     names = ", ".join(splits)
@@ -99,59 +96,6 @@ def functions_code(reader: TableReader) -> list[str]:
     """The functions that make numbers of columns, those that are needed."""
     kinds = {type(column): column for columns in reader.inputs.values() for column in columns}
     return [_FUNCTIONS[kind] for kind in kinds if kind in _FUNCTIONS]
-
-
-def read_code(name: str, paths: Sequence[str], source: Table, folder: str | None) -> str:
-    """The statement that reads files."""
-    options = _options(source)
-    files = [path if folder is None else f"{folder}/{path}" for path in paths]
-    calls = [f"pd.read_csv({', '.join([repr(file), *options])})" for file in files]
-    return f"{name} = {calls[0]}" if len(calls) == 1 else f"{name} = pd.concat([{', '.join(calls)}], ignore_index=True)"
-
-
-def _options(source: Table) -> list[str]:
-    is_tabbed = any(".tsv" in path or ".tab" in path for path in source.path)
-    given = {
-        "sep": source.separator or ("\t" if is_tabbed else None),
-        "names": list(source.header) if isinstance(source.header, tuple) else None,
-        "decimal": source.decimal if source.decimal != "." else None,
-        "encoding": source.encoding if source.encoding != "utf-8" else None,
-        "na_values": "?" if source.missing == MISSING else list(source.missing),
-    }
-    options = [f"{name}={value!r}" for name, value in given.items() if value is not None]
-    if source.header is False:
-        options.append("header=None")
-    if source.missing != MISSING:
-        options.append("keep_default_na=False")
-    if source.quotes is False or (source.quotes is None and is_tabbed):
-        options.append("quoting=3")
-    return options
-
-
-def _split(spec: Spec, source: Csv, reader: TableReader, folder: str | None) -> tuple[list[str], list[str], list[str]]:
-    """The function that sets rows apart, the statements that do, and the names of the splits."""
-    dataset, lines, splits = spec.dataset, [], ["train"]
-    labels = next((one.column for one in reader.targets.values() if one.classes is not None), None)
-    before = "table"
-    if source.test_path is not None:
-        lines.append(read_code("test", source.test_path, source, folder))
-        splits.append("test")
-    elif dataset.test:
-        lines.append(f"train, test = hold_out(table, {dataset.test}, seed={split_seed(spec.seed, TEST_DRAW)})")
-        before = "train"
-        splits.append("test")
-    if isinstance(dataset.validation, float):
-        seed = split_seed(spec.seed, VALIDATION_DRAW)
-        lines.append(f"train, val = hold_out({before}, {dataset.validation}, seed={seed})")
-        before = "train"
-        splits.insert(1, "val")
-    if before == "table":
-        lines.append("train = table")
-    function = _HOLD_OUT.format(
-        classes=", with the same shares of the classes in both parts" if labels else "",
-        stratify=f", stratify=table[{labels!r}]" if labels else "",
-    )
-    return [function] if any("hold_out" in line for line in lines) else [], lines, splits
 
 
 def prepared_code(reader: TableReader) -> tuple[list[str], list[str]]:

@@ -64,9 +64,13 @@ def divide(loaded: LoadedSpec, source: Csv, dataset: Dataset, frame: pd.DataFram
     return Splits(Split(dataset.train, rows), validation, test)
 
 
+def split_of(text: str) -> str | None:
+    """The split that a word in a table means; None if it means none."""
+    return next((name for name, words in _NAMES.items() if text.lower() in words), None)
+
+
 def _by_name(loaded: LoadedSpec, dataset: Dataset, texts: npt.NDArray[np.object_], column: str, where: str) -> Splits:
-    known = {word: name for name, words in _NAMES.items() for word in words}
-    names = np.asarray([known.get(text.lower(), "") for text in texts])
+    names = np.asarray([split_of(text) or "" for text in texts])
     if (names == "").any():
         row = int(np.flatnonzero(names == "")[0])
         message = f"{where}: `{column}` says which split a row is for, but row {row + 1} has `{texts[row]}`."
@@ -79,6 +83,8 @@ def _by_name(loaded: LoadedSpec, dataset: Dataset, texts: npt.NDArray[np.object_
         message = f"`{column}` says which rows are for validation, and so does `validation: {spec.validation}`."
         raise loaded.error(Problem(message, ("dataset", "validation"), "Leave it out."))
     test = each["test"] if len(each["test"]) else None
+    if dataset.test is not None:
+        test = Split(dataset.test, np.arange(len(dataset.test), dtype=np.int64))
     validation = each["validation"] if len(each["validation"]) else test if spec.validation == "test" else None
     return Splits(each["train"], validation, test)
 

@@ -21,12 +21,17 @@ class Encoding:
 
     Attributes:
         kind: "integer": class numbers, shape (n, 1); "one_hot": shape (n, classes); "binary": 0.0 or 1.0, shape (n, 1);
-            "number": the value of a regression, shape (n, 1); "input": the prepared input itself.
+            "number": the value of a regression, shape (n, 1); "standardized": (value - mean) / deviation of such, shape
+            (n, 1); "input": the prepared input itself.
         classes: how many; None for a regression.
+        mean: of the training examples' values, where they are standardized.
+        deviation: of the same.
     """
 
     kind: str
     classes: int | None
+    mean: float = 0.0
+    deviation: float = 1.0
 
     def apply(self, targets: Any) -> Any:
         """Encode a batch of raw targets, shape (n,), inside a TensorFlow graph or outside."""
@@ -35,7 +40,14 @@ class Encoding:
         if self.kind == "one_hot":
             return tf.one_hot(targets, self.classes, dtype=tf.float32)
         column = tf.expand_dims(targets, -1)
-        return column if self.kind == "integer" else tf.cast(column, tf.float32)
+        if self.kind == "integer":
+            return column
+        numbers = tf.cast(column, tf.float32)
+        return (numbers - self.mean) / self.deviation if self.kind == "standardized" else numbers
+
+    def restore(self, values: Any) -> Any:
+        """Encoded targets, or outputs, in the targets' own units: a tensor or an array; others stay as they are."""
+        return values * self.deviation + self.mean if self.kind == "standardized" else values
 
     def stand_ins(self, count: int) -> Any:
         """So many raw targets of zeros."""
@@ -45,7 +57,8 @@ class Encoding:
 
     def state(self) -> dict[str, Any]:
         """As data for JSON."""
-        return {"kind": self.kind, "classes": self.classes}
+        state: dict[str, Any] = {"kind": self.kind, "classes": self.classes}
+        return {**state, "mean": self.mean, "deviation": self.deviation} if self.kind == "standardized" else state
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,10 @@ class Encodings:
     def apply(self, targets: Mapping[str, Any]) -> dict[str, Any]:
         """Encode a batch of raw targets."""
         return {name: one.apply(targets[name]) for name, one in self.each.items()}
+
+    def restore(self, values: Any) -> dict[str, Any]:
+        """Encoded targets, or outputs, in the targets' own units; see `Encoding.restore`."""
+        return {name: one.restore(values[name]) for name, one in self.each.items()}
 
     def stand_ins(self, count: int) -> dict[str, Any]:
         """So many raw targets of zeros."""
@@ -95,6 +112,9 @@ def choose_encoding(
     if loaded.spec.dataset.labels == "input":
         return _for_input(loaded, input_shape, output_shape)
     known = {name: classes[name] if isinstance(classes, Mapping) else classes for name in heads}
+    if loaded.spec.dataset.labels == "standardized" and None not in known.values():
+        message = "`labels: standardized` is for numbers, but what this dataset asks for are classes."
+        raise loaded.error(Problem(message, ("dataset", "labels"), "Leave `labels` out."))
     if not isinstance(output_shape, Mapping):
         [head] = heads.values()
         return _encoding_of(loaded, head, tuple(output_shape), known[head.name])
@@ -179,7 +199,7 @@ def _for_numbers(loaded: LoadedSpec, head: Head, loss: str, units: int) -> Encod
     if units != 1:
         message = f"The model gives {units} numbers, but the target of this dataset is one number."
         raise loaded.error(Problem(message, head.layer_path, "End with `Dense: {units: 1}`."))
-    return Encoding("number", None)
+    return Encoding("standardized" if loaded.spec.dataset.labels == "standardized" else "number", None)
 
 
 def _mismatch(loss: str, units: int, classes: int, labels: str) -> tuple[str, str, str] | None:

@@ -23,7 +23,7 @@ from dlcli.spec.source import TARGET
 from dlcli.spec.sources_files import MISSING
 from dlcli.spec.sources_images import Images
 
-_LAYOUT = Layout(header=True, separator=None, quotes=None, decimal=".", encoding="utf-8", missing=MISSING)
+LAYOUT = Layout(header=True, separator=None, quotes=None, decimal=".", encoding="utf-8", missing=MISSING)
 _LOOKED_AT = 100  # rows by which a column of file names is told
 _FEW = 5
 
@@ -60,7 +60,7 @@ def list_tables(
     target = TargetColumn(column or "", reader.classes, reader.is_text) if reader is not None else None
     splits: dict[str, Listed] = {}
     for name, table in zip(("train", "test"), tables, strict=False):
-        frame = read_tables([table], _LAYOUT, [column] if target is not None and target.is_text and column else ())
+        frame = read_tables([table], LAYOUT, [column] if target is not None and target.is_text and column else ())
         check_columns(frame, [each for each in (column, source.image) if each is not None], table)
         frame = with_targets(frame, [column] if column else [], table, where)
         if column is None:
@@ -76,7 +76,7 @@ def list_tables(
 
 def _files(frame: pd.DataFrame, column: str | None, table: Path, folder: Path | None) -> list[Path]:
     """The file of each row, all of which are there."""
-    names = frame[column or _column_of_files(frame, table)]
+    names = frame[column or column_of_files(frame, table)]
     lacking = int(names.isna().sum())
     if lacking:
         message = f"{table}: {lacking:,} of {len(names):,} rows have no file name in `{names.name}`."
@@ -91,7 +91,8 @@ def _files(frame: pd.DataFrame, column: str | None, table: Path, folder: Path | 
     return paths
 
 
-def _column_of_files(frame: pd.DataFrame, table: Path) -> str:
+def column_of_files(frame: pd.DataFrame, table: Path) -> str:
+    """The first column of file names of images. Raises DataError if there is none."""
     for name in frame.columns:
         values = [str(value).strip().lower() for value in frame[name].dropna().head(_LOOKED_AT)]
         if values and all(value.endswith(SUFFIXES) for value in values):

@@ -196,6 +196,12 @@ def columns_of(path: Path, layout: Layout) -> int:
         return len(_way(path, replace(layout, header=False)).names)
 
 
+def separator_of(path: Path, layout: Layout) -> str:
+    """What stands between the columns of a file. Raises DataError."""
+    with _told(path, layout):
+        return _separation(path, layout)[0]
+
+
 def _separation(path: Path, layout: Layout) -> tuple[str, Literal[0, 3]]:
     """What stands between the columns, and whether quotes mean anything."""
     # In text/tab-separated-values (IANA) quotes are characters like any other.

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from dlcli.data.dataset import Array, ClassNames, OneOrNamed, for_each
-from dlcli.data.encoding import AnyEncoding, Encoding, Encodings, choose_encoding
+from dlcli.data.encoding import AnyEncoding, Encoding, Encodings, choose_encoding, restore_encoding
 from dlcli.data.loading import load_data
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation
+from dlcli.data.scaling import with_scales, with_scales_of
 from dlcli.data.where import Where
 from dlcli.errors import DataError, UsageError
 from dlcli.evaluation.outputs import Outcome, outcome_of
@@ -103,6 +104,10 @@ def _on_other_data(
 
         preparation = _reshaped(fit_preparation(dataset, splits.train, make), model)
     encoding = choose_encoding(loaded, preparation.output_shape, shapes_of(model, "output"), dataset.classes)
+    if contents is not None:
+        encoding = with_scales_of(encoding, restore_encoding(contents.encoding))
+    else:
+        encoding = with_scales(encoding, splits.train)
     return join(loaded, dataset, splits, model, preparation, encoding, choices)
 
 

@@ -35,7 +35,7 @@ class Predictions:
         rows: `input`; then `class` and `probability`, or `prediction`; then `true` where it is known. Of several
             outputs, say `kind` and `size`: `kind`, `kind_probability` and `size`; then `true_kind` and `true_size`.
             Where a model gives more than a number, `prediction` is a list, as deep as the output has axes.
-        outputs: what the model gives, shape (n, ...), by name if there are several.
+        outputs: what the model gives, shape (n, ...), by name if there are several; numbers in the targets' units.
     """
 
     rows: list[dict[str, Any]]
@@ -111,7 +111,8 @@ def _outputs(engine: Engine, rows: Rows, encoding: AnyEncoding) -> OneOrNamed[Ar
     except tf.errors.OpError as error:
         place, why = spoken(error)
         raise DataError(f"The model cannot be computed on this{place}: {why}.") from error
-    return outputs_of(parts, encoding)
+    outputs: OneOrNamed[Array] = encoding.restore(outputs_of(parts, encoding))
+    return outputs
 
 
 def _predictions(

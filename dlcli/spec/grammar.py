@@ -110,8 +110,8 @@ class DatasetSpec(Part):
     """Keras preprocessing layers, instead of those that the source's kind gets by default"""
     augment: List[KerasObject] = ()
     """Keras layers applied to the training examples only"""
-    labels: Literal["auto", "integer", "one_hot", "input"] = "auto"
-    """how classes are encoded; `auto` gives the loss what it needs, `input` what the model gets, for an autoencoder"""
+    labels: Literal["auto", "integer", "one_hot", "standardized", "input"] = "auto"
+    """how classes are encoded: `auto` as the loss needs it; numbers `standardized`; `input`, for an autoencoder"""
     batch_size: Count = 32
     """how many examples one step of training sees"""
     shuffle: bool = True

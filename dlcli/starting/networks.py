@@ -50,24 +50,15 @@ def class_output(classes: Sequence[str]) -> list[str]:
     )  # fmt: skip
 
 
-def number_output(mean: float, deviation: float) -> list[str]:
-    """The last layers, for a number."""
-    return [
-        "    - Dense: {units: 1}",
-        *wrapped("What comes out is near 0, with a deviation of 1; this makes it that of the training rows.", 4),
-        f"    - Rescaling: {{scale: {_rounded(deviation)}, offset: {_rounded(mean)}}}",
-    ]
-
-
-def _rounded(number: float) -> str:
-    text = f"{number:.4g}"
-    return text if "e" not in text else repr(float(text))
+def number_output() -> list[str]:
+    """The last layer, for a number."""
+    return ["    - Dense: {units: 1}"]
 
 
 def learning(counts: Sequence[tuple[str, int]] | None, plan: Plan) -> list[str]:
     """Loss, optimizer and metrics; `counts` are the classes with their examples, None for a number."""
     if counts is None:
-        loss = ("loss: mean_squared_error", "large errors count more; `huber` minds outliers less")
+        loss = ("loss: {Huber: {delta: 0.5}}", "squared errors, but those above half a deviation count as they are")
         metrics = [("metrics: [mean_absolute_error, r2_score]", "r2_score: 1 is perfect, 0 no better than the mean")]
     else:
         share = max(count for _, count in counts) / max(1, sum(count for _, count in counts))

@@ -45,11 +45,12 @@ def table_spec(facts: TableFacts, path: str, name: str, command: str) -> str:
         *_source(facts, path),
         *_held_out(holding, facts),
         f"  batch_size: {plan.batch_size}",
+        *_labels(facts.target),
         "",
         "model:",
         "  layers:",
         *(text_layers(_vocabulary(facts), plan) if is_text else hidden_layers(facts.width, len(holding.train), plan)),
-        *_output(facts.target, holding),
+        *(class_output(facts.target.classes) if facts.target.classes is not None else number_output()),
         "",
         *learning(facts.target.counts if facts.target.classes else None, plan),
         "",
@@ -167,8 +168,8 @@ def _held_out(holding: Holding, facts: TableFacts) -> list[str]:
     return [*wrapped(f"No rows tell when to stop: {holding.reason}", 2), *beside(lines)]
 
 
-def _output(target: Target, holding: Holding) -> list[str]:
+def _labels(target: Target) -> list[str]:
     if target.classes is not None:
-        return class_output(target.classes)
-    known = target.labels[holding.train]
-    return number_output(float(known.mean()), float(known.std()))
+        return []
+    why = f"mean 0, deviation 1, for the loss; metrics and predictions are in the units of {shortened(target.column)}"
+    return beside([("  labels: standardized", why)])

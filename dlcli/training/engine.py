@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.scaling import scales_of
 from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices
 from dlcli.training.feeding import Block, Pace, Rows, as_floats
 from dlcli.training.loops import (
@@ -62,6 +63,7 @@ class Engine:
     def __init__(self, model: keras.Model, feed: Any, *, plain: bool = False, choices: Choices | None = None) -> None:
         self.model = model
         self.feed = feed
+        _measure_in_units(model, feed)
         choices = choices or Choices()
         if max(choices.towers, choices.test_towers) > 1 and not divisible(model):
             because = f"{choices.because}; but a layer of this model looks beyond its example"
@@ -157,6 +159,21 @@ class Engine:
             self.choices = replace(self.choices, towers=1, test_towers=1, compiled=False)
             self._run = KerasSteps(self.model, self.feed)
             return self._run(kind, block, batch_size, is_first=is_first)
+
+
+def _measure_in_units(model: keras.Model, feed: Any) -> None:
+    """Let the metrics, other than the loss, see targets and outputs in the targets' own units, if these are scaled.
+
+    By the hook that Keras documents for it, so that metrics are those of the spec, in the checkpoint as well.
+    """
+    if not scales_of(feed.encoding):
+        return
+
+    def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        told, given = feed.encoding.restore(y), feed.encoding.restore(y_pred)
+        return type(model).compute_metrics(model, x, told, given, sample_weight)
+
+    model.compute_metrics = compute_metrics
 
 
 def _ignore(outputs: Any) -> None:

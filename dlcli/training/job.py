@@ -26,6 +26,7 @@ from dlcli.data.dataset import (
 from dlcli.data.encoding import AnyEncoding, choose_encoding, restore_encoding
 from dlcli.data.loading import load_data
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation, usual_layers
+from dlcli.data.scaling import with_scales, with_scales_of
 from dlcli.data.splits import Splits
 from dlcli.data.weighting import example_weights
 from dlcli.data.where import Where
@@ -141,11 +142,13 @@ def assemble(
         data: its data, split.
         plain: whether its steps run in Keras's own way.
         choices: how its graphs run.
-        prepared_by: a checkpoint whose preparation is taken, instead of one that is fitted to the data.
+        prepared_by: a checkpoint whose preparation is taken, instead of one that is fitted to the data; and how it
+            standardizes what is asked for.
         pretrained_from: the spec's folder, for weights that it asks for; None where a checkpoint brings all weights.
 
     Raises:
         SpecError: the model cannot be built, or does not fit the data or the loss.
+        DataError: what is asked for is to be standardized, and is the same in all examples to train on.
     """
     dataset, splits = data
     set_seeds(loaded.spec.seed)
@@ -154,6 +157,9 @@ def assemble(
         preparation = prepared_by.preparation()
     model = build_model(loaded, shape, pretrained_from)
     encoding = choose_encoding(loaded, shape, shapes_of(model, "output"), dataset.classes)
+    encoding = with_scales(encoding, splits.train)
+    if prepared_by is not None and prepared_by.contents is not None:
+        encoding = with_scales_of(encoding, restore_encoding(prepared_by.contents.encoding))
     check_mixing(loaded, encoding)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.

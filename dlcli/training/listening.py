@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ class Start:
         epochs_done: by processes before this one.
         steps_done: of the epoch that follows, by processes before this one.
         is_resumed: whether there were any.
+        scales: `mean` and `deviation` of each target that is standardized for the loss, by its name.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Start:
     epochs_done: int
     steps_done: int
     is_resumed: bool
+    scales: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

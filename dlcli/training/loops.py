@@ -126,7 +126,7 @@ class GraphLoops:
 
     def _evaluate_step(self, raw: Any) -> Any:
         # `compute_metrics` is the hook that Keras documents for seeing a step's predictions; set while tracing only.
-        original = self._model.compute_metrics
+        original, is_own = self._model.compute_metrics, "compute_metrics" in vars(self._model)
         seen: list[Any] = []
 
         def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -138,6 +138,8 @@ class GraphLoops:
             self._test_step(raw)
         finally:
             del self._model.compute_metrics
+            if is_own:
+                self._model.compute_metrics = original
         return seen[0]
 
     def _predict_step(self, raw: Any) -> Any:

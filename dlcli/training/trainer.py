@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from dlcli.data.scaling import scales_of
 from dlcli.errors import Interrupted
 from dlcli.training.callback_state import begin_patience_anew, go_on_in_files
 from dlcli.training.callbacks import hears_steps
@@ -120,6 +121,7 @@ def _start(training: Training, device: str) -> Start:
         epochs_done=len(training.history),
         steps_done=training.in_epoch.steps if training.in_epoch else 0,
         is_resumed=training.saver.saved is not None,
+        scales=scales_of(job.encoding),
     )
 
 

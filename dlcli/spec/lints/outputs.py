@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dlcli.errors import Problem
 from dlcli.spec.grammar import DatasetSpec
 from dlcli.spec.keras_objects import KerasObject
-from dlcli.spec.lints.network import LINEAR, Head
+from dlcli.spec.lints.network import LINEAR, Head, Network
 from dlcli.spec.lints.rules import Rule
 from dlcli.spec.lints.written import canonical
 
@@ -42,6 +42,11 @@ _BOUNDS = {
     "hard_tanh": (-1, 1),
     "softsign": (-1, 1),
 }
+# They have a lower bound, none of which is far below 0.
+_HARDLY_NEGATIVE = frozenset(
+    {"relu", "relu6", "softplus", "exponential", "squareplus", "sparse_plus", "gelu", "silu", "swish", "mish"}
+)
+_FOR_POSITIVE = frozenset({"mean_absolute_percentage_error", "mean_squared_logarithmic_error", "poisson"})
 _DISTURBING = frozenset(
     {
         "Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
@@ -169,7 +174,48 @@ def _number_loss_for_classes(dataset: DatasetSpec, head: Head, loss: KerasObject
     )
 
 
+def _asks_for_standardized(dataset: DatasetSpec) -> bool:
+    return dataset.labels == "standardized" and dataset.source.number_of_classes is None
+
+
+def _bounded_standardized(dataset: DatasetSpec, head: Head) -> Iterator[Problem]:
+    if not _asks_for_standardized(dataset) or head.activation not in _HARDLY_NEGATIVE | _BOUNDS.keys():
+        return
+    low, high = _BOUNDS.get(head.activation, (0, None))
+    reach = f"numbers between {low} and {high}" if high is not None else "hardly any number below 0"
+    yield Problem(
+        f"`{head.activation}` gives {reach}, but `labels: standardized` makes numbers around 0 of the targets, with a "
+        "deviation of 1: the model can never reach many of them.",
+        head.path,
+        "End without an activation, or leave `labels` out.",
+    )
+
+
+def _rescaled_output(dataset: DatasetSpec, network: Network) -> Iterator[Problem]:
+    last = network.output
+    if last is not None and last.layer.name == "Rescaling" and _asks_for_standardized(dataset):
+        yield Problem(
+            "The last layer brings the outputs to another scale, but `labels: standardized` asks for numbers around 0, "
+            "with a deviation of 1, and brings them back by itself.",
+            last.path,
+            "Leave this layer out, or `labels`.",
+        )
+
+
+def _positive_loss(dataset: DatasetSpec, loss: KerasObject) -> Iterator[Problem]:
+    if _asks_for_standardized(dataset) and canonical(loss.name) in _FOR_POSITIVE:
+        yield Problem(
+            f"`{loss.name}` is for numbers above 0, but `labels: standardized` makes numbers around 0 of them, half of "
+            "which are below.",
+            ("loss",),
+            "Use `mean_squared_error` or `huber`; or leave `labels` out.",
+        )
+
+
 def _bounded_output(dataset: DatasetSpec, head: Head) -> Iterator[Problem]:
+    if dataset.labels == "standardized":
+        yield from _bounded_standardized(dataset, head)
+        return
     targets = dataset.source.range_of_targets
     if targets is None or head.activation not in _BOUNDS:
         return
@@ -223,5 +269,7 @@ RULES = (
     ),
     Rule("number-loss-for-classes", "a loss for numbers, such as mse, for classes", _number_loss_for_classes),
     Rule("bounded-output", "an activation at the end that cannot reach the numbers to predict", _bounded_output),
+    Rule("rescaled-output", "a Rescaling at the end, and targets that are standardized already", _rescaled_output),
+    Rule("loss-of-positive", "a loss for positive numbers, such as msle, of standardized targets", _positive_loss),
     Rule("disturbed-output", "dropout, noise or batch normalization behind the last Dense layer", _disturbed_output),
 )

@@ -1,0 +1,150 @@
+"""The rows of a table in Python that are for training, validation and test, as `dlcli.data.dividing` tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from dlcli.code.reading import read_code
+from dlcli.data.columns import as_texts
+from dlcli.data.dividing import split_of
+from dlcli.data.finding import find_all
+from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
+from dlcli.data.table_reader import TableReader
+from dlcli.data.tables import read_tables
+from dlcli.data.times import times_of
+from dlcli.errors import UsageError
+from dlcli.spec.grammar import Spec
+from dlcli.spec.sources_files import Csv
+
+_DRAWN = '''
+def hold_out(table, share, seed):
+    """Set a share of the rows apart{classes}."""
+    rows, held_out = train_test_split(
+        np.arange(len(table)), test_size=round(share * len(table)), random_state=seed{stratify}
+    )
+    return table.iloc[np.sort(rows)], table.iloc[np.sort(held_out)]
+'''
+_BY_GROUP = '''
+def hold_out(table, share, seed):
+    """Set a share of the groups apart, each of them whole."""
+    draw = GroupShuffleSplit(1, test_size=share, random_state=seed)
+    [(rows, held_out)] = draw.split(table, groups={groups})
+    return table.iloc[np.sort(rows)], table.iloc[np.sort(held_out)]
+'''
+_BY_TIME = '''
+def hold_out(table, share):
+    """Set the last rows apart, as many as are that share, and whatever has the same time as the first of them."""
+    times = table[{time!r}]
+    begins = np.sort(times)[len(table) - round(share * len(table))]
+    return table[times < begins], table[times >= begins]
+'''
+_VARIABLES = {"train": "train", "validation": "val", "test": "test"}
+
+
+class Division(NamedTuple):
+    """The statements after which `train`, `val` and `test` are tables, as far as `splits` names them."""
+
+    imports: list[str]
+    functions: list[str]
+    lines: list[str]
+    splits: list[str]
+
+
+def division_code(spec: Spec, source: Csv, reader: TableReader, folder: str | None) -> Division:
+    """What divides the rows of `table`; see `dlcli.code.tables.table_code`.
+
+    Raises:
+        UsageError: nobody has said yet how a script does that.
+        DataError: the table, which tells how, cannot be read.
+    """
+    of_test = _test_set(source, reader, folder) if source.test_path is not None else []
+    if source.split is not None:
+        return _by_name(source.split, _column(source.split, source, reader, folder), of_test, spec.dataset.validation)
+    if source.group is not None:
+        function = _BY_GROUP.format(groups=_groups(source.group, _column(source.group, source, reader, folder)))
+        imported, before = "GroupShuffleSplit", []
+    elif source.time is not None:
+        _, is_date = times_of(source.time, _column(source.time, source, reader, folder), source.path[0])
+        dates = f'pd.to_datetime(table[{source.time!r}], format="mixed", utc=True).dt.tz_localize(None)'
+        function, imported = _BY_TIME.format(time=source.time), ""
+        before = [f"table[{source.time!r}] = {dates}"] if is_date else []
+    else:
+        labels = next((one.column for one in reader.targets.values() if one.classes is not None), None)
+        function = _DRAWN.format(
+            classes=", with the same shares of the classes in both parts" if labels else "",
+            stratify=f", stratify=table[{labels!r}]" if labels else "",
+        )
+        imported, before = "train_test_split", []
+    lines, splits = _held_out(spec, of_test, is_drawn=bool(imported))
+    if not any("hold_out" in line for line in lines):
+        return Division([], [], lines, splits)
+    imports = [f"from sklearn.model_selection import {imported}"] if imported else []
+    return Division(imports, [function], [*before, *lines], splits)
+
+
+def _test_set(source: Csv, reader: TableReader, folder: str | None) -> list[str]:
+    """The statements that read the table of the test set."""
+    asked = [target.column for target in reader.targets.values()]
+    lines = [read_code("test", source.test_path or (), source, folder)]
+    return [*lines, *([f"test = test.dropna(subset={asked!r}, ignore_index=True)"] if asked else [])]
+
+
+def _held_out(spec: Spec, of_test: list[str], *, is_drawn: bool) -> tuple[list[str], list[str]]:
+    """The statements that hold shares of the rows out, and the splits."""
+    dataset, lines, splits, before = spec.dataset, [*of_test], ["train"], "table"
+
+    def held(name: str, share: float, draw: int) -> str:
+        seed = f", seed={split_seed(spec.seed, draw)}" if is_drawn else ""
+        return f"train, {name} = hold_out({before}, {share}{seed})"
+
+    if not of_test and dataset.test:
+        lines.append(held("test", dataset.test, TEST_DRAW))
+        before = "train"
+    if isinstance(dataset.validation, float):
+        lines.append(held("val", dataset.validation, VALIDATION_DRAW))
+        before = "train"
+        splits.append("val")
+    if of_test or dataset.test:
+        splits.append("test")
+    return [*lines, *(["train = table"] if before == "table" else [])], splits
+
+
+def _column(name: str, source: Csv, reader: TableReader, folder: str | None) -> pd.Series:
+    """The values of the rows that are divided."""
+    frame = read_tables(find_all(source.path, [Path(folder or "")]), reader.layout)
+    asked = [target.column for target in reader.targets.values()]
+    return frame.dropna(subset=asked)[name] if asked else frame[name]
+
+
+def _by_name(column: str, values: pd.Series, of_test: list[str], validation: float | str | None) -> Division:
+    """By a column that names the splits."""
+    written: dict[str, list[object]] = {}
+    for value in values.unique().tolist():
+        [text] = as_texts(pd.Series([value]))
+        written.setdefault(split_of(text) or "", []).append(value)
+    splits = [split for split in _VARIABLES if split in written and not (split == "test" and of_test)]
+    lines = []
+    for split in splits:
+        words = written[split]
+        chosen = f"== {words[0]!r}" if len(words) == 1 else f".isin({words!r})"
+        separator = "" if chosen.startswith(".") else " "
+        lines.append(f"{_VARIABLES[split]} = table[table[{column!r}]{separator}{chosen}]")
+    names = [_VARIABLES[split] for split in splits]
+    return Division([], [], [*of_test, *lines], [*names, *(["test"] if of_test else [])])
+
+
+def _groups(column: str, values: pd.Series) -> str:
+    """The groups in the script, which must be in the order that their texts have for dlcli. Raises UsageError."""
+    order = np.unique(as_texts(values).astype(str), return_inverse=True)[1]
+    plain, texts = values, values.astype("str")
+    ways: Sequence[tuple[str, pd.Series]] = ((f"table[{column!r}]", plain), (f"table[{column!r}].astype(str)", texts))
+    for written, found in ways:
+        if found.notna().all() and np.array_equal(np.unique(found.to_numpy(), return_inverse=True)[1], order):
+            return written
+    message = f"How rows are divided by `{column}`, which some of them lack, cannot be written as a script yet."
+    raise UsageError(message, "With --model-only the model is written.")
