@@ -13,12 +13,13 @@ from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.fitting import Fitting
-from dlcli.data.from_tables import layout_of, origin
+from dlcli.data.from_tables import origin
 from dlcli.data.inferring import Kind
 from dlcli.data.series_reader import SeriesReader, too_short
 from dlcli.data.splits import Splits
 from dlcli.data.splits_in_time import Cuts, cut, split_in_time
 from dlcli.data.table_reader import TableReader, TargetColumn, check_columns
+from dlcli.data.table_reading import layout_of
 from dlcli.data.tables import read_tables
 from dlcli.data.times import Timeline, gaps_told, refuse_disorder
 from dlcli.data.where import Where
