@@ -12,7 +12,7 @@ from typing import IO, Literal
 
 from dlcli.errors import DataError
 
-MOST_TOLD = 10
+MOST_TOLD = 5
 """so many places are told to a person"""
 _ESCAPED = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of bytes that are no characters (PEP 383)
 
@@ -101,9 +101,9 @@ class Skipped:
 
     def told(self, rows: int) -> str:
         """For a person: what is left out, besides so many rows that are not."""
-        more = "; …" if self.count > len(self.places) else ""
+        more = "; …" if self.count > len(self.places) else "."
         are = "is corrupt and is" if self.count == 1 else "are corrupt and are"
-        return f"{self.count:,} of {self.count + rows:,} rows {are} left out: {'; '.join(self.places)}{more}."
+        return f"{self.count:,} of {self.count + rows:,} rows {are} left out: {'; '.join(self.places)}{more}"
 
 
 def _line(path: Path, line: int) -> str:

@@ -21,6 +21,7 @@ from dlcli.errors import DataError
 _SEPARATORS = ",;\t|"
 _TABS = (".tsv", ".tab")
 _MOST_SHOWN = 60
+_SKIP = "`corrupt: skip` in a spec leaves such rows out."
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,7 @@ def told(path: Path, layout: Layout) -> Iterator[None]:
     try:
         yield
     except UnicodeError as error:
-        raise DataError(
-            f"{path}{_line_of_bytes(path, layout)} is not written in {layout.encoding}: {_brief(error)}.",
-            "Say which it is, as in `encoding: latin-1` or `encoding: utf-16`; or write `corrupt: skip`.",
-        ) from error
+        raise _not_written(path, layout, _line_of_bytes(path, layout), _brief(error)) from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} is empty.") from error
     except pd.errors.ParserWarning as error:
@@ -197,6 +195,11 @@ def told(path: Path, layout: Layout) -> Iterator[None]:
         raise DataError(f"`encoding: {layout.encoding}` is not known: {_brief(error)}.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise file_error(path, error) from error
+
+
+def _not_written(path: Path, layout: Layout, place: str, why: str) -> DataError:
+    hint = f"Say which it is, as in `encoding: latin-1` or `encoding: utf-16`. {_SKIP}"
+    return DataError(f"{path}{place} is not written in {layout.encoding}: {why}.", hint)
 
 
 def file_error(path: Path, error: Exception) -> DataError:
@@ -241,10 +244,12 @@ def _is_tabbed(path: Path) -> bool:
 def way_of(path: Path, layout: Layout) -> Way:
     """How a file is read, by its first lines. Raises DataError, and what `open` does."""
     separator, quoting = _separation(path, layout)
-    with open_text(path, layout) as file:
+    with open_text(path, layout, errors="surrogateescape") as file:
         records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
         record = next(record for record in records if record and any(map(str.strip, record)))
         lines = records.line_num
+    if any(map(has_wrong_bytes, record)):
+        raise _not_written(path, layout, f", line {lines}", "a name of a column has bytes that are no characters")
     if layout.header is True:
         names = [name.strip() for name in record]
         _refuse_numbers(path, names)
@@ -266,7 +271,7 @@ def _separation(path: Path, layout: Layout) -> tuple[str, Literal[0, 3]]:
     # In text/tab-separated-values (IANA) quotes are characters like any other.
     has_quotes = layout.quotes if layout.quotes is not None else not _is_tabbed(path)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
-    with open_text(path, layout) as file:
+    with open_text(path, layout, errors="surrogateescape") as file:
         first = next((line for line in file if line.strip()), None)
     if first is None:
         raise DataError(f"{path} is empty.")
@@ -325,5 +330,5 @@ def refuse_short_rows(path: Path, layout: Layout, way: Way, frame: pd.DataFrame)
             if record and len(record) < len(way.names):
                 line = way.skipped + records.line_num
                 message = f"{path}, line {line} has {len(record)} values, but there are {len(way.names)} columns."
-                hint = "Where a value is missing, its separator must still be there; or write `corrupt: skip`."
-                raise DataError(message, hint)
+                hint = "Where a value is missing, its separator must still be there."
+                raise DataError(message, f"{hint} {_SKIP}")
