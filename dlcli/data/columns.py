@@ -26,6 +26,7 @@ PADDING, UNKNOWN = 0, 1
 VOCABULARY = 10_000
 DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
 _MOST_LENGTH = 256
+_LARGEST = float(np.finfo(np.float32).max)
 _PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")  # as Keras's TextVectorization (3.15.1)
 _BLANKS = re.compile(r"[ \t\n\r\f\v]+")
 
@@ -265,7 +266,7 @@ class Text(Fitted):
         lengths = array("I")
         for part in in_parts(values):
             for text in part.dropna():
-                words = split_words(text)
+                words = split_words(str(text))
                 counts.update(words)
                 lengths.append(len(words))
         size = vocabulary or VOCABULARY
@@ -278,10 +279,9 @@ class Text(Fitted):
         """Shape (n, length), int32."""
         numbers = {word: number for number, word in enumerate(self.words, start=2)}
         result = np.full((len(values), self.length), PADDING, np.int32)
-        for row, text in enumerate(values):
-            if isinstance(text, str):
-                found = [numbers.get(word, UNKNOWN) for word in split_words(text)[: self.length]]
-                result[row, : len(found)] = found
+        for row, text in zip(np.flatnonzero(values.notna()), values.dropna(), strict=True):
+            found = [numbers.get(word, UNKNOWN) for word in split_words(str(text))[: self.length]]
+            result[row, : len(found)] = found
         return result
 
     @property
@@ -324,7 +324,7 @@ def as_numbers(name: str, values: pd.Series, where: str) -> Floats:
     if len(wrong):
         row = int(wrong[0])
         more = f" ({len(wrong) - 1:,} more values are none)" if len(wrong) > 1 else ""
-        found = f"row {values.index[row] + 1} has `{values.iloc[row]}`, which is not a finite number"
+        found = f"row {values.index[row] + 1} has `{values.iloc[row]}`, which is not a finite number in float32"
         message = f"{where}, column `{name}`: {found}{more}."
         hint = f"Write it into `missing` if it stands for a missing value; or say `columns: {{{name}: category}}`."
         raise DataError(message, hint)
@@ -332,9 +332,9 @@ def as_numbers(name: str, values: pd.Series, where: str) -> Floats:
 
 
 def parsed_numbers(values: pd.Series) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Values as float64, NaN where one is missing; and where there is one that is no finite number."""
+    """Values as float64, NaN where one is missing; and where there is one that is no finite number in float32."""
     numbers: Floats = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return numbers, (np.isnan(numbers) & values.notna().to_numpy()) | np.isinf(numbers)
+    return numbers, (np.isnan(numbers) & values.notna().to_numpy()) | (np.abs(numbers) > _LARGEST)
 
 
 def as_times(name: str, values: pd.Series, where: str) -> pd.Series:

@@ -70,7 +70,8 @@ def _by_name(loaded: LoadedSpec, dataset: Dataset, texts: npt.NDArray[np.object_
     names = np.asarray([known.get(text.lower(), "") for text in texts])
     if (names == "").any():
         row = int(np.flatnonzero(names == "")[0])
-        message = f"{where}: `{column}` says which split a row is for, but row {row + 1} has `{texts[row]}`."
+        found = f"`{texts[row]}`" if texts[row] else "no value"
+        message = f"{where}: `{column}` says which split a row is for, but row {row + 1} has {found}."
         raise DataError(message, "Write `train`, `validation` or `test`.")
     each = {name: Split(dataset.train, np.flatnonzero(names == name)) for name in _NAMES}
     if not len(each["train"]):

@@ -23,7 +23,7 @@ from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.inferring import Kind, kind_of
 from dlcli.data.skipping import Checks
 from dlcli.data.table_reader import TargetColumn
-from dlcli.errors import DataError
+from dlcli.errors import DataError, Problem
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_files import Column, Csv
@@ -85,6 +85,10 @@ class Fitting:
             loss = snake_case(heads[name].loss.name) if name in heads else ""
             said = self.source.columns.get(column)
             kind = said.kind if said is not None else None
+            if kind not in (None, "number", "category"):
+                message = f"`{column}` is what is asked for, which is a number or a category."
+                place = ("dataset", "source", self.source.name, "columns", column)
+                raise self.loaded.error(Problem(message, place))
             made[name] = fitted_target(column, values[column], kind=kind, loss=loss, where=self.where)
         return made
 
@@ -106,6 +110,11 @@ class Fitting:
         if kind == "date":
             return Date.fit(name, values, self.where)
         return Text.fit(name, values, said.length, said.vocabulary)
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that stay as they are written, since the spec says that they are texts."""
+        return [name for name, one in self.source.columns.items() if one.kind == "text"]
 
     def checked(self, used: Iterable[str], outside: Iterable[str | None]) -> Checks:
         """What the values of columns must be so that a row is sound.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dlcli.data.columns import Fitted
 from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
-from dlcli.data.finding import find_all
+from dlcli.data.finding import find_all, refuse_twice
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.fitting import Fitting
 from dlcli.data.from_tables import origin
@@ -49,6 +49,7 @@ def load_series(
     """
     spec = loaded.spec.dataset
     paths = find_all(source.path, folders)
+    refuse_twice(paths, ())
     fitting = _Fitting(loaded, source, str(paths[0]))
     reading = Reading(layout_of(source), source.corrupt == "skip", False, where)
     if reader is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import pandas as pd
 from dlcli.data.columns import Fitted, as_numbers
 from dlcli.data.dataset import Array, Dataset, Examples, named, one_or_named
 from dlcli.data.dividing import divide
-from dlcli.data.finding import find_all
+from dlcli.data.finding import find_all, refuse_twice
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.fitting import Fitting
 from dlcli.data.inferring import Kind
@@ -52,11 +53,13 @@ def load_table(
     """
     paths = find_all(source.path, folders)
     test_paths = find_all(source.test_path, folders) if source.test_path is not None else []
+    refuse_twice(paths, test_paths)
     fitting, name = _Fitting(loaded, source, str(paths[0])), str(paths[0])
     stays = _stays_on_disk(source, reader, [*paths, *test_paths], where)
     reading = Reading(layout_of(source), source.corrupt == "skip", stays, where)
     if reader is None:
-        rows, checked = reading.rows(paths, (), lambda frame: fitting.needed(frame, paths[0]), fitting.checks())
+        needed = partial(fitting.needed, path=paths[0])
+        rows, checked = reading.rows(paths, fitting.texts, needed, fitting.checks())
     else:
         rows, checked = reading.again(paths, reader, fitting.besides), {}
     rows = with_targets(rows, [each.column for each in _named_targets(fitting, reader)], paths[0], where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ _WORDS = 3.0  # texts of so many words are sentences
 _FIRST = 1000  # so many texts are looked at for words,
 _FIRST_DATES = 100  # and for dates
 _FEW_SHOWN = 50
+_COMMAS = re.compile(r"\s*[-+]?\d+(,\d+)+(\.\d+)?\s*")
+_NUMBER = re.compile(r"\s*[-+]?\d+(\.\d+)?\s*")
+_OTHER_DATE = re.compile(r"\s*\d{1,2}[./-]\d{1,2}[./-]\d{4}.*")
 _COUNTED = 10_000  # of more different values it is not counted how many they are
 _MOSTLY = 0.5  # more of a column than this that are numbers make it one of numbers, with mistakes
 
@@ -51,9 +55,17 @@ def kind_of(name: str, values: Values, where: str) -> Kind:
         return Kind("date")
     if seen.is_number:
         return Kind("skip", "it numbers the rows") if seen.numbers_rows else Kind("number")
+    return _kind_of_texts(name, seen, where)
+
+
+def _kind_of_texts(name: str, seen: _Seen, where: str) -> Kind:
     if all(DATE.fullmatch(text) for text in seen.first[:_FIRST_DATES]):
         return Kind("date")
     _refuse_nearly_numbers(name, seen, where)
+    _refuse_commas(name, seen, where)
+    if all(_OTHER_DATE.fullmatch(text) for text in seen.first):
+        shown = _shown(seen.first[0])
+        return Kind("skip", f"dates such as {shown} can be read in two ways; written as 2024-12-31 they go in")
     if len(seen.different) <= max(_FEW, min(_MOST, _SHARE * seen.known)):
         return Kind("category")
     if sum(len(text.split()) for text in seen.first) >= _WORDS * len(seen.first):
@@ -125,6 +137,17 @@ class _Seen:
             return False
         # The training rows are some of all rows, so that numbers are left out between them.
         return (self._last - self._least) / (self.rows - 1) < 3
+
+
+def _refuse_commas(name: str, seen: _Seen, where: str) -> None:
+    """Raises DataError for numbers with commas, which are no numbers as the table is read."""
+    commas = [text for text in seen.first if _COMMAS.fullmatch(text)]
+    if commas and all(_COMMAS.fullmatch(text) or _NUMBER.fullmatch(text) for text in seen.first):
+        raise DataError(
+            f"{where}: the column `{name}` has numbers with commas, such as `{commas[0]}`.",
+            'If they are decimal points, write `decimal: ","`; if they part thousands, take them out; '
+            f"if the column has categories, write `columns: {{{name}: category}}`.",
+        )
 
 
 def _refuse_nearly_numbers(name: str, seen: _Seen, where: str) -> None:

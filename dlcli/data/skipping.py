@@ -110,6 +110,17 @@ def _line(path: Path, line: int) -> str:
     return f"{path.name} line {line}"
 
 
+def values_in(record: list[str]) -> str:
+    """How many values a record has, for a person."""
+    return "1 value" if len(record) == 1 else f"{len(record)} values"
+
+
+def open_quote(path: Path, line: int) -> DataError:
+    """The error that all that follows a quote is inside it."""
+    message = f"{path}, line {line}: a quote begins there that does not end."
+    return DataError(message, "Take it out; or write `quotes: false`, if quotes mean nothing in this file.")
+
+
 class SoundRecords:
     """The text of a file without those records that cannot be rows: a file to read, for pandas.
 
@@ -160,7 +171,7 @@ class SoundRecords:
             except StopIteration:
                 return
             except csv.Error as error:
-                raise self._open_quote(line) from error
+                raise open_quote(self._path, line) from error
             text = "".join(self._taken)
             if not text.strip():
                 continue
@@ -170,18 +181,13 @@ class SoundRecords:
                 yield text
                 continue
             if len(self._taken) > 1 and text.count('"') % 2 and next(lines, None) is None:
-                raise self._open_quote(line)
+                raise open_quote(self._path, line)
             more = f" to {self._line}" if len(self._taken) > 1 else ""
             self._skipped.add(f"{_line(self._path, line)}{more}", why)
 
     def _why_corrupt(self, record: list[str], text: str) -> str | None:
         if len(record) != self._columns.count:
-            values = "a value" if len(record) == 1 else f"{len(record)} values"
-            return f"has {values}, but there are {self._columns.count} columns"
+            return f"has {values_in(record)}, but there are {self._columns.count} columns"
         if has_wrong_bytes(text):
             return "has bytes that are no characters"
         return "has a byte of 0" if "\0" in text else None
-
-    def _open_quote(self, line: int) -> DataError:
-        message = f"{self._path}, line {line}: a quote begins there that does not end."
-        return DataError(message, "Take it out; or write `quotes: false`, if quotes mean nothing in this file.")

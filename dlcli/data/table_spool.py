@@ -275,7 +275,7 @@ def _parts_of(path: Path, layout: Layout, texts: Collection[str], skipped: Skipp
 
 def _of_text(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped | None) -> Iterator[pd.DataFrame]:
     with told(path, layout):
-        way = way_of(path, layout)
+        way = way_of(path, layout, is_strict=skipped is None)
         with open_text(path, layout, errors="replace") as file:
             sample = file.read(_SAMPLE)
         size = max(1, PART_BYTES * max(1, sample.count("\n")) // max(1, len(sample)))

@@ -15,12 +15,21 @@ from typing import IO, Any, Literal
 
 import pandas as pd
 
-from dlcli.data.skipping import Columns, Skipped, SoundRecords, has_wrong_bytes
+from dlcli.data.skipping import Columns, Skipped, SoundRecords, has_wrong_bytes, open_quote, values_in
 from dlcli.errors import DataError
 
 _SEPARATORS = ",;\t|"
 _TABS = (".tsv", ".tab")
 _MOST_SHOWN = 60
+_BLOCK = 2**20
+_OTHERS = (
+    (b"PK\x03\x04", "an archive, such as .zip or .xlsx", "Unpack it; or save the sheet as .csv."),
+    (b"\xd0\xcf\x11\xe0", "a workbook of Excel", "Save the sheet as .csv."),
+    (b"\x1f\x8b", "packed with gzip", "Let its name end in .gz."),
+    (b"PAR1", "a table in .parquet", "Let its name end in .parquet."),
+    (b"%PDF", "a .pdf", None),
+)
+"""how files begin that are no text, what they are, and what to do"""
 _SKIP = "`corrupt: skip` in a spec leaves such rows out."
 
 
@@ -94,7 +103,7 @@ def _read(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped |
             if skipped is not None:
                 skipped.has_rows(path, len(frame))
             return frame
-        way = way_of(path, layout)
+        way = way_of(path, layout, is_strict=skipped is None)
         try:
             with parser(path, layout, way, texts, skipped, low_memory=skipped is None) as parsed, strict():
                 frame = parsed.read()
@@ -190,6 +199,8 @@ def told(path: Path, layout: Layout) -> Iterator[None]:
         hint = "Name every column in the first line; or take the values without a name out."
         raise DataError(f"{path}: the rows have more values than there are names of columns.", hint) from error
     except (pd.errors.ParserError, csv.Error) as error:
+        if "EOF inside string" in str(error):
+            raise open_quote(path, _line_of_quote(path, layout)) from error
         raise DataError(f"{path} is not a table with the same columns in each line: {_brief(error)}.") from error
     except LookupError as error:
         raise DataError(f"`encoding: {layout.encoding}` is not known: {_brief(error)}.") from error
@@ -225,10 +236,15 @@ def open_text(path: Path, layout: Layout, *, errors: str = "strict") -> IO[str]:
     return path.open(encoding=encoding, errors=errors, newline="")
 
 
+def _has_lines_of_bytes(layout: Layout) -> bool:
+    """Whether lines end as in ASCII. Raises LookupError for an encoding that is not known."""
+    return "\n".encode(layout.encoding) == b"\n"
+
+
 def _line_of_bytes(path: Path, layout: Layout) -> str:
     """Where the first wrong bytes are, `, line 3`; nothing where lines do not end as in ASCII."""
     try:
-        if "\n".encode(layout.encoding) != b"\n":
+        if not _has_lines_of_bytes(layout):
             return ""
         with open_text(path, layout, errors="surrogateescape") as file:
             wrong = (number for number, line in enumerate(file, start=1) if has_wrong_bytes(line))
@@ -241,13 +257,53 @@ def _is_tabbed(path: Path) -> bool:
     return any(suffix.lower() in _TABS for suffix in path.suffixes)
 
 
-def way_of(path: Path, layout: Layout) -> Way:
-    """How a file is read, by its first lines. Raises DataError, and what `open` does."""
+def _line_of_quote(path: Path, layout: Layout) -> int:
+    """The line of the last record of a file, in which a quote is open."""
+    separator, quoting = _separation(path, layout)
+    with open_text(path, layout) as file:
+        last = line = 0
+        records = csv.reader(file, delimiter=separator, quoting=quoting)
+        for _ in records:
+            last, line = line + 1, records.line_num
+    return last
+
+
+def _refuse_other_files(path: Path, layout: Layout, *, everywhere: bool) -> None:
+    """Tell of files that are no text, by how they begin. Raises DataError, and what `open` does."""
+    if not path.is_file() and not path.is_dir() and path.exists():
+        message = f"{path} is no file that can be read more than once."
+        raise DataError(message, "Write what it gives into a file.")
+    is_packed = path.suffix.lower() == ".gz"
+    with gzip.open(path) if is_packed else path.open("rb") as file:
+        first = file.read(4)
+        for begin, what, hint in _OTHERS:
+            if first.startswith(begin):
+                raise DataError(f"{path} is {what}, not text.", hint)
+        if everywhere and _has_lines_of_bytes(layout):
+            line = 1
+            while block := first or file.read(_BLOCK):
+                first = b""
+                if b"\0" in block:
+                    line += block[: block.index(b"\0")].count(b"\n")
+                    hint = "It may be written in `encoding: utf-16`; or it is damaged."
+                    raise DataError(f"{path}, line {line}, has a byte of 0, which is no text.", f"{hint} {_SKIP}")
+                line += block.count(b"\n")
+
+
+def way_of(path: Path, layout: Layout, *, is_strict: bool = True) -> Way:
+    """How a file is read, by its first lines; if that `is_strict`, it has no bytes of 0 anywhere.
+
+    Raises:
+        DataError: it has no names of columns, or is no text.
+    """
+    _refuse_other_files(path, layout, everywhere=is_strict)
     separator, quoting = _separation(path, layout)
     with open_text(path, layout, errors="surrogateescape") as file:
         records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
         record = next(record for record in records if record and any(map(str.strip, record)))
         lines = records.line_num
+        if any("\n" in name for name in record) and next(records, None) is None:
+            raise open_quote(path, 1)
     if any(map(has_wrong_bytes, record)):
         raise _not_written(path, layout, f", line {lines}", "a name of a column has bytes that are no characters")
     if layout.header is True:
@@ -329,6 +385,6 @@ def refuse_short_rows(path: Path, layout: Layout, way: Way, frame: pd.DataFrame)
         for record in records:
             if record and len(record) < len(way.names):
                 line = way.skipped + records.line_num
-                message = f"{path}, line {line} has {len(record)} values, but there are {len(way.names)} columns."
+                message = f"{path}, line {line} has {values_in(record)}, but there are {len(way.names)} columns."
                 hint = "Where a value is missing, its separator must still be there."
                 raise DataError(message, f"{hint} {_SKIP}")
