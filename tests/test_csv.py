@@ -78,7 +78,7 @@ BAD: dict[str, tuple[str | bytes | None, str, str]] = {
     "two columns of a name": (GOOD.replace("colour", "size"), SPEC, "two columns with the name `size`"),
     "no header": ("\n".join(f"{i},{i * 2},{i % 2}" for i in range(30)), SPEC, "begins with numbers"),
     "header of other length": (GOOD, with_source("header: [a, b]"), "has 3 columns, but `header` names 2"),
-    "open quote": (GOOD + '1,"red,cat\n', SPEC, "EOF inside string"),
+    "open quote": (GOOD + '1,"red,cat\n', SPEC, "line 42: a quote begins there that does not end"),
     "only row numbers": ("a,kind\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(30)), SPEC, "it numbers the rows"),
     "words as numbers": (GOOD, with_source("columns: {colour: number}"), "row 1 has `blue`"),
     "words as dates": (GOOD, with_source("columns: {colour: date}"), "which is no date"),

@@ -28,7 +28,7 @@ from dlcli.spec.source import FileSource, Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
 from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
-from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_files import Csv, Table
 from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
 from dlcli.spec.sources_series import Series
 
@@ -114,6 +114,9 @@ def _from_files(
     spec: Spec, encoding: AnyEncoding, writer: Writer, reader: Reader | None, folder: str | None
 ) -> DataCode:
     dataset, source = spec.dataset, spec.dataset.source
+    if isinstance(source, Table) and source.corrupt == "skip":
+        message = "How corrupt rows of a table are left out cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
     if isinstance(source, Csv) and isinstance(reader, TableReader):
         code = table_code(spec, source, reader, folder)
     elif isinstance(source, Series) and isinstance(reader, SeriesReader):

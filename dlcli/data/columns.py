@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +19,14 @@ from dlcli.data.dataset import Array
 from dlcli.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+Values: TypeAlias = "pd.Series | Iterable[pd.Series]"
+"""those of a column: all at once, or in parts that follow one another; gone through more than once"""
 PADDING, UNKNOWN = 0, 1
 """the numbers for what is behind the end of a text, and for a word that was not in the training rows"""
 VOCABULARY = 10_000
 DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
 _MOST_LENGTH = 256
+_LARGEST = float(np.finfo(np.float32).max)
 _PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")  # as Keras's TextVectorization (3.15.1)
 _BLANKS = re.compile(r"[ \t\n\r\f\v]+")
 
@@ -48,6 +53,19 @@ class Fitted(ABC):
     def encode(self, values: pd.Series, where: str) -> Array:
         """Values as numbers, shape (n, numbers); `where` names the table for messages. Raises DataError."""
 
+    @property
+    def packed_size(self) -> int:
+        """How many words of 4 bytes `pack` makes of a value."""
+        return len(self.names)
+
+    def pack(self, values: pd.Series, where: str) -> Array:
+        """Values as they are kept in a file: int32 of shape (n, packed_size). Raises DataError."""
+        return self.encode(values, where).astype(np.float32).view(np.int32)
+
+    def unpack(self, packed: Array) -> Array:
+        """What `encode` made, out of what `pack` did: float32, or int32 where those are whole numbers."""
+        return np.ascontiguousarray(packed).view(np.float32)
+
     def state(self) -> dict[str, Any]:
         """As data for JSON."""
         return {"kind": self.kind, **asdict(self)}
@@ -66,14 +84,15 @@ class Number(Fitted):
     has_missing: bool
 
     @classmethod
-    def fit(cls, name: str, values: pd.Series, where: str, *, is_scaled: bool) -> Number:
+    def fit(cls, name: str, values: Values, where: str, *, is_scaled: bool) -> Number:
         """Learn mean and deviation, in float64, of the values that are there."""
-        numbers = as_numbers(name, values, where)
-        known = numbers[~np.isnan(numbers)]
-        mean = float(known.mean()) if len(known) else 0.0
-        deviation = float(known.std()) if is_scaled and len(known) else 1.0
-        is_text = not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values))
-        return cls(name, is_text, mean, deviation or 1.0, len(known) < len(numbers))
+        moments, rows, is_text = _Moments(), 0, False
+        for part in in_parts(values):
+            numbers = as_numbers(name, part, where)
+            moments.add(numbers[~np.isnan(numbers)])
+            rows, is_text = rows + len(part), is_text or _stays_text(part)
+        deviation = moments.deviation if is_scaled else 1.0
+        return cls(name, is_text, moments.mean, deviation or 1.0, moments.count < rows)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,10 +134,15 @@ class Category(Fitted):
     has_missing: bool
 
     @classmethod
-    def fit(cls, name: str, values: pd.Series) -> Category:
+    def fit(cls, name: str, values: Values) -> Category:
         """Learn which values there are."""
-        known, texts = values.notna(), as_texts(values)
-        return cls(name, _stays_text(values), sorted_values(texts[known]), not bool(known.all()))
+        different: set[str] = set()
+        is_text, has_missing = False, False
+        for part in in_parts(values):
+            known = part.notna()
+            different.update(as_texts(part[known]).tolist())
+            is_text, has_missing = is_text or _stays_text(part), has_missing or not bool(known.all())
+        return cls(name, is_text, sorted_values(different), has_missing)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,10 +151,22 @@ class Category(Fitted):
 
     def encode(self, values: pd.Series, where: str) -> Array:
         """See `Fitted.encode`."""
-        numbers = numbers_of(as_texts(values), self.values)
-        if self.has_missing:
-            numbers = np.where(values.isna(), len(self.values), numbers)
-        return np.equal.outer(numbers, np.arange(len(self.names))).astype(np.float64)
+        return self.unpack(self.pack(values, where))
+
+    @property
+    def packed_size(self) -> int:
+        """See `Fitted.packed_size`."""
+        return 1
+
+    def pack(self, values: pd.Series, where: str) -> Array:
+        """See `Fitted.pack`: which of the columns has the 1; -1 for none."""
+        missing = len(self.values) if self.has_missing else -1
+        numbers = np.where(values.isna(), missing, numbers_of(as_texts(values), self.values))
+        return numbers.astype(np.int32)[:, None]
+
+    def unpack(self, packed: Array) -> Array:
+        """See `Fitted.unpack`."""
+        return np.equal.outer(packed[:, 0], np.arange(len(self.names))).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -141,13 +177,15 @@ class Index(Fitted):
     values: tuple[str, ...]
 
     @classmethod
-    def fit(cls, name: str, values: pd.Series, vocabulary: int | None) -> Index:
+    def fit(cls, name: str, values: Values, vocabulary: int | None) -> Index:
         """Learn which values there are; at most `vocabulary` - 1, the most frequent ones."""
-        known = as_texts(values)[values.notna()]
-        kept: Sequence[str] = list(known)
-        if vocabulary is not None:
-            kept = [value for value, _ in Counter(known.tolist()).most_common(vocabulary - 1)]
-        return cls(name, _stays_text(values), sorted_values(np.asarray(kept, object)))
+        counts: Counter[str] = Counter()
+        is_text = False
+        for part in in_parts(values):
+            counts.update(as_texts(part.dropna()).tolist())
+            is_text = is_text or _stays_text(part)
+        kept = counts.most_common(vocabulary - 1 if vocabulary is not None else None)
+        return cls(name, is_text, sorted_values([value for value, _ in kept]))
 
     @property
     def size(self) -> int:
@@ -158,6 +196,14 @@ class Index(Fitted):
         """Shape (n,), int32."""
         found = numbers_of(as_texts(values), self.values)
         return np.where(values.isna(), 0, found + 1).astype(np.int32)
+
+    def pack(self, values: pd.Series, where: str) -> Array:
+        """See `Fitted.pack`."""
+        return self.encode(values, where)[:, None]
+
+    def unpack(self, packed: Array) -> Array:
+        """See `Fitted.unpack`."""
+        return packed[:, 0]
 
 
 @dataclass(frozen=True)
@@ -172,16 +218,18 @@ class Date(Fitted):
     PARTS: ClassVar[tuple[str, ...]] = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 
     @classmethod
-    def fit(cls, name: str, values: pd.Series, where: str) -> Date:
+    def fit(cls, name: str, values: Values, where: str) -> Date:
         """Learn means and deviations."""
-        times = as_times(name, values, where)
-        known = times.dropna()
-        parts = [getattr(known.dt, part).to_numpy(np.float64) for part in cls.PARTS]
-        if not parts[-1].any():
-            parts.pop()
-        means = tuple(float(part.mean()) if len(part) else 0.0 for part in parts)
-        deviations = tuple(float(part.std()) or 1.0 if len(part) else 1.0 for part in parts)
-        return cls(name, True, means, deviations, len(known) < len(times))
+        each, rows = [_Moments() for _ in cls.PARTS], 0
+        for part in in_parts(values):
+            known = as_times(name, part, where).dropna().dt
+            rows += len(part)
+            for moments, one in zip(each, cls.PARTS, strict=True):
+                moments.add(getattr(known, one).to_numpy(np.float64))
+        if not each[-1].mean:
+            each.pop()  # no time has an hour
+        deviations = tuple(one.deviation or 1.0 for one in each)
+        return cls(name, True, tuple(one.mean for one in each), deviations, each[0].count < rows)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -212,14 +260,15 @@ class Text(Fitted):
     vocabulary: int
 
     @classmethod
-    def fit(cls, name: str, values: pd.Series, length: int | None, vocabulary: int | None) -> Text:
+    def fit(cls, name: str, values: Values, length: int | None, vocabulary: int | None) -> Text:
         """Learn the words; and the length, where none is given, that 95 of 100 texts have at most."""
         counts: Counter[str] = Counter()
-        lengths = []
-        for text in values.dropna():
-            words = split_words(text)
-            counts.update(words)
-            lengths.append(len(words))
+        lengths = array("I")
+        for part in in_parts(values):
+            for text in part.dropna():
+                words = split_words(str(text))
+                counts.update(words)
+                lengths.append(len(words))
         size = vocabulary or VOCABULARY
         # Of words as frequent as each other, Keras (3.15.1) has the last in the order of UTF-8 first.
         kept = sorted(counts.items(), key=lambda item: (item[1], item[0].encode()), reverse=True)[: max(0, size - 2)]
@@ -230,11 +279,23 @@ class Text(Fitted):
         """Shape (n, length), int32."""
         numbers = {word: number for number, word in enumerate(self.words, start=2)}
         result = np.full((len(values), self.length), PADDING, np.int32)
-        for row, text in enumerate(values):
-            if isinstance(text, str):
-                found = [numbers.get(word, UNKNOWN) for word in split_words(text)[: self.length]]
-                result[row, : len(found)] = found
+        for row, text in zip(np.flatnonzero(values.notna()), values.dropna(), strict=True):
+            found = [numbers.get(word, UNKNOWN) for word in split_words(str(text))[: self.length]]
+            result[row, : len(found)] = found
         return result
+
+    @property
+    def packed_size(self) -> int:
+        """See `Fitted.packed_size`."""
+        return self.length
+
+    def pack(self, values: pd.Series, where: str) -> Array:
+        """See `Fitted.pack`."""
+        return self.encode(values, where)
+
+    def unpack(self, packed: Array) -> Array:
+        """See `Fitted.unpack`."""
+        return packed
 
 
 FITTED: dict[str, type[Fitted]] = {each.kind: each for each in (Number, Plain, Category, Index, Date, Text)}
@@ -258,25 +319,28 @@ def split_words(text: str) -> list[str]:
 
 def as_numbers(name: str, values: pd.Series, where: str) -> Floats:
     """A column as float64, NaN where a value is missing. Raises DataError for a value that is no finite number."""
-    numbers: Floats = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    wrong = np.flatnonzero((np.isnan(numbers) & values.notna().to_numpy()) | np.isinf(numbers))
+    numbers, is_wrong = parsed_numbers(values)
+    wrong = np.flatnonzero(is_wrong)
     if len(wrong):
         row = int(wrong[0])
-        how_many = f"{len(wrong)} of {len(numbers)} values are" if len(wrong) > 1 else "a value is"
-        found = f"row {values.index[row] + 1} has `{values.iloc[row]}`"
-        message = f"{where}, column `{name}`: {how_many} not a finite number; {found}."
+        more = f" ({len(wrong) - 1:,} more values are none)" if len(wrong) > 1 else ""
+        found = f"row {values.index[row] + 1} has `{values.iloc[row]}`, which is not a finite number in float32"
+        message = f"{where}, column `{name}`: {found}{more}."
         hint = f"Write it into `missing` if it stands for a missing value; or say `columns: {{{name}: category}}`."
         raise DataError(message, hint)
     return numbers
 
 
+def parsed_numbers(values: pd.Series) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Values as float64, NaN where one is missing; and where there is one that is no finite number in float32."""
+    numbers: Floats = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return numbers, (np.isnan(numbers) & values.notna().to_numpy()) | (np.abs(numbers) > _LARGEST)
+
+
 def as_times(name: str, values: pd.Series, where: str) -> pd.Series:
     """A column as times, NaT where a value is missing. Raises DataError for a value that is no date."""
-    texts = values.astype("str").str.strip()
-    # Not whatever pandas makes sense of: it takes 03/04/2024 for the fourth of March.
-    known = texts.where(values.notna() & texts.str.fullmatch(DATE))
-    times = pd.to_datetime(known, errors="coerce", format="mixed", utc=True).dt.tz_localize(None)
-    wrong = np.flatnonzero((times.isna() & values.notna()).to_numpy())
+    times, is_wrong = parsed_times(values)
+    wrong = np.flatnonzero(is_wrong)
     if len(wrong):
         row = int(wrong[0])
         message = f"{where}, column `{name}`: row {values.index[row] + 1} has `{values.iloc[row]}`, which is no date."
@@ -284,22 +348,35 @@ def as_times(name: str, values: pd.Series, where: str) -> pd.Series:
     return times
 
 
+def parsed_times(values: pd.Series) -> tuple[pd.Series, npt.NDArray[np.bool_]]:
+    """Values as times, NaT where one is missing; and where there is one that is no date."""
+    texts = values.astype("str").str.strip()
+    # Not whatever pandas makes sense of: it takes 03/04/2024 for the fourth of March.
+    known = texts.where(values.notna() & texts.str.fullmatch(DATE))
+    times = pd.to_datetime(known, errors="coerce", format="mixed", utc=True).dt.tz_localize(None)
+    return times, np.asarray(times.isna() & values.notna())
+
+
 def as_texts(values: pd.Series) -> npt.NDArray[np.object_]:
-    """Each value as it is shown: whole numbers without a point, texts without the blanks around them."""
-    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
-        texts = values.astype("object").where(values.notna(), "")
-        return np.asarray([str(value).strip() for value in texts], object)
-    numbers = values.to_numpy(np.float64, na_value=np.nan)
-    return np.asarray([_shown(float(number)) for number in np.nan_to_num(numbers)], object)
+    """Each value as it is shown: whole numbers without a point, texts without the blanks around them.
+
+    A missing one is "".
+    """
+    numbers, different = pd.factorize(values)  # each value is written once, however many rows have it
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    texts = map(_shown, map(float, different)) if is_number else (str(value).strip() for value in different)
+    shown = np.asarray([*texts, ""], object)
+    found: npt.NDArray[np.object_] = shown[numbers]
+    return found
 
 
 def _shown(number: float) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def sorted_values(texts: npt.NDArray[np.object_]) -> tuple[str, ...]:
+def sorted_values(texts: Iterable[str]) -> tuple[str, ...]:
     """The different values in order: by size if all are numbers, else by the alphabet."""
-    different = sorted(set(texts.tolist()))
+    different = sorted(set(texts))
     try:
         return tuple(sorted(different, key=float))
     except ValueError:
@@ -310,6 +387,38 @@ def numbers_of(texts: npt.NDArray[np.object_], values: Sequence[str]) -> npt.NDA
     """The position of each text among `values`; -1 where it is not there."""
     positions = {value: number for number, value in enumerate(values)}
     return np.fromiter((positions.get(text, -1) for text in texts), np.int64, len(texts))
+
+
+class _Moments:
+    """Count, mean and deviation of numbers that come in parts.
+
+    After Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances, 1979.
+    """
+
+    def __init__(self) -> None:
+        self.count, self.mean, self._squares = 0, 0.0, 0.0
+
+    def add(self, numbers: Floats) -> None:
+        """Take some more numbers."""
+        if not len(numbers):
+            return
+        mean = float(numbers.mean())
+        squares = float(np.square(numbers - mean).sum())
+        count = self.count + len(numbers)
+        apart = mean - self.mean
+        self._squares += squares + apart * apart * self.count * len(numbers) / count
+        self.mean = mean if not self.count else self.mean + apart * len(numbers) / count
+        self.count = count
+
+    @property
+    def deviation(self) -> float:
+        """That of the population; 1 where there are no numbers."""
+        return math.sqrt(self._squares / self.count) if self.count else 1.0
+
+
+def in_parts(values: Values) -> Iterable[pd.Series]:
+    """The parts of a column; one, where there are all values at once."""
+    return [values] if isinstance(values, pd.Series) else values
 
 
 def _stays_text(values: pd.Series) -> bool:

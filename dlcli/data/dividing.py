@@ -12,6 +12,7 @@ import pandas as pd
 from dlcli.data.columns import as_texts
 from dlcli.data.dataset import Dataset
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, Indices, Split, Splits, split_dataset, split_seed
+from dlcli.data.table_rows import TableRows
 from dlcli.data.times import times_of
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
@@ -24,14 +25,14 @@ _NAMES = {
 }  # fmt: skip
 
 
-def divide(loaded: LoadedSpec, source: Csv, dataset: Dataset, frame: pd.DataFrame, where: str) -> Splits:
+def divide(loaded: LoadedSpec, source: Csv, dataset: Dataset, rows: TableRows, where: str) -> Splits:
     """The rows of each split.
 
     Args:
         loaded: the spec.
         source: its source.
         dataset: the examples, of which only the targets are looked at.
-        frame: the table that they are.
+        rows: the rows of the table that they are.
         where: names the table for messages.
 
     Raises:
@@ -44,24 +45,24 @@ def divide(loaded: LoadedSpec, source: Csv, dataset: Dataset, frame: pd.DataFram
         raise loaded.error(Problem(message, ("dataset", "source", "csv", ways[1]), "Leave one of them out."))
     spec = loaded.spec.dataset
     if source.split is not None:
-        return _by_name(loaded, dataset, as_texts(frame[source.split]), source.split, where)
+        return _by_name(loaded, dataset, as_texts(rows.whole(source.split)), source.split, where)
     if source.group is not None:
-        hold_out = _by_group(as_texts(frame[source.group]), source.group, where)
+        hold_out = _by_group(as_texts(rows.whole(source.group)), source.group, where)
     elif source.time is not None:
-        hold_out = _by_time(frame[source.time], source.time, where)
+        hold_out = _by_time(rows.whole(source.time), source.time, where)
     else:
         return split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
-    rows, test = np.arange(len(frame), dtype=np.int64), None
+    kept, test = np.arange(len(rows), dtype=np.int64), None
     if dataset.test is None and spec.test:
-        rows, held_out = hold_out(rows, spec.test, split_seed(loaded.spec.seed, TEST_DRAW))
+        kept, held_out = hold_out(kept, spec.test, split_seed(loaded.spec.seed, TEST_DRAW))
         test = Split(dataset.train, held_out)
     elif dataset.test is not None:
         test = Split(dataset.test, np.arange(len(dataset.test), dtype=np.int64))
     validation = test if spec.validation == "test" else None
     if isinstance(spec.validation, float):
-        rows, held_out = hold_out(rows, spec.validation, split_seed(loaded.spec.seed, VALIDATION_DRAW))
+        kept, held_out = hold_out(kept, spec.validation, split_seed(loaded.spec.seed, VALIDATION_DRAW))
         validation = Split(dataset.train, held_out)
-    return Splits(Split(dataset.train, rows), validation, test)
+    return Splits(Split(dataset.train, kept), validation, test)
 
 
 def split_of(text: str) -> str | None:
@@ -73,7 +74,8 @@ def _by_name(loaded: LoadedSpec, dataset: Dataset, texts: npt.NDArray[np.object_
     names = np.asarray([split_of(text) or "" for text in texts])
     if (names == "").any():
         row = int(np.flatnonzero(names == "")[0])
-        message = f"{where}: `{column}` says which split a row is for, but row {row + 1} has `{texts[row]}`."
+        found = f"`{texts[row]}`" if texts[row] else "no value"
+        message = f"{where}: `{column}` says which split a row is for, but row {row + 1} has {found}."
         raise DataError(message, "Write `train`, `validation` or `test`.")
     each = {name: Split(dataset.train, np.flatnonzero(names == name)) for name in _NAMES}
     if not len(each["train"]):

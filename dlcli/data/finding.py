@@ -48,6 +48,18 @@ def find_all(names: Iterable[str], folders: Sequence[Path]) -> list[Path]:
     return [path for name in names for path in _find(name, folders)]
 
 
+def refuse_twice(paths: Sequence[Path], tested: Sequence[Path]) -> None:
+    """Raises DataError for a file that is named twice, or that is to train and to test on."""
+    seen: set[Path] = set()
+    for path in [*paths, *tested]:
+        whole = path.resolve()
+        if whole in seen and path in tested:
+            raise DataError(f"{path} is both to train and to test on: the score would mean nothing.")
+        if whole in seen:
+            raise DataError(f"{path} is named twice.", "Each row would be there twice, also in two splits.")
+        seen.add(whole)
+
+
 def _find(name: str, folders: Sequence[Path]) -> list[Path]:
     written = Path(name).expanduser()
     places = [written] if written.is_absolute() else [folder / written for folder in folders]

@@ -23,7 +23,8 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
     is what every source here makes, are read in place and not copied. Shapes and types are not part of it.
 
     Of arrays that stay in files, which may have many gigabytes, it has the shape and type, the file's size and time of
-    change, and the bytes of about a thousand rows; it then begins with "sampled-".
+    change, and the bytes of about a thousand rows; it then begins with "sampled-". Of rows that dlcli itself has
+    written into a temporary file it has the digest of that.
     """
     digest = hashlib.blake2b(digest_size=16)
     is_sampled = False
@@ -31,6 +32,9 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
         if examples is not None:
             weights = () if examples.weights is None else (examples.weights,)
             for array in (*named(examples.inputs).values(), *named(examples.targets).values(), *weights):
+                if isinstance(array, InFile) and array.stored.digest is not None:
+                    digest.update(array.stored.digest.encode())
+                    continue
                 if isinstance(array, InFile):
                     array, is_sampled = _sample(array, digest.update), True
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

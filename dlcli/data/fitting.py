@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text, as_numbers, as_texts, sorted_values
+from dlcli.data.columns import (
+    Category,
+    Date,
+    Fitted,
+    Index,
+    Number,
+    Plain,
+    Text,
+    Values,
+    as_numbers,
+    as_texts,
+    sorted_values,
+)
 from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.skipping import Checks
 from dlcli.data.table_reader import TargetColumn
-from dlcli.errors import DataError
+from dlcli.errors import DataError, Problem
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_files import Column, Csv
@@ -72,15 +85,19 @@ class Fitting:
             loss = snake_case(heads[name].loss.name) if name in heads else ""
             said = self.source.columns.get(column)
             kind = said.kind if said is not None else None
+            if kind not in (None, "number", "category"):
+                message = f"`{column}` is what is asked for, which is a number or a category."
+                place = ("dataset", "source", self.source.name, "columns", column)
+                raise self.loaded.error(Problem(message, place))
             made[name] = fitted_target(column, values[column], kind=kind, loss=loss, where=self.where)
         return made
 
-    def kind(self, name: str, values: pd.Series) -> Kind:
+    def kind(self, name: str, values: Values) -> Kind:
         """The kind of a column, as the spec says or its values do. Raises DataError."""
         said = self.source.columns.get(name)
         return Kind(said.kind) if said is not None else kind_of(name, values, self.where)
 
-    def fitted(self, name: str, kind: str, values: pd.Series) -> Fitted:
+    def fitted(self, name: str, kind: str, values: Values) -> Fitted:
         """A column of this kind, fitted to its values in the training rows."""
         said = self.source.columns.get(name) or Column.model_validate(kind)
         is_scaled = self.loaded.spec.dataset.preparation is None
@@ -93,6 +110,26 @@ class Fitting:
         if kind == "date":
             return Date.fit(name, values, self.where)
         return Text.fit(name, values, said.length, said.vocabulary)
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that stay as they are written, since the spec says that they are texts."""
+        return [name for name, one in self.source.columns.items() if one.kind == "text"]
+
+    def checked(self, used: Iterable[str], outside: Iterable[str | None]) -> Checks:
+        """What the values of columns must be so that a row is sound.
+
+        Args:
+            used: the columns that go in, if that is said; otherwise all others do.
+            outside: columns whose values may be anything.
+        """
+        source, known = self.source, {name: one.kind for name, one in self.source.columns.items()}
+        heads = heads_of(self.loaded.spec)
+        for name, column in zip(source.target_names, source.target or (), strict=False):
+            loss = snake_case(heads[name].loss.name) if name in heads else ""
+            known.setdefault(column, "category" if compares_classes(loss) else "number")
+        known.update({name: "skip" for name in outside if name is not None})
+        return Checks(known, tuple(used) or None)
 
     def nothing_left(self, kinds: Mapping[str, Kind]) -> DataError:
         """The error that no column goes in, with the reason of each."""

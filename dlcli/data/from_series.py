@@ -10,16 +10,17 @@ import pandas as pd
 
 from dlcli.data.columns import Fitted
 from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
-from dlcli.data.finding import find_all
+from dlcli.data.finding import find_all, refuse_twice
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.fitting import Fitting
-from dlcli.data.from_tables import layout_of, origin
+from dlcli.data.from_tables import origin
 from dlcli.data.inferring import Kind
 from dlcli.data.series_reader import SeriesReader, too_short
+from dlcli.data.skipping import Checks
 from dlcli.data.splits import Splits
 from dlcli.data.splits_in_time import Cuts, cut, split_in_time
 from dlcli.data.table_reader import TableReader, TargetColumn, check_columns
-from dlcli.data.tables import read_tables
+from dlcli.data.table_reading import Reading, layout_of
 from dlcli.data.times import Timeline, gaps_told, refuse_disorder
 from dlcli.data.where import Where
 from dlcli.data.windows import Windows, windows_of
@@ -48,9 +49,17 @@ def load_series(
     """
     spec = loaded.spec.dataset
     paths = find_all(source.path, folders)
+    refuse_twice(paths, ())
     fitting = _Fitting(loaded, source, str(paths[0]))
-    frame = reader.read(paths, with_targets=True) if reader else fitting.read(paths)
-    table = TableReader(layout_of(source), {}, {}, ())
+    reading = Reading(layout_of(source), source.corrupt == "skip", False, where)
+    if reader is None:
+        rows, checked = reading.rows(paths, (), lambda frame: fitting.needed(frame, paths[0]), fitting.checks())
+    else:
+        rows, checked = reading.again(paths, reader.table, reader.placed), {}
+    if rows.skipped is not None and rows.skipped.count and source.time is None:
+        where.notify("To a window the rows before and after one that is left out are neighbours.")
+    frame = pd.DataFrame({name: rows.whole(name) for name in rows.names})
+    table = TableReader(layout_of(source), {}, {}, (), checked=checked)
     unfitted = reader or SeriesReader(table, source.time, source.group, source.length, source.horizon, is_dated=False)
     found = unfitted.in_order(frame, fitting.where)
     windows = _whole_windows(unfitted, source.stride, frame, found, (paths[0], where))
@@ -127,19 +136,24 @@ class _Fitting(Fitting):
 
     source: Series
 
-    def read(self, paths: Sequence[Path]) -> pd.DataFrame:
-        """The whole table. Raises DataError if a column that the spec names is not there."""
+    def needed(self, frame: pd.DataFrame, path: Path) -> list[str]:
+        """All columns. Raises DataError if one is not there that the spec names."""
         source = self.source
-        frame = read_tables(paths, layout_of(source))
         said = {"target": source.target, "features": source.features, "columns": source.columns}
         placed = {"time": source.time, "group": source.group}
         for key, names in {**said, **{key: [name] for key, name in placed.items() if name is not None}}.items():
-            check_columns(frame, names or (), paths[0], key)
+            check_columns(frame, names or (), path, key)
         for column in source.target:
             if frame[column].isna().all():
                 message = f"{self.where}: no row has a value of `{column}`, which is what is asked for."
                 raise DataError(message, place=("target",))
-        return frame
+        return list(frame.columns)
+
+    def checks(self) -> Checks:
+        """What the values of columns must be."""
+        source = self.source
+        used = [*source.features, *source.target, *([source.time] if source.time else [])] if source.features else []
+        return self.checked(used, (source.group,))
 
     def check_order(self, frame: pd.DataFrame, found: Timeline) -> None:
         """Raises DataError where no column of times is named, and one of dates shows that the rows are in disorder."""
@@ -155,8 +169,10 @@ class _Fitting(Fitting):
             if values.nunique() < 2:
                 message = f"{self.where}: `{target.column}` is the same in all {len(rows):,} rows to train on"
                 raise DataError(f"{message}: there is nothing to learn.", "Hold out less, or use a longer table.")
-        table = TableReader(unfitted.table.layout, {INPUT: self._input(rows, where)}, targets, tuple(rows.columns))
-        return replace(unfitted, table=table)
+        inputs = {INPUT: self._input(rows, where)}
+        return replace(
+            unfitted, table=replace(unfitted.table, inputs=inputs, targets=targets, names=tuple(rows.columns))
+        )
 
     def _input(self, rows: pd.DataFrame, where: Where) -> tuple[Fitted, ...]:
         source = self.source

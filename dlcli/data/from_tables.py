@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from dlcli.data.columns import Fitted, as_numbers
-from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
+from dlcli.data.dataset import Array, Dataset, Examples, named, one_or_named
 from dlcli.data.dividing import divide
-from dlcli.data.finding import find_all
+from dlcli.data.finding import find_all, refuse_twice
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.fitting import Fitting
 from dlcli.data.inferring import Kind
+from dlcli.data.skipping import Checks
 from dlcli.data.splits import Splits
+from dlcli.data.spool import folder as spool_folder
+from dlcli.data.streaming import fits_into_memory, too_large, windows_of
 from dlcli.data.table_reader import TableReader, TargetColumn, check_columns
-from dlcli.data.tables import Layout, read_tables
+from dlcli.data.table_reading import Reading, held_bytes, layout_of
+from dlcli.data.table_rows import TableRows
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT
-from dlcli.spec.sources_files import Csv, Table
+from dlcli.spec.sources_files import Csv
+
+Rows = TypeVar("Rows", bound=TableRows)
+_BESIDES = ("split", "group", "time", "weight")
 
 
 def load_table(
@@ -44,29 +53,40 @@ def load_table(
     """
     paths = find_all(source.path, folders)
     test_paths = find_all(source.test_path, folders) if source.test_path is not None else []
-    fitting = _Fitting(loaded, source, str(paths[0]))
-    besides = [name for name in (source.split, source.group, source.time, source.weight) if name is not None]
-    frame = reader.read(paths, with_targets=True, also=besides) if reader else fitting.read(paths)
-    frame = with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
-    targets = reader.targets if reader else fitting.targets(frame)
-    table = TableReader(layout_of(source), {}, targets, tuple(frame.columns))
-    raw = Examples(np.empty((len(frame), 0), np.float32), table.encode_targets(frame, str(paths[0])))
+    refuse_twice(paths, test_paths)
+    fitting, name = _Fitting(loaded, source, str(paths[0])), str(paths[0])
+    stays = _stays_on_disk(source, reader, [*paths, *test_paths], where)
+    reading = Reading(layout_of(source), source.corrupt == "skip", stays, where)
+    if reader is None:
+        needed = partial(fitting.needed, path=paths[0])
+        rows, checked = reading.rows(paths, fitting.texts, needed, fitting.checks())
+    else:
+        rows, checked = reading.again(paths, reader, fitting.besides), {}
+    rows = with_targets(rows, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
+    asked = {column: rows.whole(column) for column in source.target or ()} if reader is None else {}
+    targets = reader.targets if reader else fitting.targets(asked)
+    table = TableReader(layout_of(source), {}, targets, rows.names, checked=checked)
+    raw = Examples(np.empty((len(rows), 0), np.float32), rows.targets(table, name))
     class_names = one_or_named((name, one.classes) for name, one in targets.items()) if targets else None
     dataset = Dataset(source.name, "features", raw, None, class_names, None, origin(paths), "")
     test = None
     if test_paths:
         # Whatever is in it, so that the training rows are split without it.
         dataset = replace(dataset, test=Examples(np.empty((0, 0), np.float32), raw.targets))
-    splits = divide(loaded, source, dataset, frame, str(paths[0]))
+    splits = divide(loaded, source, dataset, rows, name)
     if reader is None:
-        reader = replace(table, inputs=fitting.inputs(frame.iloc[splits.train.indices], where))
-    weights = _weights(source.weight, frame, str(paths[0])) if source.weight is not None else None
-    train = Examples(reader.encode(frame, str(paths[0])), raw.targets, weights=weights)
-    del frame
+        reader = replace(table, inputs=fitting.inputs(rows, splits.train.indices, where))
+    inputs: Any = rows.inputs(reader, name)
+    if stays and reader.windows is None:
+        reader = replace(reader, windows=windows_of(list(named(inputs).values())))
+    weights = _weights(source.weight, rows.whole(source.weight), name) if source.weight is not None else None
+    train = Examples(inputs, raw.targets, reader.windows, weights)
+    del rows
     if test_paths:
-        rows = reader.read(test_paths, with_targets=True)
-        rows = with_targets(rows, [each.column for each in targets.values()], test_paths[0], where)
-        test = Examples(reader.encode(rows, str(test_paths[0])), reader.encode_targets(rows, str(test_paths[0])))
+        tested = reading.again(test_paths, reader, ())
+        tested = with_targets(tested, [each.column for each in targets.values()], test_paths[0], where)
+        name = str(test_paths[0])
+        test = Examples(tested.inputs(reader, name), tested.targets(reader, name), reader.windows)
     dataset = replace(
         dataset,
         kind=one_or_named((name, facts.kind) for name, facts in reader.facts.items()),
@@ -79,22 +99,30 @@ def load_table(
     return dataset, splits.on(train, test)
 
 
-def _weights(column: str, frame: pd.DataFrame, where: str) -> Array:
+def _stays_on_disk(source: Csv, reader: TableReader | None, paths: Sequence[Path], where: Where) -> bool:
+    """Whether what goes in is not held in memory: as in training, as the spec says, or if it would take half of it."""
+    stays = source.stream
+    if reader is not None:
+        stays = reader.windows is not None
+    elif stays is None and not fits_into_memory(held_bytes(paths)):
+        where.notify(too_large("In memory the table would take", held_bytes(paths), "the numbers made of it"))
+        stays = True
+    if stays:
+        where.notify(f"What goes in stays in temporary files in {spool_folder()}, which are gone at the end.")
+    return bool(stays)
+
+
+def _weights(column: str, values: pd.Series, where: str) -> Array:
     """How much each row counts. Raises DataError for a row that does not say so."""
-    numbers = as_numbers(column, frame[column], where)
+    numbers = as_numbers(column, values, where)
     wrong = np.flatnonzero(~(numbers >= 0))
     if len(wrong):
         row = int(wrong[0])
-        message = f"{where}, column `{column}`: row {row + 1} has `{frame[column].iloc[row]}`, which is no weight."
+        message = f"{where}, column `{column}`: row {row + 1} has `{values.iloc[row]}`, which is no weight."
         raise DataError(message, "A weight is a number from 0 on.")
     if not numbers.any():
         raise DataError(f"{where}: all weights in `{column}` are 0, so that nothing would be learned.")
     return numbers.astype(np.float32)
-
-
-def layout_of(source: Table) -> Layout:
-    """How a source's tables are written."""
-    return Layout(source.header, source.separator, source.quotes, source.decimal, source.encoding, source.missing)
 
 
 def origin(paths: Sequence[Path]) -> str:
@@ -108,19 +136,19 @@ def _named_targets(fitting: _Fitting, reader: TableReader | None) -> Sequence[Ta
     return [TargetColumn(column, None, False) for column in fitting.source.target or ()]
 
 
-def with_targets(frame: pd.DataFrame, columns: Sequence[str], path: Path, where: Where) -> pd.DataFrame:
+def with_targets(rows: Rows, columns: Sequence[str], path: Path, where: Where) -> Rows:
     """The rows that say what is asked for."""
     if not columns:
-        return frame
-    known = frame[list(columns)].notna().all(axis=1)
+        return rows
+    known = np.concatenate([part.notna().all(axis=1).to_numpy() for part in rows.parts(list(columns))])
     lacking = int((~known).sum())
-    if lacking == len(frame):
+    if lacking == len(known):
         raise DataError(f"{path}: no row has a value of `{columns[0]}`, which is what is asked for.")
     if lacking:
         each = " or ".join(f"`{column}`" for column in columns)
-        where.notify(f"{path.name}: {lacking:,} of {len(frame):,} rows have no {each}, and are left out.")
-        return frame[known].reset_index(drop=True)
-    return frame
+        where.notify(f"{path.name}: {lacking:,} of {len(known):,} rows have no {each}, and are left out.")
+        return rows.only(known)
+    return rows
 
 
 class _Fitting(Fitting):
@@ -135,33 +163,48 @@ class _Fitting(Fitting):
             hint = "Only an autoencoder needs none, with `labels: input` in `dataset`."
             raise loaded.error(Problem(message, ("dataset", "source", "csv"), hint))
 
-    def read(self, paths: Sequence[Path]) -> pd.DataFrame:
-        """The whole table. Raises DataError if a column that the spec names is not there."""
+    def needed(self, frame: pd.DataFrame, path: Path) -> list[str]:
+        """The columns that are needed. Raises DataError if one is not there that the spec names."""
         source = self.source
-        frame = read_tables(paths, layout_of(source))
         routed = [column for columns in source.inputs.values() for column in columns]
-        by = {key: [name] for key in ("split", "group", "time", "weight") if (name := getattr(source, key)) is not None}
+        by = {key: [name] for key in _BESIDES if (name := getattr(source, key)) is not None}
         said = {**by, "target": source.target, "features": source.features, "columns": source.columns, "inputs": routed}
         for key, names in said.items():
-            check_columns(frame, names or (), paths[0], key)
+            check_columns(frame, names or (), path, key)
         for name in source.target or ():
             if name in (source.features or ()) or name in routed:
                 message = f"`{name}` is what is asked for, and goes in as well: the model would only copy it."
                 raise self.loaded.error(Problem(message, ("dataset", "source", "csv", "features")))
-        return frame
+        return [*(source.target or ()), *self.besides, *(routed or source.features or frame.columns)]
 
-    def inputs(self, rows: pd.DataFrame, where: Where) -> dict[str, tuple[Fitted, ...]]:
+    @property
+    def besides(self) -> list[str]:
+        """The columns that are needed besides what goes in and what is asked for."""
+        return [name for key in _BESIDES if (name := getattr(self.source, key)) is not None]
+
+    def checks(self) -> Checks:
+        """What the values of columns must be."""
+        source = self.source
+        used = [name for columns in source.inputs.values() for name in columns] or [*(source.features or ())]
+        if used:
+            used += [name for name in (source.weight, source.time, *(source.target or ())) if name is not None]
+        return self.checked(used, (source.split, source.group))
+
+    def inputs(self, rows: TableRows, training: Array, where: Where) -> dict[str, tuple[Fitted, ...]]:
         """The columns of each input, fitted to the training rows; a person is told which are left out, and why."""
         source = self.source
         if source.inputs:
             routed = source.inputs.items()
-            return {name: self._input(list(columns), rows, where, is_said=True) for name, columns in routed}
+            return {name: self._input(columns, rows, training, where, is_said=True) for name, columns in routed}
         others = (*(source.target or ()), source.split, source.group, source.time, source.weight)
-        left = [name for name in rows.columns if name not in others]
-        return {INPUT: self._input(list(source.features or left), rows, where, is_said=source.features is not None)}
+        left = source.features or [name for name in rows.names if name not in others]
+        return {INPUT: self._input(left, rows, training, where, is_said=source.features is not None)}
 
-    def _input(self, names: Sequence[str], rows: pd.DataFrame, where: Where, *, is_said: bool) -> tuple[Fitted, ...]:
-        kinds = {name: self.kind(name, rows[name]) for name in names}
+    def _input(
+        self, names: Sequence[str], rows: TableRows, training: Array, where: Where, *, is_said: bool
+    ) -> tuple[Fitted, ...]:
+        values = {name: rows.column(name, training) for name in names}
+        kinds = {name: self.kind(name, values[name]) for name in names}
         usable = {name: kind for name, kind in kinds.items() if kind.kind != "skip"}
         if len(usable) > 1:
             alone = {name: kind for name, kind in usable.items() if kind.kind in ("text", "index")}
@@ -176,4 +219,4 @@ class _Fitting(Fitting):
         for name, kind in kinds.items():
             if name not in usable and kind.reason:
                 where.notify(f"The column `{name}` is left out: {kind.reason}.")
-        return tuple(self.fitted(name, kind.kind, rows[name]) for name, kind in usable.items())
+        return tuple(self.fitted(name, kind.kind, values[name]) for name, kind in usable.items())

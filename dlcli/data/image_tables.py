@@ -14,6 +14,7 @@ from dlcli.data.image_decoding import SUFFIXES
 from dlcli.data.image_folders import Listed, Listing
 from dlcli.data.image_reader import ImageReader
 from dlcli.data.table_reader import TargetColumn, check_columns
+from dlcli.data.table_rows import HeldRows
 from dlcli.data.tables import Layout, read_tables
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
@@ -62,7 +63,7 @@ def list_tables(
     for name, table in zip(("train", "test"), tables, strict=False):
         frame = read_tables([table], LAYOUT, [column] if target is not None and target.is_text and column else ())
         check_columns(frame, [each for each in (column, source.image) if each is not None], table)
-        frame = with_targets(frame, [column] if column else [], table, where)
+        frame = with_targets(HeldRows(frame), [column] if column else [], table, where).frame
         if column is None:
             target = TargetColumn("", None, False)
         elif target is None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from dlcli.data.columns import DATE, as_texts
+from dlcli.data.columns import DATE, Values, as_texts, in_parts
 from dlcli.errors import DataError
 
-"""how dates and times are written"""
 _FEW = 20  # so many different values are categories, whatever the number of rows
 _SHARE = 0.05  # and beyond, where there are 20 rows for each
 _MOST = 1000
 _WORDS = 3.0  # texts of so many words are sentences
+_FIRST = 1000  # so many texts are looked at for words,
+_FIRST_DATES = 100  # and for dates
+_FEW_SHOWN = 50
+_COMMAS = re.compile(r"\s*[-+]?\d+(,\d+)+(\.\d+)?\s*")
+_NUMBER = re.compile(r"\s*[-+]?\d+(\.\d+)?\s*")
+_OTHER_DATE = re.compile(r"\s*\d{1,2}[./-]\d{1,2}[./-]\d{4}.*")
+_COUNTED = 10_000  # of more different values it is not counted how many they are
 _MOSTLY = 0.5  # more of a column than this that are numbers make it one of numbers, with mistakes
 
 
@@ -25,7 +33,7 @@ class Kind(NamedTuple):
     reason: str = ""
 
 
-def kind_of(name: str, values: pd.Series, where: str) -> Kind:
+def kind_of(name: str, values: Values, where: str) -> Kind:
     """The kind of a column.
 
     Args:
@@ -36,45 +44,119 @@ def kind_of(name: str, values: pd.Series, where: str) -> Kind:
     Raises:
         DataError: it is a column of numbers, but for some values.
     """
-    known = values.dropna()
-    if known.empty:
+    seen = _Seen()
+    for part in in_parts(values):
+        seen.add(part)
+    if not seen.known:
         return Kind("skip", "it has no values")
-    different = known.nunique()
-    if different == 1 and len(known) == len(values):
-        return Kind("skip", f"all its values are {_shown(known.iloc[0])}")
-    if pd.api.types.is_datetime64_any_dtype(known):
+    if len(seen.different) == 1 and seen.known == seen.rows:
+        return Kind("skip", f"all its values are {_shown(next(iter(seen.different)))}")
+    if seen.is_date:
         return Kind("date")
-    if pd.api.types.is_numeric_dtype(known):
-        return Kind("skip", "it numbers the rows") if _numbers_rows(values) else Kind("number")
-    texts = known.astype("str")
-    if texts.head(100).str.fullmatch(DATE).all():
+    if seen.is_number:
+        return Kind("skip", "it numbers the rows") if seen.numbers_rows else Kind("number")
+    return _kind_of_texts(name, seen, where)
+
+
+def _kind_of_texts(name: str, seen: _Seen, where: str) -> Kind:
+    if all(DATE.fullmatch(text) for text in seen.first[:_FIRST_DATES]):
         return Kind("date")
-    _refuse_nearly_numbers(name, texts, where)
-    if different <= max(_FEW, min(_MOST, _SHARE * len(known))):
+    _refuse_nearly_numbers(name, seen, where)
+    _refuse_commas(name, seen, where)
+    if all(_OTHER_DATE.fullmatch(text) for text in seen.first):
+        shown = _shown(seen.first[0])
+        return Kind("skip", f"dates such as {shown} can be read in two ways; written as 2024-12-31 they go in")
+    if len(seen.different) <= max(_FEW, min(_MOST, _SHARE * seen.known)):
         return Kind("category")
-    if texts.head(1000).str.count(r"\S+").mean() >= _WORDS:
+    if sum(len(text.split()) for text in seen.first) >= _WORDS * len(seen.first):
         return Kind("text")
-    return Kind("skip", f"{different:,} different texts in {len(known):,} rows tell hardly anything")
+    count = f"{len(seen.different):,}" if len(seen.different) <= _COUNTED else f"more than {_COUNTED:,}"
+    return Kind("skip", f"{count} different texts in {seen.known:,} rows tell hardly anything")
 
 
-def _numbers_rows(values: pd.Series) -> bool:
-    """Whether the values are whole numbers, each larger than the one before: what a database calls the rows by."""
-    if len(values) < 3 or not pd.api.types.is_integer_dtype(values):
-        return False
-    steps = np.diff(values.to_numpy())
-    # The training rows are some of all rows, so that numbers are left out between them.
-    return bool((steps > 0).all() and steps.mean() < 3)
+def is_wrong_number(values: pd.Series) -> npt.NDArray[np.bool_]:
+    """Where there is a value that is no number."""
+    return np.asarray(pd.to_numeric(values, errors="coerce").isna() & values.notna())
 
 
-def _refuse_nearly_numbers(name: str, texts: pd.Series, where: str) -> None:
-    numbers = pd.to_numeric(texts, errors="coerce")
-    wrong = texts[numbers.isna()]
-    if len(wrong) and len(wrong) < _MOSTLY * len(texts):
-        few = ", ".join(f"`{value}`" for value in dict.fromkeys(as_texts(wrong).tolist()[:50]))[:80]
+def is_mostly_numbers(wrong: int, known: int) -> bool:
+    """Whether so many values that are no numbers, of all that are known, are mistakes in a column of numbers."""
+    return wrong < _MOSTLY * known
+
+
+class _Seen:
+    """What the values of a column have told, part for part."""
+
+    def __init__(self) -> None:
+        self.rows = self.known = self.wrong = 0
+        self.different: set[object] = set()
+        self.first: list[str] = []
+        self.few: dict[str, None] = {}
+        self.is_number = self.is_date = True
+        self._rises, self._least = True, 0
+        self._last: int | None = None
+
+    def add(self, values: pd.Series) -> None:
+        """Look at some more values."""
+        known = values.dropna()
+        self.rows += len(values)
+        self.known += len(known)
+        self._see_rise(values)
+        if known.empty:
+            return
+        if len(self.different) <= _COUNTED:
+            self.different.update(known.unique().tolist())
+        self.is_date = self.is_date and pd.api.types.is_datetime64_any_dtype(known)
+        self.is_number = self.is_number and pd.api.types.is_numeric_dtype(known)
+        if not pd.api.types.is_numeric_dtype(known) and not pd.api.types.is_datetime64_any_dtype(known):
+            self._see_texts(known.astype("str"))
+
+    def _see_texts(self, texts: pd.Series) -> None:
+        self.first += texts.head(_FIRST - len(self.first)).tolist()
+        wrong = texts[is_wrong_number(texts)]
+        self.wrong += len(wrong)
+        if len(self.few) < _FEW_SHOWN:
+            self.few.update(dict.fromkeys(as_texts(wrong.head(_FIRST)).tolist()))
+
+    def _see_rise(self, values: pd.Series) -> None:
+        if not self._rises or not len(values):
+            return
+        if not pd.api.types.is_integer_dtype(values):
+            self._rises = False
+            return
+        numbers = values.to_numpy()
+        self._least = int(numbers[0]) if self._last is None else self._least
+        is_higher = self._last is None or int(numbers[0]) > self._last
+        self._last = int(numbers[-1])
+        self._rises = is_higher and bool((numbers[1:] > numbers[:-1]).all())
+
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether they are whole numbers, each larger than the one before: what a database calls the rows by."""
+        if self.rows < 3 or not self._rises or self._last is None:
+            return False
+        # The training rows are some of all rows, so that numbers are left out between them.
+        return (self._last - self._least) / (self.rows - 1) < 3
+
+
+def _refuse_commas(name: str, seen: _Seen, where: str) -> None:
+    """Raises DataError for numbers with commas, which are no numbers as the table is read."""
+    commas = [text for text in seen.first if _COMMAS.fullmatch(text)]
+    if commas and all(_COMMAS.fullmatch(text) or _NUMBER.fullmatch(text) for text in seen.first):
         raise DataError(
-            f"{where}: the column `{name}` has numbers, but for {len(wrong)} of {len(texts)} values: {few}.",
+            f"{where}: the column `{name}` has numbers with commas, such as `{commas[0]}`.",
+            'If they are decimal points, write `decimal: ","`; if they part thousands, take them out; '
+            f"if the column has categories, write `columns: {{{name}: category}}`.",
+        )
+
+
+def _refuse_nearly_numbers(name: str, seen: _Seen, where: str) -> None:
+    if seen.wrong and is_mostly_numbers(seen.wrong, seen.known):
+        few = ", ".join(f"`{value}`" for value in list(seen.few)[:_FEW_SHOWN])[:80]
+        raise DataError(
+            f"{where}: the column `{name}` has numbers, but for {seen.wrong} of {seen.known} values: {few}.",
             "If they stand for a missing value, name them in `missing`; if the column has categories, write "
-            f"`columns: {{{name}: category}}`; or correct them.",
+            f"`columns: {{{name}: category}}`; or correct them, or leave such rows out with `corrupt: skip`.",
         )
 
 

@@ -46,16 +46,10 @@ class SeriesReader:
         """What is known of the input: its shape is (length, numbers)."""
         return {INPUT: InputFacts("features", (self.length, *self.table.facts[INPUT].shape))}
 
-    def read(self, paths: Sequence[Path], *, with_targets: bool) -> pd.DataFrame:
-        """The rows of tables, of the columns that are needed. Raises DataError if one is not there."""
-        columns, table = self.table.inputs[INPUT], self.table
-        texts = {column.name for column in columns if column.is_text}
-        texts |= {target.column for target in table.targets.values() if target.is_text and with_targets}
-        needed = [*table.columns, *(target.column for target in table.targets.values() if with_targets)]
-        needed += [name for name in (self.time, self.group) if name is not None]
-        frame = read_tables(paths, table.layout, texts)
-        check_columns(frame, needed, paths[0])
-        return frame
+    @property
+    def placed(self) -> list[str]:
+        """The columns that say where in a series a row is."""
+        return [name for name in (self.time, self.group) if name is not None]
 
     def in_order(self, frame: pd.DataFrame, where: str) -> Timeline:
         """The rows in the order of time, each series for itself. Raises DataError."""
@@ -77,7 +71,8 @@ class SeriesReader:
         """
         parts, names = [], []
         for path in paths:
-            frame = self.read([path], with_targets=False)
+            frame = read_tables([path], self.table.layout, self.table.texts)
+            check_columns(frame, [*self.table.columns, *self.placed], path)
             found = self.in_order(frame, str(path))
             windows = windows_of(found, length=self.length, horizon=self.horizon, beyond=True)
             if not len(windows):

@@ -61,6 +61,11 @@ class Stored:
         return None
 
     @property
+    def digest(self) -> str | None:
+        """A digest of all bytes, where they were all seen; else None."""
+        return None
+
+    @property
     def rows_together(self) -> int:
         """How many rows the file keeps together, so that they are read as fast as one."""
         return 1

@@ -51,8 +51,13 @@ def _of_group() -> int | None:
 
 def fit_into_memory(rows: Collection[InFile]) -> bool:
     """Whether all these rows take less than half of the memory that is available."""
+    return fits_into_memory(sum(one.nbytes for one in rows))
+
+
+def fits_into_memory(size: int) -> bool:
+    """Whether so many bytes are less than half of the memory that is available."""
     available = available_memory()
-    return available is None or sum(one.nbytes for one in rows) <= _SHARE * available
+    return available is None or size <= _SHARE * available
 
 
 def windows_of(rows: Collection[InFile]) -> Windows:
@@ -76,8 +81,13 @@ def check_in_place(rows: Collection[InFile]) -> None:
 
 def told_of(rows: Collection[InFile]) -> str:
     """For a person: that rows stay in their file."""
-    size, available = sum(one.nbytes for one in rows) / _GIGABYTE, (available_memory() or 0) / _GIGABYTE
+    return too_large("The inputs take", sum(one.nbytes for one in rows), "they stay in their file, and")
+
+
+def too_large(what: str, size: int, consequence: str) -> str:
+    """For a person: that so many bytes of something are not held in memory, and what follows."""
+    available = (available_memory() or 0) / _GIGABYTE
     return (
-        f"The inputs take {size:.3g} GB, more than half of the {available:.3g} GB of memory that are free: they stay "
-        "in their file, and are read again in each epoch. `stream: false` holds them in memory."
+        f"{what} {size / _GIGABYTE:.3g} GB, more than half of the {available:.3g} GB of memory that are free: "
+        f"{consequence} are read again in each epoch. `stream: false` holds them in memory."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pandas as pd
 from dlcli.data.aligned import empty
 from dlcli.data.columns import Fitted, Index, Text, as_numbers, as_texts, numbers_of, restore_column
 from dlcli.data.dataset import Array, ClassNames, OneOrNamed, one_or_named
+from dlcli.data.shuffling import Windows
+from dlcli.data.skipping import Checks
 from dlcli.data.tables import Layout, columns_of, read_tables
 from dlcli.errors import DataError
 from dlcli.spec.likeness import suggestion
@@ -50,12 +52,16 @@ class TableReader:
         inputs: the columns of each input, by its name.
         targets: the columns of what is asked for, by the target's name.
         names: of all columns of the tables in training.
+        windows: how the rows were shuffled, if they stayed on the disk; so they do ever after.
+        checked: the columns by which it was told which rows are sound, "number" or "date", if others were left out.
     """
 
     layout: Layout
     inputs: Mapping[str, tuple[Fitted, ...]]
     targets: Mapping[str, TargetColumn]
     names: tuple[str, ...]
+    windows: Windows | None = None
+    checked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -74,15 +80,25 @@ class TableReader:
         is_one = not others and not isinstance(columns[0], (Text, Index))
         return tuple(name for column in columns for name in column.names) if is_one else None
 
-    def read(self, paths: Sequence[Path], *, with_targets: bool, also: Sequence[str] = ()) -> pd.DataFrame:
-        """The rows of tables, in which all columns are that are needed, and `also` these. Raises DataError if not."""
-        needed = (*self.columns, *(target.column for target in self.targets.values() if with_targets), *also)
-        texts = [column.name for columns in self.inputs.values() for column in columns if column.is_text]
-        texts += [target.column for target in self.targets.values() if target.is_text]
-        layout = self.layout if with_targets else self._without_targets(paths)
-        frame = read_tables(paths, layout, texts)
-        check_columns(frame, needed, paths[0])
-        return frame
+    @property
+    def texts(self) -> set[str]:
+        """The columns whose values stay as they are written."""
+        texts = {column.name for columns in self.inputs.values() for column in columns if column.is_text}
+        return texts | {target.column for target in self.targets.values() if target.is_text}
+
+    @property
+    def checks(self) -> Checks:
+        """What the values of columns must be so that a row is sound."""
+        known = {column.name: column.kind for columns in self.inputs.values() for column in columns}
+        known.update({one.column: "category" if one.classes else "number" for one in self.targets.values()})
+        known.update(self.checked)
+        return Checks(known, tuple(known))
+
+    def needed(self, frame: pd.DataFrame, path: Path, besides: Sequence[str]) -> list[str]:
+        """The columns that are needed of a table with targets, `besides` among them. Raises DataError."""
+        names = [*self.columns, *(target.column for target in self.targets.values()), *besides]
+        check_columns(frame, names, path)
+        return [*names, *(name for name in self.checked if name in frame.columns)]
 
     def _without_targets(self, paths: Sequence[Path]) -> Layout:
         """How tables are written that may lack what is asked for, where no line of theirs names the columns."""
@@ -96,6 +112,32 @@ class TableReader:
     def encode(self, frame: pd.DataFrame, where: str) -> OneOrNamed[Array]:
         """The inputs of rows: float32 of shape (n, numbers), or int32 for texts and indices."""
         return one_or_named((name, _encoded(columns, frame, where)) for name, columns in self.inputs.items())
+
+    def packed_size(self, name: str) -> int:
+        """How many words of 4 bytes `pack` makes of a row for an input."""
+        return sum(column.packed_size for column in self.inputs[name])
+
+    def pack(self, frame: pd.DataFrame, where: str) -> dict[str, Array]:
+        """The inputs of rows as they are kept in a file: int32 of shape (n, packed_size). Raises DataError."""
+        return {
+            name: np.column_stack([column.pack(frame[column.name], where) for column in columns])
+            for name, columns in self.inputs.items()
+        }
+
+    def unpack(self, name: str, packed: Array) -> Array:
+        """What `encode` makes of rows for an input, out of what `pack` did."""
+        [first, *_] = columns = self.inputs[name]
+        if isinstance(first, (Text, Index)):
+            return first.unpack(packed)
+        parts, at = [], 0
+        for column in columns:
+            parts.append(column.unpack(packed[:, at : at + column.packed_size]))
+            at += column.packed_size
+        return np.column_stack(parts)
+
+    def dtype_of(self, name: str) -> str:
+        """The type of the numbers of an input."""
+        return "int32" if isinstance(self.inputs[name][0], (Text, Index)) else "float32"
 
     def encode_targets(self, frame: pd.DataFrame, where: str) -> OneOrNamed[Array]:
         """What is asked for; 0 for each row where nothing is."""
@@ -112,7 +154,8 @@ class TableReader:
         parts: dict[str, list[Array]] = {name: [] for name in self.inputs}
         names: list[str] = []
         for path in paths:
-            frame = self.read([path], with_targets=False)
+            frame = read_tables([path], self._without_targets([path]), self.texts)
+            check_columns(frame, self.columns, path)
             for name, columns in self.inputs.items():
                 parts[name].append(_encoded(columns, frame, str(path)))
             names += [f"{path.name}[{row}]" for row in range(len(frame))]
@@ -126,7 +169,8 @@ class TableReader:
         }
         inputs = {name: [column.state() for column in columns] for name, columns in self.inputs.items()}
         state = {"kind": "table", "layout": self.layout.state(), "inputs": inputs, "targets": targets}
-        return {**state, "names": list(self.names)}
+        windows = self.windows.state() if self.windows is not None else None
+        return {**state, "names": list(self.names), "windows": windows, "checked": dict(self.checked)}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> TableReader:
@@ -136,7 +180,10 @@ class TableReader:
             for name, one in state["targets"].items()
         }
         inputs = {name: tuple(map(restore_column, columns)) for name, columns in state["inputs"].items()}
-        return cls(Layout.restore(state["layout"]), inputs, targets, tuple(state["names"]))
+        # What was saved before tables could be streamed has no word of that.
+        windows = Windows(**state["windows"]) if state.get("windows") else None
+        layout, checked = Layout.restore(state["layout"]), dict(state.get("checked", {}))
+        return cls(layout, inputs, targets, tuple(state["names"]), windows, checked)
 
 
 def check_columns(frame: pd.DataFrame, needed: Iterable[str], path: Path, key: str | None = None) -> None:

@@ -7,7 +7,7 @@ import gzip
 import warnings
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,11 +15,22 @@ from typing import IO, Any, Literal
 
 import pandas as pd
 
+from dlcli.data.skipping import Columns, Skipped, SoundRecords, has_wrong_bytes, open_quote, values_in
 from dlcli.errors import DataError
 
 _SEPARATORS = ",;\t|"
 _TABS = (".tsv", ".tab")
 _MOST_SHOWN = 60
+_BLOCK = 2**20
+_OTHERS = (
+    (b"PK\x03\x04", "an archive, such as .zip or .xlsx", "Unpack it; or save the sheet as .csv."),
+    (b"\xd0\xcf\x11\xe0", "a workbook of Excel", "Save the sheet as .csv."),
+    (b"\x1f\x8b", "packed with gzip", "Let its name end in .gz."),
+    (b"PAR1", "a table in .parquet", "Let its name end in .parquet."),
+    (b"%PDF", "a .pdf", None),
+)
+"""how files begin that are no text, what they are, and what to do"""
+_SKIP = "`corrupt: skip` in a spec leaves such rows out."
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Way:
+class Way:
     """How one file is read: the names of its columns, how many lines stand above the first row, and its separator."""
 
     names: list[str]
@@ -55,97 +66,151 @@ class _Way:
     quoting: Literal[0, 3]  # csv.QUOTE_MINIMAL or csv.QUOTE_NONE
 
 
-def read_tables(paths: Sequence[Path], layout: Layout, texts: Collection[str] = ()) -> pd.DataFrame:
+def read_tables(
+    paths: Sequence[Path], layout: Layout, texts: Collection[str] = (), skipped: Skipped | None = None
+) -> pd.DataFrame:
     """The rows of all files, in order.
 
     Args:
         paths: the files, which have the same columns.
         layout: how they are written.
         texts: the columns whose values stay as they are written, though they look like numbers.
+        skipped: takes note of rows that are corrupt, which are then left out; None to raise an error for them.
 
     Raises:
         DataError: a file is missing, empty or damaged, or is no table; the message has its line where that is known.
     """
     frames: list[pd.DataFrame] = []
     for path in paths:
-        frame = _read(path, layout, texts)
-        if frames and list(frame.columns) != list(frames[0].columns):
-            columns, first = ", ".join(frame.columns), ", ".join(frames[0].columns)
-            raise DataError(f"{path} has the columns {columns}, but {paths[0]} has {first}.")
+        frame = _read(path, layout, texts, skipped)
+        if frames:
+            check_same_columns(path, frame, paths[0], frames[0])
         frames.append(frame)
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def _read(path: Path, layout: Layout, texts: Collection[str]) -> pd.DataFrame:
-    with _told(path, layout):
+def check_same_columns(path: Path, frame: pd.DataFrame, first_path: Path, first: pd.DataFrame) -> None:
+    """See that a table has the columns of the first one. Raises DataError."""
+    if list(frame.columns) != list(first.columns):
+        columns, others = ", ".join(frame.columns), ", ".join(first.columns)
+        raise DataError(f"{path} has the columns {columns}, but {first_path} has {others}.")
+
+
+def _read(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped | None) -> pd.DataFrame:
+    with told(path, layout):
         if path.suffix.lower() == ".parquet":
-            return _parquet(path)
-        way = _way(path, layout)
+            frame = _parquet(path)
+            if skipped is not None:
+                skipped.has_rows(path, len(frame))
+            return frame
+        way = way_of(path, layout, is_strict=skipped is None)
         try:
-            frame = _parsed(path, layout, way, texts)
+            with parser(path, layout, way, texts, skipped, low_memory=skipped is None) as parsed, strict():
+                frame = parsed.read()
         except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
-            frame = _parsed(path, layout, way, texts, low_memory=False)
+            with parser(path, layout, way, texts, skipped, low_memory=False) as parsed, strict():
+                frame = parsed.read()
     if frame.empty:
-        raise DataError(f"{path} has no rows.", "Below the names of the columns each line is an example.")
-    if len(way.names) > 1 and frame[way.names[-1]].isna().any():
-        _refuse_short_rows(path, layout, way)
+        raise no_rows(path, skipped)
+    if skipped is None:
+        refuse_short_rows(path, layout, way, frame)
     return frame
 
 
-def _parsed(path: Path, layout: Layout, way: _Way, texts: Collection[str], **more: bool) -> pd.DataFrame:
-    # In parts, as pandas does it unless it is told otherwise: nearly twice as fast as in one (3.1.1).
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        warnings.simplefilter("error", pd.errors.DtypeWarning)
-        return pd.read_csv(
-            path,
-            sep=way.separator,
-            names=way.names,
-            header=None,
-            skiprows=way.skipped,
-            index_col=False,
-            quoting=way.quoting,
-            decimal=layout.decimal,
-            na_values=list(layout.missing),
-            keep_default_na=False,
-            encoding=layout.encoding,  # of UTF-8, pandas passes over a byte order mark itself
-            dtype={name: "str" for name in texts if name in way.names} or None,
-            **more,
+def no_rows(path: Path, skipped: Skipped | None = None) -> DataError:
+    """The error that a table has only names of columns, or rows that are all corrupt."""
+    if skipped is not None and skipped.count:
+        return DataError(f"{path} has no row that is sound: {skipped.told(0)}")
+    return DataError(f"{path} has no rows.", "Below the names of the columns each line is an example.")
+
+
+@contextmanager
+def parser(
+    path: Path, layout: Layout, way: Way, texts: Collection[str], skipped: Skipped | None, **how: Any
+) -> Iterator[Any]:
+    """Yield what makes data frames of a file, all at once or part for part; `how` are arguments of pandas's."""
+    with ExitStack() as stack:
+        source: Any = path
+        if skipped is not None:
+            file = stack.enter_context(open_text(path, layout, errors="surrogateescape"))
+            columns = Columns(len(way.names), way.separator, way.quoting)
+            source = SoundRecords(path, file, way.skipped, columns, skipped)
+        yield stack.enter_context(
+            pd.read_csv(
+                source,
+                sep=way.separator,
+                names=way.names,
+                header=None,
+                skiprows=way.skipped if skipped is None else 0,
+                index_col=False,
+                quoting=way.quoting,
+                decimal=layout.decimal,
+                na_values=list(layout.missing),
+                keep_default_na=False,
+                encoding=layout.encoding,  # of UTF-8, pandas passes over a byte order mark itself
+                dtype={name: "str" for name in texts if name in way.names} or None,
+                iterator=True,
+                **how,
+            )
         )
 
 
+@contextmanager
+def strict() -> Iterator[None]:
+    """Makes errors of what pandas only warns of, while a file is parsed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        warnings.simplefilter("error", pd.errors.DtypeWarning)
+        yield
+
+
 def _parquet(path: Path) -> pd.DataFrame:
-    try:
+    with parquet_told(path):
         frame = pd.read_parquet(path)
-    except ImportError as error:
-        raise DataError(f"{path}: to read .parquet, pyarrow is needed.", "Run `pip install pyarrow`.") from error
-    except Exception as error:
-        raise DataError(f"{path} is no table in .parquet: {_brief(error)}.") from error
     frame.columns = [str(name) for name in frame.columns]
+    if frame.empty:
+        raise no_rows(path)
     return frame
 
 
 @contextmanager
-def _told(path: Path, layout: Layout) -> Iterator[None]:
+def parquet_told(path: Path) -> Iterator[None]:
+    """What keeps a .parquet file from being read, as a DataError."""
+    try:
+        yield
+    except ImportError as error:
+        raise DataError(f"{path}: to read .parquet, pyarrow is needed.", "Run `pip install pyarrow`.") from error
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path} is no table in .parquet: {_brief(error)}.") from error
+
+
+@contextmanager
+def told(path: Path, layout: Layout) -> Iterator[None]:
     """What pandas and Python say of a file that cannot be read, as a DataError."""
     try:
         yield
     except UnicodeError as error:
-        raise DataError(
-            f"{path} is not written in {layout.encoding}: {_brief(error)}.",
-            "Say which it is, as in `encoding: latin-1` or `encoding: utf-16`.",
-        ) from error
+        raise _not_written(path, layout, _line_of_bytes(path, layout), _brief(error)) from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} is empty.") from error
     except pd.errors.ParserWarning as error:
         hint = "Name every column in the first line; or take the values without a name out."
         raise DataError(f"{path}: the rows have more values than there are names of columns.", hint) from error
     except (pd.errors.ParserError, csv.Error) as error:
+        if "EOF inside string" in str(error):
+            raise open_quote(path, _line_of_quote(path, layout)) from error
         raise DataError(f"{path} is not a table with the same columns in each line: {_brief(error)}.") from error
     except LookupError as error:
         raise DataError(f"`encoding: {layout.encoding}` is not known: {_brief(error)}.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise file_error(path, error) from error
+
+
+def _not_written(path: Path, layout: Layout, place: str, why: str) -> DataError:
+    hint = f"Say which it is, as in `encoding: latin-1` or `encoding: utf-16`. {_SKIP}"
+    return DataError(f"{path}{place} is not written in {layout.encoding}: {why}.", hint)
 
 
 def file_error(path: Path, error: Exception) -> DataError:
@@ -163,37 +228,98 @@ def _brief(error: Exception) -> str:
     return text.removeprefix("Error tokenizing data. C error: ").rstrip(".")[:200]
 
 
-def _open(path: Path, layout: Layout) -> IO[str]:
+def open_text(path: Path, layout: Layout, *, errors: str = "strict") -> IO[str]:
+    """A file as text, unpacked if it is a .gz; `errors` as for Python's `open`. Raises what that does."""
     encoding = "utf-8-sig" if layout.encoding.lower() in ("utf-8", "utf8") else layout.encoding
     if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
+        return gzip.open(path, "rt", encoding=encoding, errors=errors, newline="")
+    return path.open(encoding=encoding, errors=errors, newline="")
+
+
+def _has_lines_of_bytes(layout: Layout) -> bool:
+    """Whether lines end as in ASCII. Raises LookupError for an encoding that is not known."""
+    return "\n".encode(layout.encoding) == b"\n"
+
+
+def _line_of_bytes(path: Path, layout: Layout) -> str:
+    """Where the first wrong bytes are, `, line 3`; nothing where lines do not end as in ASCII."""
+    try:
+        if not _has_lines_of_bytes(layout):
+            return ""
+        with open_text(path, layout, errors="surrogateescape") as file:
+            wrong = (number for number, line in enumerate(file, start=1) if has_wrong_bytes(line))
+            return f", line {line}" if (line := next(wrong, 0)) else ""
+    except (UnicodeError, OSError, EOFError, zlib.error):
+        return ""
 
 
 def _is_tabbed(path: Path) -> bool:
     return any(suffix.lower() in _TABS for suffix in path.suffixes)
 
 
-def _way(path: Path, layout: Layout) -> _Way:
+def _line_of_quote(path: Path, layout: Layout) -> int:
+    """The line of the last record of a file, in which a quote is open."""
     separator, quoting = _separation(path, layout)
-    with _open(path, layout) as file:
+    with open_text(path, layout) as file:
+        last = line = 0
+        records = csv.reader(file, delimiter=separator, quoting=quoting)
+        for _ in records:
+            last, line = line + 1, records.line_num
+    return last
+
+
+def _refuse_other_files(path: Path, layout: Layout, *, everywhere: bool) -> None:
+    """Tell of files that are no text, by how they begin. Raises DataError, and what `open` does."""
+    if not path.is_file() and not path.is_dir() and path.exists():
+        message = f"{path} is no file that can be read more than once."
+        raise DataError(message, "Write what it gives into a file.")
+    is_packed = path.suffix.lower() == ".gz"
+    with gzip.open(path) if is_packed else path.open("rb") as file:
+        first = file.read(4)
+        for begin, what, hint in _OTHERS:
+            if first.startswith(begin):
+                raise DataError(f"{path} is {what}, not text.", hint)
+        if everywhere and _has_lines_of_bytes(layout):
+            line = 1
+            while block := first or file.read(_BLOCK):
+                first = b""
+                if b"\0" in block:
+                    line += block[: block.index(b"\0")].count(b"\n")
+                    hint = "It may be written in `encoding: utf-16`; or it is damaged."
+                    raise DataError(f"{path}, line {line}, has a byte of 0, which is no text.", f"{hint} {_SKIP}")
+                line += block.count(b"\n")
+
+
+def way_of(path: Path, layout: Layout, *, is_strict: bool = True) -> Way:
+    """How a file is read, by its first lines; if that `is_strict`, it has no bytes of 0 anywhere.
+
+    Raises:
+        DataError: it has no names of columns, or is no text.
+    """
+    _refuse_other_files(path, layout, everywhere=is_strict)
+    separator, quoting = _separation(path, layout)
+    with open_text(path, layout, errors="surrogateescape") as file:
         records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
         record = next(record for record in records if record and any(map(str.strip, record)))
         lines = records.line_num
+        if any("\n" in name for name in record) and next(records, None) is None:
+            raise open_quote(path, 1)
+    if any(map(has_wrong_bytes, record)):
+        raise _not_written(path, layout, f", line {lines}", "a name of a column has bytes that are no characters")
     if layout.header is True:
         names = [name.strip() for name in record]
         _refuse_numbers(path, names)
-        return _Way(_checked_names(path, names), lines, separator, quoting)
+        return Way(_checked_names(path, names), lines, separator, quoting)
     names = list(layout.header or ()) or [str(number) for number in range(1, len(record) + 1)]
     if len(names) != len(record):
         raise DataError(f"{path} has {len(record)} columns, but `header` names {len(names)}: {', '.join(names)}.")
-    return _Way(_checked_names(path, names), 0, separator, quoting)
+    return Way(_checked_names(path, names), 0, separator, quoting)
 
 
 def columns_of(path: Path, layout: Layout) -> int:
     """How many columns a file has that does not name them. Raises DataError."""
-    with _told(path, layout):
-        return len(_way(path, replace(layout, header=False)).names)
+    with told(path, layout):
+        return len(way_of(path, replace(layout, header=False)).names)
 
 
 def separator_of(path: Path, layout: Layout) -> str:
@@ -207,7 +333,7 @@ def _separation(path: Path, layout: Layout) -> tuple[str, Literal[0, 3]]:
     # In text/tab-separated-values (IANA) quotes are characters like any other.
     has_quotes = layout.quotes if layout.quotes is not None else not _is_tabbed(path)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
-    with _open(path, layout) as file:
+    with open_text(path, layout, errors="surrogateescape") as file:
         first = next((line for line in file if line.strip()), None)
     if first is None:
         raise DataError(f"{path} is empty.")
@@ -216,9 +342,9 @@ def _separation(path: Path, layout: Layout) -> tuple[str, Literal[0, 3]]:
 
 def first_records(path: Path, layout: Layout, count: int) -> list[list[str]]:
     """The first so many records as they are written, names of columns among them. Raises DataError."""
-    with _told(path, layout):
+    with told(path, layout):
         separator, quoting = _separation(path, layout)
-        with _open(path, layout) as file:
+        with open_text(path, layout) as file:
             records = csv.reader(file, delimiter=separator, quoting=quoting, strict=False)
             return list(islice((record for record in records if any(map(str.strip, record))), count))
 
@@ -254,14 +380,17 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refuse_short_rows(path: Path, layout: Layout, way: _Way) -> None:
-    """Tell of a row with fewer values than columns; pandas takes the rest for missing (3.1.1)."""
-    with _open(path, layout) as file:
+def refuse_short_rows(path: Path, layout: Layout, way: Way, frame: pd.DataFrame) -> None:
+    """Tell of a row with fewer values than columns; pandas takes the rest for missing (3.1.1). Raises DataError."""
+    if len(way.names) == 1 or not frame[way.names[-1]].isna().any():
+        return
+    with open_text(path, layout) as file:
         for _ in islice(file, way.skipped):
             pass
         records = csv.reader(file, delimiter=way.separator, quoting=way.quoting)
         for record in records:
             if record and len(record) < len(way.names):
                 line = way.skipped + records.line_num
-                message = f"{path}, line {line} has {len(record)} values, but there are {len(way.names)} columns."
-                raise DataError(message, "Where a value is missing, its separator must still be there.")
+                message = f"{path}, line {line} has {values_in(record)}, but there are {len(way.names)} columns."
+                hint = "Where a value is missing, its separator must still be there."
+                raise DataError(message, f"{hint} {_SKIP}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -24,3 +24,8 @@ class Where:
     notify: Callable[[str], None]
     progressed: Callable[[str], None] = lambda text: None
     beside: tuple[Path, ...] = ()
+
+
+def quiet(where: Where) -> Where:
+    """The same for who reads data again, of which a person has been told already."""
+    return replace(where, notify=lambda text: None)

@@ -13,11 +13,12 @@ import pandas as pd
 from dlcli.data.columns import PADDING, UNKNOWN, Text
 from dlcli.data.dataset import Array, ClassNames, Dataset, named
 from dlcli.data.finding import find_all, folders_of
+from dlcli.data.from_tables import with_targets
 from dlcli.data.inferring import Kind, kind_of
 from dlcli.data.splits import Split, Splits
 from dlcli.data.table_reader import TableReader
-from dlcli.data.tables import read_tables
-from dlcli.data.where import Where
+from dlcli.data.table_reading import Reading
+from dlcli.data.where import Where, quiet
 from dlcli.describing.columns import ColumnSummary, summarize_column
 from dlcli.describing.repeats import Repeats, find_repeats
 from dlcli.spec.loading import LoadedSpec
@@ -176,17 +177,19 @@ def _table(
     if not isinstance(reader, TableReader) or not isinstance(source, Csv):
         return (), ()
     paths = find_all(source.path, folders_of(loaded, where))
-    frame = read_tables(paths, reader.layout)
+    reading = Reading(reader.layout, source.corrupt == "skip", reader.windows is not None, quiet(where))
+    rows, _ = reading.rows(paths, (), lambda frame: list(frame.columns), reader.checks)
     used = {column.name: column for columns in reader.inputs.values() for column in columns}
     asked = {target.column for target in reader.targets.values()}
     columns = []
-    for name in frame.columns:
-        kind = _kind(name, frame[name], used, asked, source, paths[0])
-        columns.append(summarize_column(name, kind.kind, frame[name], kind.reason))
-    answered = frame[frame[sorted(asked)].notna().all(axis=1)] if asked else frame
-    rows = answered.iloc[splits.train.indices[:_TEXTS]]
+    for name in rows.names:
+        values = rows.whole(name)  # one after the other: all together may be more than the memory has
+        kind = _kind(name, values, used, asked, source, paths[0])
+        columns.append(summarize_column(name, kind.kind, values, kind.reason))
+    answered = with_targets(rows, sorted(asked), paths[0], quiet(where))
+    first = splits.train.indices[:_TEXTS]
     texts = [column for column in used.values() if isinstance(column, Text)]
-    lines = [_line(text, column) for column in texts for text in rows[column.name]]
+    lines = [_line(text, column) for column in texts for part in answered.column(column.name, first) for text in part]
     return tuple(columns), tuple(lines)
 
 

@@ -131,6 +131,8 @@ class Table(FileSource):
     """how characters are written in the file"""
     missing: Annotated[tuple[str, ...], Field(strict=False)] = MISSING
     """what stands for a value that is missing"""
+    corrupt: Literal["error", "skip"] = "error"
+    """what is done about a row that has other columns or wrong bytes, or no number where numbers are"""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -139,7 +141,10 @@ class Table(FileSource):
 
 
 class Csv(Table):
-    """A table: a line an example, with what goes in and what comes out in columns; .csv or .tsv, also .gz."""
+    """A table: a line an example, with what goes in and what comes out in columns; .csv or .tsv, also .gz.
+
+    It may be larger than the memory.
+    """
 
     name = "csv"
 
@@ -163,6 +168,8 @@ class Csv(Table):
     """the column whose equal values stay in the same split, such as a patient's number"""
     time: Name | None = None
     """the column of times by which the last rows are for testing, and those before them for validation"""
+    stream: bool | None = None
+    """whether what goes in stays on the disk and is read in each epoch; left out: if it would take half the memory"""
 
     @property
     def has_own_test_set(self) -> bool:
