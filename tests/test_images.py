@@ -133,12 +133,19 @@ def test_a_picture_is_turned_as_exif_says(tmp_path: Path, suffix: str, orientati
     [
         ("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"subsampling": 0, "comment": "x"}), ("L", {}),
         ("CMYK", {}), ("RGB", {"icc_profile": b"x" * 300}), ("RGB", {"restart_marker_rows": 1}),
+        ("RGB", {"keep_rgb": True}), ("RGB", {"qtables": "web_low", "subsampling": 1}), ("L", {"progressive": True}),
     ],
 )  # fmt: skip
-def test_small_jpegs_have_the_pixels_that_pillow_gives(tmp_path: Path, mode: str, options: dict[str, Any]) -> None:
+def test_jpegs_have_the_pixels_that_pillow_gives(tmp_path: Path, mode: str, options: dict[str, Any]) -> None:
     RED.convert(mode).save(tmp_path / "small.jpg", **options)
     whole = np.asarray(Image.open(tmp_path / "small.jpg").convert("RGB"))
     np.testing.assert_array_equal(read_picture(tmp_path / "small.jpg", RGB), whole)
+    grey = np.asarray(Image.open(tmp_path / "small.jpg").convert("L"))
+    np.testing.assert_array_equal(read_picture(tmp_path / "small.jpg", GREY), grey)
+    drafted = Image.open(tmp_path / "small.jpg")
+    drafted.draft(None, (4, 5))
+    smaller = np.asarray(drafted.convert("RGB").resize((4, 5), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(read_picture(tmp_path / "small.jpg", Form((5, 4), "rgb", "resize")), smaller)
     data = (tmp_path / "small.jpg").read_bytes()
     for end in (2, 3, 4, 12, 30, len(data) // 2, len(data) - 20):
         (tmp_path / "cut.jpg").write_bytes(data[:end])

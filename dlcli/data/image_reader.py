@@ -127,7 +127,7 @@ def read_pictures(
     def read(start: int, end: int) -> None:
         for row in range(start, end):
             try:
-                images[row] = read_picture(paths[row], form, is_exact=is_exact)
+                read_picture(paths[row], form, into=images[row], is_exact=is_exact)
             except UnreadableError as error:
                 unreadable[row] = str(error)
             except OtherSizeError as error:
