@@ -496,9 +496,9 @@ def test_a_class_of_which_nothing_can_be_read(tmp_path: Path) -> None:
 
 def test_more_than_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class_folders(tmp_path / "photos", each=2)
-    monkeypatch.setattr("dlcli.data.image_reader.available_memory", lambda: 2400)
+    monkeypatch.setattr("dlcli.data.image_files.available_memory", lambda: 2400)
     with pytest.raises(DataError) as caught:
-        load(tmp_path, "{path: photos}")
+        load(tmp_path, "{path: photos, stream: false}")
     assert "6 images of 12×10 pixels are 2.2 kB (2,160 bytes)" in caught.value.message
     assert "`size: [8, 7]`" in str(caught.value.hint)
     assert load(tmp_path, "{path: photos, size: [8, 7]}")[0].example_shape == (8, 7, 3)
@@ -539,6 +539,8 @@ def test_grammar(tmp_path: Path) -> None:
         ("{path: p, fit: stretch}", "resize"),
         ("{path: p, corrupt: ignore}", "skip"),
         ("{path: p, shape: [2, 2]}", "shape"),
+        ("{path: p, stream: auto}", "stream` must be `true` or `false`"),
+        ("{path: p, cache: disk}", "cache` must be `true` or `false`"),
     ],
 )
 def test_mistakes_in_the_grammar(tmp_path: Path, source: str, expected: str) -> None:
