@@ -133,12 +133,19 @@ def test_a_picture_is_turned_as_exif_says(tmp_path: Path, suffix: str, orientati
     [
         ("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"subsampling": 0, "comment": "x"}), ("L", {}),
         ("CMYK", {}), ("RGB", {"icc_profile": b"x" * 300}), ("RGB", {"restart_marker_rows": 1}),
+        ("RGB", {"keep_rgb": True}), ("RGB", {"qtables": "web_low", "subsampling": 1}), ("L", {"progressive": True}),
     ],
 )  # fmt: skip
-def test_small_jpegs_have_the_pixels_that_pillow_gives(tmp_path: Path, mode: str, options: dict[str, Any]) -> None:
+def test_jpegs_have_the_pixels_that_pillow_gives(tmp_path: Path, mode: str, options: dict[str, Any]) -> None:
     RED.convert(mode).save(tmp_path / "small.jpg", **options)
     whole = np.asarray(Image.open(tmp_path / "small.jpg").convert("RGB"))
     np.testing.assert_array_equal(read_picture(tmp_path / "small.jpg", RGB), whole)
+    grey = np.asarray(Image.open(tmp_path / "small.jpg").convert("L"))
+    np.testing.assert_array_equal(read_picture(tmp_path / "small.jpg", GREY), grey)
+    drafted = Image.open(tmp_path / "small.jpg")
+    drafted.draft(None, (4, 5))
+    smaller = np.asarray(drafted.convert("RGB").resize((4, 5), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(read_picture(tmp_path / "small.jpg", Form((5, 4), "rgb", "resize")), smaller)
     data = (tmp_path / "small.jpg").read_bytes()
     for end in (2, 3, 4, 12, 30, len(data) // 2, len(data) - 20):
         (tmp_path / "cut.jpg").write_bytes(data[:end])
@@ -489,9 +496,9 @@ def test_a_class_of_which_nothing_can_be_read(tmp_path: Path) -> None:
 
 def test_more_than_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class_folders(tmp_path / "photos", each=2)
-    monkeypatch.setattr("dlcli.data.image_reader.available_memory", lambda: 2400)
+    monkeypatch.setattr("dlcli.data.image_files.available_memory", lambda: 2400)
     with pytest.raises(DataError) as caught:
-        load(tmp_path, "{path: photos}")
+        load(tmp_path, "{path: photos, stream: false}")
     assert "6 images of 12×10 pixels are 2.2 kB (2,160 bytes)" in caught.value.message
     assert "`size: [8, 7]`" in str(caught.value.hint)
     assert load(tmp_path, "{path: photos, size: [8, 7]}")[0].example_shape == (8, 7, 3)
@@ -532,6 +539,8 @@ def test_grammar(tmp_path: Path) -> None:
         ("{path: p, fit: stretch}", "resize"),
         ("{path: p, corrupt: ignore}", "skip"),
         ("{path: p, shape: [2, 2]}", "shape"),
+        ("{path: p, stream: auto}", "stream` must be `true` or `false`"),
+        ("{path: p, cache: disk}", "cache` must be `true` or `false`"),
     ],
 )
 def test_mistakes_in_the_grammar(tmp_path: Path, source: str, expected: str) -> None:

@@ -90,7 +90,7 @@ def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, 
     overrides, unread = parse_overrides(sets)
     catalogue = options.catalogue(screen)
     run_code = options.code_runner(screen)
-    look = None if static else options.looker(screen)
+    look = None if static else options.looker(screen, only_looks=True)
     found = [(path, examine(path, catalogue, overrides, run_code, look).with_errors(unread)) for path in configs]
     if static or all(findings.loaded is None for _, findings in found):
         return [_Checked(path, findings, findings.shown(), None) for path, findings in found]

@@ -52,7 +52,7 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
     data, variables = compose_blocks(path, parse_overrides(sets or ())[0])
     if data.get("extensions"):
         raise UsageError(f"{path} has `extensions`: what is in files of code cannot be written as a script yet.")
-    loaded = options.load(screen, path, sets, quiet=True, look=options.looker(screen))
+    loaded = options.load(screen, path, sets, quiet=True, look=options.looker(screen, only_looks=True))
     screen.divert()
 
     from dlcli.training.backend import start_backend

@@ -73,15 +73,21 @@ def load(
     return loaded
 
 
-def looker(screen: Screen, data_dir: Path | None = None, point: Point | None = None) -> Look:
-    """What looks into the files of data that a spec names: as the run did that goes on, if there is one."""
+def looker(
+    screen: Screen, data_dir: Path | None = None, point: Point | None = None, *, only_looks: bool = False
+) -> Look:
+    """What looks into the files of data that a spec names: as the run did that goes on, if there is one.
+
+    If it `only_looks`, pictures are not decoded, since nobody is going to read them.
+    """
 
     def look(loaded: LoadedSpec) -> LoadedSpec:
         from dlcli.data.looking import look as look_into
         from dlcli.data.where import Where
 
         folder = point.record.get("spec_folder") if point is not None else None
-        where = Where(data_dir, False, screen.message, beside=(Path(folder),) if folder else ())
+        beside = (Path(folder),) if folder else ()
+        where = Where(data_dir, False, screen.message, screen.message, beside, only_looks)
         return look_into(loaded, where, point.data if point is not None else None)
 
     return look

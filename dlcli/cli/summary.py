@@ -55,7 +55,7 @@ def summary(
 
 
 def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> tuple[ModelSummary, dict[str, str]]:
-    loaded = options.load(screen, path, sets, quiet=True, look=options.looker(screen))
+    loaded = options.load(screen, path, sets, quiet=True, look=options.looker(screen, only_looks=True))
     screen.divert()
 
     from dlcli.training.backend import start_backend

@@ -49,8 +49,8 @@ class Examples:
             where there are several.
         targets: class numbers, int32 of shape (n,); or float32 of shape (n,) for a regression; by name where there are
             several.
-        windows: how the examples are shuffled whose inputs stay in files, as `dlcli.data.stored.InFile`; None for
-            arrays.
+        windows: how the examples are shuffled whose inputs stay in files, as `dlcli.data.stored.InFile`, and where
+            neighbours are read together; None where any order is as good.
         weights: how much each counts in training, float32 of shape (n,); None if all count alike.
     """
 

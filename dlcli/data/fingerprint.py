@@ -23,8 +23,8 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
     is what every source here makes, are read in place and not copied. Shapes and types are not part of it.
 
     Of arrays that stay in files, which may have many gigabytes, it has the shape and type, the file's size and time of
-    change, and the bytes of about a thousand rows; it then begins with "sampled-". Of rows that dlcli itself has
-    written into a temporary file it has the digest of that.
+    change, and the bytes of about a thousand rows; of pictures the sizes and times of all files. It then begins with
+    "sampled-". Of rows that dlcli itself has written into a temporary file it has the digest of that.
     """
     digest = hashlib.blake2b(digest_size=16)
     is_sampled = False
@@ -41,9 +41,17 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
     return f"{SAMPLED if is_sampled else ''}{digest.hexdigest()}"
 
 
+def have_changed(then: str, now: str) -> bool:
+    """Whether two fingerprints are of different data; one that is sampled tells nothing of one that is not."""
+    return then != now and then.startswith(SAMPLED) == now.startswith(SAMPLED)
+
+
 def _sample(rows: InFile, update: Callable[[bytes], object]) -> Array:
     """Rows from all over an array in a file, once what is known without reading is part of the digest."""
-    status = rows.stored.path.stat()
-    update(repr((rows.shape, rows.dtype.str, rows.stored.dtype.str, status.st_size, status.st_mtime_ns)).encode())
+    for path in rows.stored.paths:
+        status = path.stat()
+        update(repr((rows.shape, rows.dtype.str, rows.stored.dtype.str, status.st_size, status.st_mtime_ns)).encode())
+    if not rows.stored.is_sampled:
+        return rows[:0]
     count = max(1, min(_ROWS_OF_SAMPLE, _BYTES_OF_SAMPLE // max(1, rows.row_bytes), len(rows)))
     return rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from dlcli.data.dataset import Dataset, Examples, named
+from dlcli.data.dataset import Array, Dataset, Examples, named
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, set_up
+from dlcli.data.image_files import Pictures, check_memory, fit_into_memory, told_of
 from dlcli.data.image_folders import Listed, Listing, list_folders
-from dlcli.data.image_reader import ImageReader, Read, check_memory, in_parts, read_pictures, unreadable_error
+from dlcli.data.image_reader import ImageReader
+from dlcli.data.image_reading import (
+    SKIP,
+    in_parts,
+    look_at_pictures,
+    read_pictures,
+    rows_left,
+    unreadable_error,
+    verify_pictures,
+)
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
 
-_SKIP = "Replace or remove it; or write `corrupt: skip` in `images`, and such files are left out."
 _MOST_NAMED = 20
 
 
@@ -45,10 +55,11 @@ def load_images(
     every = [path for listed in listing.splits.values() for path in listed.paths]
     is_exact = reader is None and source.size is None
     form = reader.form if reader is not None else _form(source, every)
-    reader = reader or ImageReader(form, listing.classes, is_text)
-    check_memory(len(every), form)
+    in_files = _stay_in_files(source, reader, len(every), form, where)
+    reader = reader or ImageReader(form, listing.classes, is_text, in_files)
     examples = {
-        name: _examples(source, listed, reader, where, is_exact=is_exact) for name, listed in listing.splits.items()
+        name: _examples(source, listed, form, where, is_exact=is_exact, in_files=in_files)
+        for name, listed in listing.splits.items()
     }
     _check_classes(examples["train"], listing, origin)
     train, test, validation = examples["train"], examples.get("test"), examples.get("validation")
@@ -148,22 +159,58 @@ def _all_grey(paths: Sequence[Path]) -> bool:
     return not coloured
 
 
-def _examples(source: Images, listed: Listed, reader: ImageReader, where: Where, *, is_exact: bool) -> Examples:
+def _stay_in_files(source: Images, reader: ImageReader | None, count: int, form: Form, where: Where) -> bool:
+    """Whether the pictures stay in their files: as in training or as the spec says, or else if they do not fit."""
+    if where.only_looks or (reader is not None and reader.in_files):
+        return True
+    if reader is None and source.stream is not None:
+        if not source.stream:
+            check_memory(count, form)
+        return source.stream
+    if fit_into_memory(count, form):
+        return False
+    where.notify(told_of(count, form))
+    return True
+
+
+def _examples(source: Images, listed: Listed, form: Form, where: Where, *, is_exact: bool, in_files: bool) -> Examples:
     """The pictures of one split, without those that cannot be read, if they may be left out."""
-    read = read_pictures(listed.paths, reader.form, where.progressed, is_exact=is_exact)
-    if read.unreadable and source.corrupt == "error":
-        raise unreadable_error(listed.paths, read.unreadable, _SKIP)
-    if not len(read.rows):
-        raise unreadable_error(listed.paths, read.unreadable, "No image is left.")
-    if read.unreadable:
-        _tell_of_skipped(listed.paths, read, where.notify)
-    return Examples(read.images, listed.targets[read.rows])
+    paths, skips = listed.paths, source.corrupt == "skip"
+    inputs: Any
+    if source.cache and not where.only_looks:
+        from dlcli.data.image_cache import kept_pictures
+
+        kept, unreadable = kept_pictures(paths, form, where, is_exact=is_exact, skips=skips)
+        inputs = kept if in_files else kept.whole()
+    elif in_files:
+        if skips and not where.only_looks:  # an epoch must know which examples it has
+            unreadable = verify_pictures(paths, form, where.progressed, is_exact=is_exact)
+        else:
+            unreadable = look_at_pictures(paths, form, where.progressed, is_exact=is_exact)
+        inputs = Pictures(paths[0].parent, [path for row, path in enumerate(paths) if row not in unreadable], form)
+    else:
+        read = read_pictures(paths, form, where.progressed, is_exact=is_exact)
+        inputs, unreadable = read.images, read.unreadable
+    rows = _readable(paths, unreadable, where, skips=skips)
+    return Examples(inputs, listed.targets[rows])
 
 
-def _tell_of_skipped(paths: Sequence[Path], read: Read, notify: Callable[[str], None]) -> None:
-    each = [f"{paths[row]} ({reason})" for row, reason in list(read.unreadable.items())[:_MOST_NAMED]]
-    more = "; …" if len(read.unreadable) > _MOST_NAMED else ""
-    count = f"{len(read.unreadable):,} of {len(paths):,} images"
+def _readable(paths: Sequence[Path], unreadable: Mapping[int, str], where: Where, *, skips: bool) -> Array:
+    """The numbers of the pictures that can be read; a person is told of the others. Raises DataError."""
+    rows = rows_left(len(paths), unreadable)
+    if unreadable and not skips:
+        raise unreadable_error(paths, unreadable, SKIP)
+    if not len(rows):
+        raise unreadable_error(paths, unreadable, "No image is left.")
+    if unreadable:
+        _tell_of_skipped(paths, unreadable, where.notify)
+    return rows
+
+
+def _tell_of_skipped(paths: Sequence[Path], unreadable: Mapping[int, str], notify: Callable[[str], None]) -> None:
+    each = [f"{paths[row]} ({reason})" for row, reason in list(unreadable.items())[:_MOST_NAMED]]
+    more = "; …" if len(unreadable) > _MOST_NAMED else ""
+    count = f"{len(unreadable):,} of {len(paths):,} images"
     notify(f"{count} cannot be read, and are left out: {'; '.join(each)}{more}.")
 
 

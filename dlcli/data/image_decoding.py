@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from PIL import (
 )
 
 from dlcli.data.dataset import Array
+from dlcli.data.image_jpeg import ORIENTATION, Frame, decode, frame_of, scale_for
 from dlcli.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
@@ -31,7 +34,6 @@ _FORMATS = tuple(
         BmpImagePlugin.BmpImageFile, WebPImagePlugin.WebPImageFile, TiffImagePlugin.TiffImageFile,
     )
 )  # fmt: skip
-_ORIENTATION = 0x0112  # the tag of EXIF 2.32, section 4.6.4
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -40,11 +42,7 @@ _TURNS = {
 _SAYS_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
-# Files up to this size are decoded without Pillow's reading of the header, which takes longer than their pixels do.
-_SMALL = 1 << 16
-_JPEG_START, _JPEG_FRAMES, _JPEG_EXIF = b"\xff\xd8\xff", (0xC0, 0xC1, 0xC2), 0xE1  # T.81, table B.1; EXIF 2.32, 4.5.4
-_JPEG_MODES = {1: "L", 3: "RGB"}
-_MOST_PIXELS = 1 << 24
+_HEAD = 1 << 16  # bytes in which a header mostly is, whole
 _KEPT_BLOCKS = 64  # of 1 MB at most; left to itself, Pillow asks the system for memory for each picture anew
 
 
@@ -99,6 +97,9 @@ def set_up() -> None:
 def appearance(path: Path) -> Appearance:
     """How a picture looks, mostly by its first bytes. Raises UnreadableError, or DataError without permission."""
     try:
+        frame = frame_of(_bytes_of(path, _HEAD))
+        if frame is not None:
+            return Appearance(frame.upright_size, frame.is_grey)
         with Image.open(path, formats=_FORMATS) as image:
             return Appearance(_upright_size(image, _orientation(image)), _is_grey(image))
     except PermissionError as error:
@@ -107,62 +108,81 @@ def appearance(path: Path) -> Appearance:
         raise UnreadableError(_reason(path, error)) from error
 
 
-def read_picture(path: Path, form: Form, *, is_exact: bool = False) -> Array:
-    """A picture's pixels, uint8 of shape `form.shape`; if `is_exact`, it must have that size by itself.
+def read_picture(path: Path, form: Form, *, into: Array | None = None, is_exact: bool = False) -> Array:
+    """A picture's pixels, uint8 of shape `form.shape`.
 
     It is turned as its EXIF orientation says; transparent parts are white; of 16 bits, the upper 8 are taken; of an
-    animation, the first image. A large JPEG is decoded at a fraction of its size, not below the one wanted.
+    animation, the first image. A large JPEG is decoded at a half, a quarter or an eighth of its size, not below the
+    one wanted.
+
+    Args:
+        path: the file.
+        form: what it becomes.
+        into: the array to fill and return; left out: a new one.
+        is_exact: whether the picture must have the form's size by itself.
 
     Raises:
         UnreadableError: it is no picture, or damaged.
         OtherSizeError: it has another size, and must not.
         DataError: there is no permission to read it.
     """
+    found = np.empty(form.shape, np.uint8) if into is None else into
     try:
-        small = _small_jpeg(path)
-        if small is not None:
-            return _formed(small, form, 1, is_exact=is_exact)
-        with Image.open(path, formats=_FORMATS) as opened:
-            return _formed(opened, form, _orientation(opened), is_exact=is_exact)
+        data = _bytes_of(path)
+        frame = frame_of(data)
+        if frame is None or not _read_jpeg(data, frame, form, found, is_exact=is_exact):
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+                _draft(opened, form, orientation := _orientation(opened))
+                _check_size(_upright_size(opened, orientation), form, is_exact=is_exact)
+                found[...] = _formed(opened, form, orientation)
     except OtherSizeError:
         raise
     except PermissionError as error:
         raise _no_permission(path) from error
     except Exception as error:  # Pillow's readers raise anything about a damaged file
         raise UnreadableError(_reason(path, error)) from error
+    return found
 
 
-def _formed(opened: Image.Image, form: Form, orientation: int, *, is_exact: bool) -> Array:
-    size = _upright_size(opened, orientation)
+def _bytes_of(path: Path, most: int | None = None) -> bytes:
+    """The first bytes of a file, or all of them."""
+    # Three calls of the system: Python's own files make twice as many, which is much for small pictures.
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        wanted = os.fstat(file).st_size if most is None else most
+        data = os.read(file, wanted)
+        while most is None and len(data) < wanted and (more := os.read(file, wanted - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(file)
+
+
+def _check_size(size: tuple[int, int], form: Form, *, is_exact: bool) -> None:
     if is_exact and size != form.size:
         raise OtherSizeError(size)
-    _draft(opened, form, is_turned=orientation >= 5)
-    image = opened.transpose(_TURNS[orientation]) if orientation in _TURNS else opened
+
+
+def _read_jpeg(data: bytes, frame: Frame, form: Form, found: Array, *, is_exact: bool) -> bool:
+    """Fill an array with the pixels of a JPEG; or leave what is damaged, or rare, to Pillow."""
+    _check_size(frame.upright_size, form, is_exact=is_exact)
+    grey = form.color == "grayscale" and frame.is_grey
+    is_as_wanted = frame.size == form.size and frame.orientation == 1 and (grey or form.color == "rgb")
+    wanted = form.size[::-1] if frame.orientation >= 5 else form.size
+    try:
+        pixels = decode(
+            data, frame, scale=scale_for(frame.size, wanted), grey=grey, into=found if is_as_wanted else None
+        )
+    except (ValueError, OSError):
+        return False
+    if not is_as_wanted:
+        found[...] = _formed(Image.fromarray(pixels), form, frame.orientation)
+    return True
+
+
+def _formed(image: Image.Image, form: Form, orientation: int) -> Array:
+    image = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
     return np.asarray(_fitted(_colored(image, "L" if form.color == "grayscale" else "RGB"), form))
-
-
-def _small_jpeg(path: Path) -> Image.Image | None:
-    """A small grey or coloured JPEG without EXIF data; None for all else, and for what is damaged.
-
-    The pixels are those that `Image.open` gives: the same decoder makes them.
-    """
-    with path.open("rb", buffering=0) as file:
-        data = file.read(_SMALL + 1)
-    if len(data) > _SMALL or not data.startswith(_JPEG_START):
-        return None
-    at = 2  # the first segment: a marker of two bytes, and two for the length of all but the marker
-    while at + 9 < len(data) and data[at] == 0xFF and data[at + 1] != _JPEG_EXIF:
-        if data[at + 1] in _JPEG_FRAMES:
-            height, width = (int.from_bytes(data[place : place + 2], "big") for place in (at + 5, at + 7))
-            mode = _JPEG_MODES.get(data[at + 9])
-            if mode is None or data[at + 4] != 8 or not 0 < height * width <= _MOST_PIXELS:
-                return None
-            try:
-                return Image.frombytes(mode, (width, height), data, "jpeg", mode, "")
-            except (ValueError, OSError):
-                return None
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
 
 
 def _no_permission(path: Path) -> DataError:
@@ -187,7 +207,7 @@ def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF" or not any(key in image.info for key in _SAYS_ORIENTATION):
         return 1
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
+        found = image.getexif().get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - damaged EXIF data says nothing, and the picture is whole
         return 1
     return found if found in _TURNS else 1
@@ -205,12 +225,11 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY
 
 
-def _draft(image: Image.Image, form: Form, *, is_turned: bool) -> None:
+def _draft(image: Image.Image, form: Form, orientation: int) -> None:
     """Let a large JPEG be decoded at a half, a quarter or an eighth of its size, if that is enough."""
-    if not isinstance(image, JpegImagePlugin.JpegImageFile):
-        return
-    height, width = form.size[::-1] if is_turned else form.size
-    image.draft(None, (width, height))
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        height, width = form.size[::-1] if orientation >= 5 else form.size
+        image.draft(None, (width, height))
 
 
 def _colored(image: Image.Image, mode: str) -> Image.Image:

@@ -46,6 +46,16 @@ class Stored:
         return self.shape[0]
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files whose change changes it."""
+        return (self.path,)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether reading some rows is little work, and tells whether they have changed."""
+        return True
+
+    @property
     def row_bytes(self) -> int:
         """How many bytes a row takes in memory, as it is stored."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
-from pathlib import Path
 
+from dlcli.data.memory import available_memory
 from dlcli.data.shuffling import Windows
 from dlcli.data.stored import InFile
 from dlcli.errors import DataError
@@ -15,38 +14,6 @@ _SHARE = 0.5
 RUN_BYTES = 256 * 2**10
 WINDOW_BYTES = 256 * 2**20
 _GIGABYTE = 10**9
-
-
-def available_memory() -> int | None:
-    """How many bytes a process may still take without others having to give some up; None where no one says."""
-    known = [size for size in (_of_machine(), _of_group()) if size is not None]
-    return min(known, default=None)
-
-
-def _of_machine() -> int | None:
-    """What the system says is available; where it does not, all memory."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, StopIteration):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _of_group() -> int | None:
-    """What is left of the limit of this process's control group, as containers have one (Linux, version 2)."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = int((folder / "memory.max").read_text(encoding="ascii"))  # `max` is no number
-        used = int((folder / "memory.current").read_text(encoding="ascii"))
-        statistics = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
-        cached = next(int(line.split()[1]) for line in statistics if line.startswith("inactive_file "))
-    except (OSError, ValueError, StopIteration):
-        return None
-    return max(0, limit - used + cached)
 
 
 def fit_into_memory(rows: Collection[InFile]) -> bool:

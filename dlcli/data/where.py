@@ -16,6 +16,7 @@ class Where:
         allow_fallback: whether `dataset.fallback` may stand in for the source.
         notify: is told, in whole sentences, what a person must know about the data.
         progressed: is told how far a download is, in a few words.
+        only_looks: whether nobody is going to read all examples, so that looking into pictures' headers is enough.
         beside: folders that the paths of a source may be relative to, such as that of a run's first spec.
     """
 
@@ -24,6 +25,7 @@ class Where:
     notify: Callable[[str], None]
     progressed: Callable[[str], None] = lambda text: None
     beside: tuple[Path, ...] = ()
+    only_looks: bool = False
 
 
 def quiet(where: Where) -> Where:

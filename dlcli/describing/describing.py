@@ -20,12 +20,11 @@ from dlcli.data.table_reader import TableReader
 from dlcli.data.table_reading import Reading
 from dlcli.data.where import Where, quiet
 from dlcli.describing.columns import ColumnSummary, summarize_column
-from dlcli.describing.repeats import Repeats, find_repeats
+from dlcli.describing.repeats import Repeats, find_repeats, rows_at_a_time
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT, TARGET
 from dlcli.spec.sources_files import Csv
 
-_PIECE = 4096  # rows at a time
 _TEXTS = 3
 
 
@@ -149,8 +148,9 @@ def values_of(array: Array, rows: Array | None = None) -> Values:
     """The values of an array, or of some rows of it; those that are no numbers do not count."""
     indices = np.arange(len(array)) if rows is None else rows
     least, largest, total, count = np.inf, -np.inf, 0.0, 0
-    for start in range(0, len(indices), _PIECE):
-        part = np.asarray(array[indices[start : start + _PIECE]])
+    size = rows_at_a_time(array)
+    for start in range(0, len(indices), size):
+        part = np.asarray(array[indices[start : start + size]])
         known = part[np.isfinite(part)] if part.dtype.kind == "f" else part
         if known.size:
             least, largest = min(least, float(known.min())), max(largest, float(known.max()))

@@ -89,8 +89,9 @@ def _images(inputs: Any, rows: Array, labels: Array, classes: ClassNames) -> Fig
     axes = np.atleast_1d(figure.subplots(lines, columns)).ravel()
     for axis in axes:
         axis.set_axis_off()
-    for axis, row in zip(axes, chosen, strict=False):
-        parts = [_pixels(array[row]) for array in inputs.values()]
+    pictures = [array[np.asarray(chosen)] for array in inputs.values()]
+    for place, (axis, row) in enumerate(zip(axes, chosen, strict=False)):
+        parts = [_pixels(some[place]) for some in pictures]
         axis.imshow(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0], cmap="gray", vmin=0, vmax=255)
         axis.set_title(_label(labels[row], classes), fontsize=8, color=INK, pad=3)
     return figure

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from dlcli.data.dataset import named
+from dlcli.data.dataset import Array, named
 from dlcli.data.splits import Split, Splits
 
-_PIECE = 4096  # rows at a time
+_MOST_ROWS, _MOST_BYTES = 4096, 64 * 2**20  # at a time
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,18 @@ def find_repeats(splits: Splits) -> Repeats:
     return Repeats(within, tuple(shared))
 
 
+def rows_at_a_time(*arrays: Array) -> int:
+    """How many rows are looked at together: those of arrays in files are read for that."""
+    row_bytes = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
+    return max(1, min(_MOST_ROWS, _MOST_BYTES // max(1, row_bytes)))
+
+
 def _digests(split: Split) -> list[bytes]:
     arrays = list(named(split.examples.inputs).values())
     made: list[bytes] = []
-    for start in range(0, len(split), _PIECE):
-        rows = split.indices[start : start + _PIECE]
+    size = rows_at_a_time(*arrays)
+    for start in range(0, len(split), size):
+        rows = split.indices[start : start + size]
         parts = [np.ascontiguousarray(array[rows]).reshape(len(rows), -1).view(np.uint8) for array in arrays]
         block = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
         made += [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in block]

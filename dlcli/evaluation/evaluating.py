@@ -12,6 +12,7 @@ import numpy as np
 
 from dlcli.data.dataset import Array, ClassNames, OneOrNamed, for_each
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings, choose_encoding, restore_encoding
+from dlcli.data.fingerprint import have_changed
 from dlcli.data.loading import load_data
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation
 from dlcli.data.scaling import with_scales, with_scales_of
@@ -77,7 +78,7 @@ def job_of(checkpoint: Checkpoint, data_spec: LoadedSpec | None, where: Where, c
 
 
 def _warn_if_changed(job: Job, contents: Contents, notify: Callable[[str], None]) -> Job:
-    if job.facts.fingerprint != contents.data["fingerprint"]:
+    if have_changed(contents.data["fingerprint"], job.facts.fingerprint):
         notify(f"The data is not what the model was trained on: {job.facts.origin} has changed since.")
     return job
 

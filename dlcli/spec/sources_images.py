@@ -47,6 +47,10 @@ class Images(FileSource):
     """what they become; left out: `grayscale` if none of them has colours"""
     corrupt: Literal["error", "skip"] = "error"
     """what is done about a picture that cannot be read"""
+    stream: bool | None = None
+    """whether they stay in their files and are decoded in each epoch; left out: if they take half the memory"""
+    cache: bool = False
+    """whether they are decoded once into a file in dlcli's folder for caches, and read from there ever after"""
     target: Annotated[str, Field(min_length=1)] | None = None
     """in a table, the column of what is asked for"""
     image: Annotated[str, Field(min_length=1)] | None = None

@@ -103,7 +103,8 @@ def _checked(text: str, name: str, folder: Path, catalogue: Catalogue) -> tuple[
     """What is odd in a spec. Raises DataError if the data cannot be loaded so."""
 
     def look_into(loaded: LoadedSpec) -> LoadedSpec:
-        return look(loaded, Where(None, False, lambda text: None, beside=(folder.absolute(),)))
+        where = Where(None, False, lambda text: None, beside=(folder.absolute(),), only_looks=True)
+        return look(loaded, where)
 
     with tempfile.TemporaryDirectory(prefix="dlcli-init-") as place:
         path = Path(place) / f"{name}.yaml"

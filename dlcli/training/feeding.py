@@ -17,11 +17,11 @@ from dlcli.data.encoding import AnyEncoding, Encoding
 from dlcli.data.hdf5_lock import give_up_hdf5
 from dlcli.data.preparation import AnyPreparation
 from dlcli.data.shuffling import Windows, epoch_order
-from dlcli.data.streaming import WINDOW_BYTES
 from dlcli.training.augmenting import augmented
 
 _SECONDS_A_CALL = 0.1
 _BYTES_A_BLOCK = 64 * 2**20
+_BYTES_READ, _LEAST_READ = 16 * 2**20, 64
 
 
 class Pace:
@@ -147,7 +147,8 @@ class Streamed:
 
     @property
     def _window(self) -> int:
-        return self.windows.window if self.windows is not None else max(1, WINDOW_BYTES // self._row_bytes)
+        # Without a window to shuffle in, as many as are decoded at once: the first ones are waited for.
+        return self.windows.window if self.windows is not None else max(_LEAST_READ, _BYTES_READ // self._row_bytes)
 
 
 class _Reading:

@@ -28,6 +28,7 @@ from dlcli.data.loading import load_data
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation, usual_layers
 from dlcli.data.scaling import with_scales, with_scales_of
 from dlcli.data.splits import Splits
+from dlcli.data.stored import InFile
 from dlcli.data.weighting import example_weights
 from dlcli.data.where import Where
 from dlcli.errors import Problem, SpecError
@@ -307,7 +308,7 @@ def _for_steps(examples: Examples) -> Data:
 
     Those whose inputs are in files stay there.
     """
-    if examples.windows is not None:
+    if any(isinstance(inputs, InFile) for inputs in named(examples.inputs).values()):
         return Streamed(examples.inputs, examples.targets, windows=examples.windows)
     return Resident(for_each(_held, examples.inputs), for_each(_held, examples.targets))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.data.fingerprint import have_changed
 from dlcli.data.loading import ReadAhead
 from dlcli.errors import RunError, SpecError
 from dlcli.machine import machine_memory
@@ -249,7 +250,7 @@ def _see_changes(request: TrainRequest, backend: Backend, listener: Listener) ->
 def _see_data(request: TrainRequest, fingerprint: str, listener: Listener) -> bool:
     """Whether the data is not that of the run's checkpoint. Raises RunError if that was not allowed."""
     point = request.point
-    if point is None or point.contents is None or fingerprint == point.contents.data["fingerprint"]:
+    if point is None or point.contents is None or not have_changed(point.contents.data["fingerprint"], fingerprint):
         return False
     change = f"the data: its fingerprint was {point.contents.data['fingerprint']} and is {fingerprint}"
     if not request.allow_change:

@@ -1,0 +1,157 @@
+"""Many pictures at a time: looked at, decoded, or only seen to be whole, in threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.data.aligned import empty
+from dlcli.data.dataset import Array
+from dlcli.data.image_decoding import Form, OtherSizeError, UnreadableError, appearance, read_picture, set_up
+from dlcli.errors import DataError
+
+SKIP = "Replace or remove it; or write `corrupt: skip` in `images`, and such files are left out."
+"""what a person can do about a file that cannot be read"""
+_MOST_OF_A_PART = 64  # pictures that a thread reads before it asks for more
+_PARTS = 32  # at least, so that no thread is done long before the others
+_SECONDS = 5.0  # between two lines that say how far it is
+_FEW = 10
+
+
+@dataclass(frozen=True)
+class Read:
+    """What came of reading files.
+
+    Attributes:
+        images: those that could be read, uint8 of shape (n, height, width) or (n, height, width, 3).
+        rows: which they are.
+        unreadable: why others could not be, by their numbers.
+    """
+
+    images: Array
+    rows: Array
+    unreadable: dict[int, str]
+
+
+def read_pictures(
+    paths: Sequence[Path],
+    form: Form,
+    progressed: Callable[[str], None] = lambda text: None,
+    *,
+    is_exact: bool = False,
+) -> Read:
+    """The pixels of many pictures, each decoded into its place in one array.
+
+    Args:
+        paths: the files.
+        form: what each becomes.
+        progressed: is told how far it is.
+        is_exact: whether each must have the form's size by itself.
+
+    Raises:
+        DataError: there is no permission to read a file; or one has another size.
+    """
+    images = empty((len(paths), *form.shape), np.uint8)
+
+    def read(row: int) -> None:
+        read_picture(paths[row], form, into=images[row], is_exact=is_exact)
+
+    return _without(images, _for_each(paths, form, read, progressed))
+
+
+def verify_pictures(
+    paths: Sequence[Path], form: Form, progressed: Callable[[str], None], *, is_exact: bool
+) -> dict[int, str]:
+    """Why some pictures cannot be read, by their numbers: each is decoded, and none is kept. See `read_pictures`."""
+    return _for_each(paths, form, lambda row: read_picture(paths[row], form, is_exact=is_exact), progressed)
+
+
+def look_at_pictures(
+    paths: Sequence[Path], form: Form, progressed: Callable[[str], None] = lambda text: None, *, is_exact: bool
+) -> dict[int, str]:
+    """Why some pictures cannot be read, by their numbers, as far as the headers tell. See `read_pictures`."""
+
+    def look(row: int) -> None:
+        size = appearance(paths[row]).size
+        if is_exact and size != form.size:
+            raise OtherSizeError(size)
+
+    return _for_each(paths, form, look, progressed)
+
+
+def _for_each(
+    paths: Sequence[Path], form: Form, do: Callable[[int], object], progressed: Callable[[str], None]
+) -> dict[int, str]:
+    """Calls `do` for the number of each picture; why some could not be read, by their numbers."""
+    set_up()
+    unreadable: dict[int, str] = {}
+    others: dict[int, tuple[int, int]] = {}
+
+    def do_part(start: int, end: int) -> None:
+        for row in range(start, end):
+            try:
+                do(row)
+            except UnreadableError as error:
+                unreadable[row] = str(error)
+            except OtherSizeError as error:
+                others[row] = error.size
+
+    told = time.monotonic()
+    for done in in_parts(len(paths), do_part):
+        if time.monotonic() - told > _SECONDS:
+            told = time.monotonic()
+            progressed(f"{done:,} of {len(paths):,} images read")
+    if others:
+        raise _sizes_error(paths, form, others)
+    return dict(sorted(unreadable.items()))
+
+
+def in_parts(count: int, do: Callable[[int, int], object]) -> Iterator[int]:
+    """Calls `do` for the pictures from one number up to another, in threads, until all are done; how many are."""
+    pool = ThreadPoolExecutor(thread_name_prefix="dlcli-images")
+    part = max(1, min(_MOST_OF_A_PART, count // _PARTS))
+    try:
+        ends = [min(start + part, count) for start in range(0, count, part)]
+        for end, _ in zip(ends, pool.map(do, range(0, count, part), ends), strict=True):
+            yield end
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _without(images: Array, unreadable: dict[int, str]) -> Read:
+    """The others, moved together within the array: there may be no memory for a second one."""
+    rows = rows_left(len(images), unreadable)
+    for place, row in enumerate(rows[min(unreadable, default=len(rows)) :], start=min(unreadable, default=0)):
+        images[place] = images[row]
+    return Read(images[: len(rows)], rows, unreadable)
+
+
+def rows_left(count: int, unreadable: Mapping[int, str]) -> Array:
+    """Which of so many pictures can be read."""
+    return np.setdiff1d(np.arange(count), list(unreadable))
+
+
+def _sizes_error(paths: Sequence[Path], form: Form, others: Mapping[int, tuple[int, int]]) -> DataError:
+    row = min(others)
+    sizes = [f"{height}×{width}" for height, width in (others[row], form.size)]
+    message = (
+        f"The images differ in size: {paths[row]} is {sizes[0]} pixels (height and width), where {sizes[1]} is that of "
+        f"the first; {len(others):,} of {len(paths):,} have another."
+    )
+    return DataError(message, f"Say to which size all are brought, as in `size: {list(form.size)}`; `fit` says how.")
+
+
+def unreadable_error(paths: Sequence[Path], unreadable: Mapping[int, str], hint: str | None = None) -> DataError:
+    """What is told of files that cannot be read as pictures."""
+    [(row, reason), *others] = unreadable.items()
+    message = f"{paths[row]} is not an image that can be read: {reason}."
+    if others:
+        told = "; ".join(f"{paths[other]}: {why}" for other, why in others[: _FEW - 1])
+        more = f"; and {len(others) - _FEW + 1:,} more" if len(others) >= _FEW else ""
+        message += f" Nor are {len(others):,} others: {told}{more}."
+    return DataError(message, hint)
