@@ -39,7 +39,8 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
 
 def _sample(rows: InFile, update: Callable[[bytes], object]) -> Array:
     """Rows from all over an array in a file, once what is known without reading is part of the digest."""
-    status = rows.stored.path.stat()
-    update(repr((rows.shape, rows.dtype.str, rows.stored.dtype.str, status.st_size, status.st_mtime_ns)).encode())
+    for path in rows.stored.paths:
+        status = path.stat()
+        update(repr((rows.shape, rows.dtype.str, rows.stored.dtype.str, status.st_size, status.st_mtime_ns)).encode())
     count = max(1, min(_ROWS_OF_SAMPLE, _BYTES_OF_SAMPLE // max(1, rows.row_bytes), len(rows)))
     return rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]

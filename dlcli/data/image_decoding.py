@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import (
@@ -46,6 +48,10 @@ _JPEG_START, _JPEG_FRAMES, _JPEG_EXIF = b"\xff\xd8\xff", (0xC0, 0xC1, 0xC2), 0xE
 _JPEG_MODES = {1: "L", 3: "RGB"}
 _MOST_PIXELS = 1 << 24
 _KEPT_BLOCKS = 64  # of 1 MB at most; left to itself, Pillow asks the system for memory for each picture anew
+
+
+Picture: TypeAlias = Path | io.BytesIO
+"""a file, or what would be in one"""
 
 
 class UnreadableError(Exception):
@@ -96,7 +102,7 @@ def set_up() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def appearance(path: Path) -> Appearance:
+def appearance(path: Picture) -> Appearance:
     """How a picture looks, mostly by its first bytes. Raises UnreadableError, or DataError without permission."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
@@ -107,7 +113,7 @@ def appearance(path: Path) -> Appearance:
         raise UnreadableError(_reason(path, error)) from error
 
 
-def read_picture(path: Path, form: Form, *, is_exact: bool = False) -> Array:
+def read_picture(path: Picture, form: Form, *, is_exact: bool = False) -> Array:
     """A picture's pixels, uint8 of shape `form.shape`; if `is_exact`, it must have that size by itself.
 
     It is turned as its EXIF orientation says; transparent parts are white; of 16 bits, the upper 8 are taken; of an
@@ -141,13 +147,12 @@ def _formed(opened: Image.Image, form: Form, orientation: int, *, is_exact: bool
     return np.asarray(_fitted(_colored(image, "L" if form.color == "grayscale" else "RGB"), form))
 
 
-def _small_jpeg(path: Path) -> Image.Image | None:
+def _small_jpeg(path: Picture) -> Image.Image | None:
     """A small grey or coloured JPEG without EXIF data; None for all else, and for what is damaged.
 
     The pixels are those that `Image.open` gives: the same decoder makes them.
     """
-    with path.open("rb", buffering=0) as file:
-        data = file.read(_SMALL + 1)
+    data = _beginning(path)
     if len(data) > _SMALL or not data.startswith(_JPEG_START):
         return None
     at = 2  # the first segment: a marker of two bytes, and two for the length of all but the marker
@@ -165,11 +170,19 @@ def _small_jpeg(path: Path) -> Image.Image | None:
     return None
 
 
-def _no_permission(path: Path) -> DataError:
+def _beginning(path: Picture) -> bytes:
+    """The first bytes; more than `_SMALL` if there are more."""
+    if isinstance(path, io.BytesIO):
+        return bytes(path.getbuffer()[: _SMALL + 1])
+    with path.open("rb", buffering=0) as file:
+        return file.read(_SMALL + 1)
+
+
+def _no_permission(path: Picture) -> DataError:
     return DataError(f"{path} cannot be read: there is no permission.", "Allow it, as in `chmod +r FILE`.")
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: Picture, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "it has more pixels than any picture should"
     if isinstance(error, FileNotFoundError):
@@ -177,7 +190,7 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "it does not fit into memory"
     if isinstance(error, UnidentifiedImageError):
-        return "the file is empty" if path.stat().st_size == 0 else f"it is none of {', '.join(map(str, _FORMATS))}"
+        return "the file is empty" if not _beginning(path) else f"it is none of {', '.join(map(str, _FORMATS))}"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(reason).splitlines()[0].rstrip(".")
 

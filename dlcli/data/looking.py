@@ -19,6 +19,7 @@ from dlcli.spec.source import TARGET, FileSource, Found
 from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images
+from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
 
 Kind = TypeVar("Kind")
@@ -70,6 +71,11 @@ def _load(
         from dlcli.data.image_reader import ImageReader
 
         return load_images(loaded, source, where, folders, _of(ImageReader, reader))
+    if isinstance(source, TfRecord):
+        from dlcli.data.from_records import load_records
+        from dlcli.data.record_reader import RecordReader
+
+        return load_records(loaded, source, where, folders, _of(RecordReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -91,6 +97,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.image_reader import ImageReader
 
         return ImageReader.restore(state)
+    if state["kind"] == "records":
+        from dlcli.data.record_reader import RecordReader
+
+        return RecordReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 

@@ -45,20 +45,29 @@ class Stored:
     def __len__(self) -> int:
         return self.shape[0]
 
-    @property
-    def row_bytes(self) -> int:
-        """How many bytes a row takes in memory, as it is stored."""
-        return math.prod(self.shape[1:]) * self.dtype.itemsize
+    def place(self, number: int) -> str:
+        """Which row that is, for a message."""
+        return f"row {number}, counted from 0"
 
     @property
-    def nbytes(self) -> int:
-        """How many bytes all rows take in memory, as they are stored."""
-        return len(self) * self.row_bytes
+    def paths(self) -> tuple[Path, ...]:
+        """The files whose change changes it."""
+        return (self.path,)
+
+    @property
+    def row_bytes(self) -> int:
+        """How many bytes are read for a row."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     @property
     def obstacle(self) -> str | None:
         """Why it can only be read as a whole; None if any rows can be read where they are."""
         return None
+
+    @property
+    def remedy(self) -> str:
+        """How it is to be written, so that any rows can be read where they are."""
+        return "Write it with `numpy.savez`, which does not compress, or row by row into an .h5 file."
 
     @property
     def rows_together(self) -> int:

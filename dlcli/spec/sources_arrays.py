@@ -4,7 +4,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -20,7 +20,8 @@ from typing_extensions import Self
 from dlcli.spec.by_output import WORD
 from dlcli.spec.source import INPUT, TARGET, FileSource
 
-KINDS = ("images", "video", "table", "points", "indices")
+Kind = Literal["images", "video", "table", "points", "indices"]
+KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]
 
 _KIND_SCHEMA = {"enum": list(KINDS)}
 _KINDS_SCHEMA = {
@@ -81,7 +82,11 @@ _NAMED_SCHEMA = {
          "additionalProperties": {"type": "string"}},
     ]
 }  # fmt: skip
-_Names = Annotated[str | Mapping[str, str] | None, BeforeValidator(_by_name), WithJsonSchema(_NAMED_SCHEMA)]
+ArrayNames = Annotated[str | Mapping[str, str] | None, BeforeValidator(_by_name), WithJsonSchema(_NAMED_SCHEMA)]
+ClassNames = Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None
+Paths = Annotated[
+    tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False), WithJsonSchema(_ONE_OR_MORE_SCHEMA)
+]
 
 
 def arrays_by_name(written: str | Mapping[str, str] | None, only: str) -> dict[str, str | None]:
@@ -94,24 +99,22 @@ class Arrays(FileSource):
 
     name = "arrays"
 
-    path: Annotated[
-        tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False), WithJsonSchema(_ONE_OR_MORE_SCHEMA)
-    ]
+    path: Paths
     """the .npz or .h5 file; or a folder of .npy files, or a list of them, whose names are those of the arrays"""
-    inputs: _Names = None
+    inputs: ArrayNames = None
     """the array that goes in, or several by the inputs' names; left out: x_train, x, X, data, images or inputs"""
-    target: _Names = None
+    target: ArrayNames = None
     """the array of what is asked for, or several; left out: y_train, y, labels, target or targets"""
-    test_inputs: _Names = None
+    test_inputs: ArrayNames = None
     """the test set's; left out: those with `test` for `train` in their names, or x_test, if they are there"""
-    test_target: _Names = None
+    test_target: ArrayNames = None
     """the test set's; left out: as for `test_inputs`, or y_test"""
     # In the grammar it is `kind`, which is the name of what every source has.
     kinds: Annotated[
         str | Mapping[str, str] | None, BeforeValidator(_kinds), WithJsonSchema(_KINDS_SCHEMA), Field(alias="kind")
     ] = None
     """what the numbers are, or those of each input: how they are prepared by default"""
-    class_names: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None = None
+    class_names: ClassNames = None
     """the names of the classes 0, 1, 2 …; or of all the values there are, in order"""
     stream: bool | None = None
     """whether the inputs stay in their files and are read in each epoch; left out: if they take half the memory"""

@@ -23,6 +23,9 @@ def _size(raw: Any) -> Any:
 
 _SIDE = {"type": "integer", "minimum": 1, "maximum": MOST_PIXELS}
 _SIZE_SCHEMA = {"anyOf": [{"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}, {"type": "null"}]}
+Size = Annotated[tuple[int, int] | None, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
+Fit = Literal["resize", "crop", "pad"]
+Color = Literal["rgb", "grayscale"]
 
 
 class Images(FileSource):
@@ -39,11 +42,11 @@ class Images(FileSource):
     """the folder, or the table; relative to the spec, or to the folder for data"""
     test_path: str | None = None
     """the folder, or the table, of the test set, where that is not `test` in the folder"""
-    size: Annotated[tuple[int, int] | None, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)] = None
+    size: Size = None
     """height and width to which all are brought; left out: that which all have"""
-    fit: Literal["resize", "crop", "pad"] = "resize"
+    fit: Fit = "resize"
     """how another shape becomes that: stretched; or its middle; or the whole of it, with black beside it"""
-    color: Literal["rgb", "grayscale"] | None = None
+    color: Color | None = None
     """what they become; left out: `grayscale` if none of them has colours"""
     corrupt: Literal["error", "skip"] = "error"
     """what is done about a picture that cannot be read"""
