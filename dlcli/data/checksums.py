@@ -74,7 +74,7 @@ def _of_few(message: bytes) -> int:
 @functools.cache
 def _table() -> Array:
     """What a byte adds to the sum of its lane, by its place and its value; uint32, shape (_LANE, 256)."""
-    last = np.arange(256, dtype=np.uint32)
+    last: Array = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         last = (last >> 1) ^ (np.uint32(_POLYNOMIAL) * (last & 1))
     rows = [last]
@@ -106,5 +106,5 @@ def _moves(doubled: int) -> Array:
 
 def _moved_on(sums: Array, doubled: int) -> Array:
     moves = _moves(doubled)
-    parts = [moves[place][(sums >> (8 * place)) & 255] for place in range(4)]
-    return parts[0] ^ parts[1] ^ parts[2] ^ parts[3]
+    found: Array = np.bitwise_xor.reduce([moves[place][(sums >> (8 * place)) & 255] for place in range(4)])
+    return found

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
-from dlcli.data.dataset import Dataset, Examples, named
+from dlcli.data.dataset import Dataset, Examples, Reader, named
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, set_up
-from dlcli.data.image_folders import Listed, Listing, list_folders
+from dlcli.data.image_folders import PICTURES, Listed, Listing, Sort, list_folders
 from dlcli.data.image_reader import ImageReader, Read, check_memory, in_parts, read_pictures, unreadable_error
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
-from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
+from dlcli.spec.sources_images import VALIDATION_FOLDER, Images, Pictures
 
-_SKIP = "Replace or remove it; or write `corrupt: skip` in `images`, and such files are left out."
 _MOST_NAMED = 20
 
 
@@ -38,19 +38,48 @@ def load_images(
         DataError: there are none, one cannot be read, or they are not what they should be.
         SpecError: the source says something that cannot be.
     """
-    origin = _find_one(source.path, folders)
+    origin = find_one(source.path, folders)
     set_up()
     listing, is_text = _listing(loaded, source, origin, where, folders, reader)
-    listing = _without_unused(listing, loaded, origin, where)
-    every = [path for listed in listing.splits.values() for path in listed.paths]
+    listing = without_unused(listing, loaded, origin, where)
     is_exact = reader is None and source.size is None
-    form = reader.form if reader is not None else _form(source, every)
+    form = reader.form if reader is not None else form_of(source, listing.every, appearance)
     reader = reader or ImageReader(form, listing.classes, is_text)
-    check_memory(len(every), form)
-    examples = {
-        name: _examples(source, listed, reader, where, is_exact=is_exact) for name, listed in listing.splits.items()
-    }
-    _check_classes(examples["train"], listing, origin)
+    check_memory(len(listing.every), form)
+
+    def read(paths: Sequence[Path]) -> Read:
+        return read_pictures(paths, form, where.progressed, is_exact=is_exact)
+
+    return load_listed(loaded, source, listing, origin, where, reader, read)
+
+
+def load_listed(
+    loaded: LoadedSpec,
+    source: Pictures,
+    listing: Listing,
+    origin: Path,
+    where: Where,
+    reader: Reader,
+    read: Callable[[Sequence[Path]], Read],
+    sort: Sort = PICTURES,
+) -> tuple[Dataset, Splits]:
+    """The examples of pictures or films that were found, split.
+
+    Args:
+        loaded: the spec.
+        source: its source.
+        listing: the files.
+        origin: where they are.
+        where: who is told what a person must know.
+        reader: what reads others alike.
+        read: reads some.
+        sort: what they are.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    examples = {name: _examples(source, listed, read, where, sort) for name, listed in listing.splits.items()}
+    _check_classes(examples["train"], listing, origin, sort)
     train, test, validation = examples["train"], examples.get("test"), examples.get("validation")
     dataset = Dataset(
         source.name, source.kind, train, test, listing.classes, None, str(origin),
@@ -60,17 +89,18 @@ def load_images(
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
 
 
-def _without_unused(listing: Listing, loaded: LoadedSpec, origin: Path, where: Where) -> Listing:
+def without_unused(listing: Listing, loaded: LoadedSpec, origin: Path, where: Where, sort: Sort = PICTURES) -> Listing:
     """Without the images for validation, if the spec has others for that."""
     held_out = listing.splits.get("validation")
     if held_out is None or loaded.spec.dataset.validation == VALIDATION_FOLDER:
         return listing
-    count = f"{len(held_out.paths):,} images for validation"
+    count = f"{len(held_out.paths):,} {sort.one}s for validation"
     where.notify(f"{origin} has a folder of {count}, which is not used: `validation: folder` uses it.")
     return replace(listing, splits={name: each for name, each in listing.splits.items() if each is not held_out})
 
 
-def _find_one(name: str, folders: Sequence[Path]) -> Path:
+def find_one(name: str, folders: Sequence[Path]) -> Path:
+    """The folder or table that a path of a spec means. Raises DataError."""
     [found, *others] = find_all([name], folders)
     if others:
         message = f"{name} means {len(others) + 1} folders or files: {found}, {others[0]}" + (" …" * (len(others) > 1))
@@ -87,7 +117,7 @@ def _listing(
     reader: ImageReader | None,
 ) -> tuple[Listing, bool]:
     """What pictures there are, and whether their classes are texts as written in a table."""
-    test = _find_one(source.test_path, folders) if source.test_path is not None else None
+    test = find_one(source.test_path, folders) if source.test_path is not None else None
     if origin.is_dir():
         _refuse_words_of_tables(loaded, source, origin)
         if test is not None and not test.is_dir():
@@ -100,7 +130,7 @@ def _listing(
 
     from dlcli.data.image_tables import list_tables  # it imports pandas
 
-    base = _find_one(source.folder, folders) if source.folder is not None else None
+    base = find_one(source.folder, folders) if source.folder is not None else None
     return list_tables(loaded, source, [origin, *([test] if test is not None else [])], base, where, reader)
 
 
@@ -111,63 +141,71 @@ def _refuse_words_of_tables(loaded: LoadedSpec, source: Images, origin: Path) ->
             raise loaded.error(Problem(message, ("dataset", "source", "images", word), at_key=True))
 
 
-def _form(source: Images, paths: Sequence[Path]) -> Form:
-    """What every picture becomes: as the spec says, or as they all are."""
+Look: TypeAlias = Callable[[Path], Appearance]
+"""how a picture or a film looks; raises UnreadableError"""
+
+
+def form_of(source: Pictures, paths: Sequence[Path], look: Look, one: str = "image") -> Form:
+    """What every picture becomes: as the spec says, or as they all are. Raises DataError."""
     if source.size is not None and source.color is not None:
         return Form(source.size, source.color, source.fit)
-    first = _first_appearance(paths)
-    color = source.color or ("grayscale" if first.is_grey and _all_grey(paths) else "rgb")
+    first = _first_appearance(paths, look, one)
+    color = source.color or ("grayscale" if first.is_grey and _all_grey(paths, look) else "rgb")
     return Form(source.size or first.size, color, source.fit)
 
 
-def _first_appearance(paths: Sequence[Path]) -> Appearance:
+def _first_appearance(paths: Sequence[Path], look: Look, one: str) -> Appearance:
     unreadable: dict[int, str] = {}
     for row, path in enumerate(paths):
         try:
-            return appearance(path)
+            return look(path)
         except UnreadableError as error:
             unreadable[row] = str(error)
-    raise unreadable_error(paths, unreadable, "None of the files is an image.")
+    hint = f"None of the files is {'an image' if one == 'image' else f'a {one}'}."
+    raise unreadable_error(paths, unreadable, hint, one)
 
 
-def _all_grey(paths: Sequence[Path]) -> bool:
+def _all_grey(paths: Sequence[Path], look: Look) -> bool:
     coloured: list[Path] = []
 
-    def look(start: int, end: int) -> None:
+    def look_at(start: int, end: int) -> None:
         for path in paths[start:end]:
             if coloured:
                 return
             try:
-                if not appearance(path).is_grey:
+                if not look(path).is_grey:
                     coloured.append(path)
             except UnreadableError:
                 continue  # told when it is read
 
-    for _ in in_parts(len(paths), look):
+    for _ in in_parts(len(paths), look_at):
         pass
     return not coloured
 
 
-def _examples(source: Images, listed: Listed, reader: ImageReader, where: Where, *, is_exact: bool) -> Examples:
+def _examples(
+    source: Pictures, listed: Listed, read_some: Callable[[Sequence[Path]], Read], where: Where, sort: Sort
+) -> Examples:
     """The pictures of one split, without those that cannot be read, if they may be left out."""
-    read = read_pictures(listed.paths, reader.form, where.progressed, is_exact=is_exact)
+    read = read_some(listed.paths)
     if read.unreadable and source.corrupt == "error":
-        raise unreadable_error(listed.paths, read.unreadable, _SKIP)
+        hint = f"Replace or remove it; or write `corrupt: skip` in `{source.name}`, and such files are left out."
+        raise unreadable_error(listed.paths, read.unreadable, hint, sort.one)
     if not len(read.rows):
-        raise unreadable_error(listed.paths, read.unreadable, "No image is left.")
+        raise unreadable_error(listed.paths, read.unreadable, f"No {sort.one} is left.", sort.one)
     if read.unreadable:
-        _tell_of_skipped(listed.paths, read, where.notify)
+        _tell_of_skipped(listed.paths, read, where.notify, sort)
     return Examples(read.images, listed.targets[read.rows])
 
 
-def _tell_of_skipped(paths: Sequence[Path], read: Read, notify: Callable[[str], None]) -> None:
+def _tell_of_skipped(paths: Sequence[Path], read: Read, notify: Callable[[str], None], sort: Sort) -> None:
     each = [f"{paths[row]} ({reason})" for row, reason in list(read.unreadable.items())[:_MOST_NAMED]]
     more = "; …" if len(read.unreadable) > _MOST_NAMED else ""
-    count = f"{len(read.unreadable):,} of {len(paths):,} images"
+    count = f"{len(read.unreadable):,} of {len(paths):,} {sort.one}s"
     notify(f"{count} cannot be read, and are left out: {'; '.join(each)}{more}.")
 
 
-def _check_classes(train: Examples, listing: Listing, origin: Path) -> None:
+def _check_classes(train: Examples, listing: Listing, origin: Path, sort: Sort) -> None:
     """See that a picture of each class is left, where some could not be read."""
     if listing.classes is None:
         return
@@ -176,4 +214,5 @@ def _check_classes(train: Examples, listing: Listing, origin: Path) -> None:
     before = set(listing.splits["train"].targets.tolist())
     if left != before:
         lost = ", ".join(listing.classes[number] for number in sorted(before - left))
-        raise DataError(f"{origin} has no image that can be read of {lost}.", "Replace its images, or remove it.")
+        message = f"{origin} has no {sort.one} that can be read of {lost}."
+        raise DataError(message, f"Replace its {sort.one}s, or remove it.")

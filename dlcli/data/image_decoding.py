@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -132,6 +133,59 @@ def read_picture(path: Picture, form: Form, *, is_exact: bool = False) -> Array:
             return _formed(opened, form, _orientation(opened), is_exact=is_exact)
     except OtherSizeError:
         raise
+    except PermissionError as error:
+        raise _no_permission(path) from error
+    except Exception as error:  # Pillow's readers raise anything about a damaged file
+        raise UnreadableError(_reason(path, error)) from error
+
+
+def read_frames(path: Path, form: Form, choose: Callable[[int], Sequence[int]], *, is_exact: bool = False) -> Array:
+    """The pixels of images of an animation, uint8 of shape (n, *form.shape), as `read_picture` makes them.
+
+    Args:
+        path: the file.
+        form: what each becomes.
+        choose: gives the numbers of the images to take, which ascend, for how many there are.
+        is_exact: whether each must have the form's size by itself.
+
+    Raises:
+        UnreadableError, OtherSizeError, DataError: as `read_picture`.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as opened:
+            frames = []
+            for number in choose(getattr(opened, "n_frames", 1)):
+                opened.seek(number)
+                frames.append(_formed(opened, form, 1, is_exact=is_exact))
+            return np.stack(frames)
+    except OtherSizeError:
+        raise
+    except PermissionError as error:
+        raise _no_permission(path) from error
+    except Exception as error:  # Pillow's readers raise anything about a damaged file
+        raise UnreadableError(_reason(path, error)) from error
+
+
+def form_pixels(pixels: Array, form: Form, *, is_exact: bool = False) -> Array:
+    """Pixels, uint8 of shape (height, width), with three colours or four channels, brought to a form.
+
+    Raises:
+        OtherSizeError: they have another size, and must not.
+    """
+    return _formed(Image.fromarray(np.ascontiguousarray(pixels)), form, 1, is_exact=is_exact)
+
+
+def frames_appearance(path: Path, choose: Callable[[int], Sequence[int]]) -> Appearance:
+    """How images of an animation look. Raises UnreadableError, or DataError without permission."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            size = (image.height, image.width)
+            for number in choose(getattr(image, "n_frames", 1)):
+                image.seek(number)
+                pixels = np.asarray(image.convert("RGB"))
+                if not (pixels == pixels[..., :1]).all():
+                    return Appearance(size, False)
+            return Appearance(size, True)
     except PermissionError as error:
         raise _no_permission(path) from error
     except Exception as error:  # Pillow's readers raise anything about a damaged file

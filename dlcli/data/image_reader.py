@@ -119,15 +119,43 @@ def read_pictures(
     Raises:
         DataError: there is no permission to read a file; or one has another size.
     """
+
+    def read(path: Path) -> Array:
+        return read_picture(path, form, is_exact=is_exact)
+
+    return read_each(paths, form.shape, read, form, progressed)
+
+
+def read_each(
+    paths: Sequence[Path],
+    shape: tuple[int, ...],
+    read_one: Callable[[Path], Array],
+    form: Form,
+    progressed: Callable[[str], None] = lambda text: None,
+    one: str = "image",
+) -> Read:
+    """The pixels of many pictures or films, each decoded into its place in one array.
+
+    Args:
+        paths: the files.
+        shape: of what comes of each.
+        read_one: reads one; raises UnreadableError or OtherSizeError.
+        form: what each picture becomes.
+        progressed: is told how far it is.
+        one: what one of them is called.
+
+    Raises:
+        DataError: there is no permission to read a file; or one has another size.
+    """
     set_up()
-    images = empty((len(paths), *form.shape), np.uint8)
+    images = empty((len(paths), *shape), np.uint8)
     unreadable: dict[int, str] = {}
     others: dict[int, tuple[int, int]] = {}
 
     def read(start: int, end: int) -> None:
         for row in range(start, end):
             try:
-                images[row] = read_picture(paths[row], form, is_exact=is_exact)
+                images[row] = read_one(paths[row])
             except UnreadableError as error:
                 unreadable[row] = str(error)
             except OtherSizeError as error:
@@ -137,9 +165,9 @@ def read_pictures(
     for done in in_parts(len(paths), read):
         if time.monotonic() - told > _SECONDS:
             told = time.monotonic()
-            progressed(f"{done:,} of {len(paths):,} images read")
+            progressed(f"{done:,} of {len(paths):,} {one}s read")
     if others:
-        raise _sizes_error(paths, form, others)
+        raise _sizes_error(paths, form, others, one)
     return _without(images, dict(sorted(unreadable.items())))
 
 
@@ -151,11 +179,11 @@ def _without(images: Array, unreadable: dict[int, str]) -> Read:
     return Read(images[: len(rows)], rows, unreadable)
 
 
-def _sizes_error(paths: Sequence[Path], form: Form, others: Mapping[int, tuple[int, int]]) -> DataError:
+def _sizes_error(paths: Sequence[Path], form: Form, others: Mapping[int, tuple[int, int]], one: str) -> DataError:
     row = min(others)
     sizes = [f"{height}×{width}" for height, width in (others[row], form.size)]
     message = (
-        f"The images differ in size: {paths[row]} is {sizes[0]} pixels (height and width), where {sizes[1]} is that of "
+        f"The {one}s differ in size: {paths[row]} is {sizes[0]} pixels (height and width), where {sizes[1]} is that of "
         f"the first; {len(others):,} of {len(paths):,} have another."
     )
     return DataError(message, f"Say to which size all are brought, as in `size: {list(form.size)}`; `fit` says how.")
@@ -173,26 +201,29 @@ def in_parts(count: int, do: Callable[[int, int], object]) -> Iterator[int]:
         pool.shutdown(cancel_futures=True)
 
 
-def check_memory(count: int, form: Form) -> None:
-    """Raises DataError if so many pictures do not fit into memory."""
-    needed, available = count * int(np.prod(form.shape)), available_memory()
+def check_memory(count: int, form: Form, frames: int | None = None) -> None:
+    """Raises DataError if so many pictures, or films of so many frames, do not fit into memory."""
+    needed, available = count * int(np.prod(form.shape)) * (frames or 1), available_memory()
     if available is None or needed <= _SHARE * available:
         return
     height, width = form.size
     factor = (_SHARE * available / needed) ** 0.5
     fitting = [max(1, int(side * factor)) for side in (height, width)]
+    what = "images" if frames is None else f"films of {frames} frames"
     raise DataError(
-        f"{count:,} images of {height}×{width} pixels are {readable_bytes(needed)} ({needed:,} bytes), but of the "
+        f"{count:,} {what} of {height}×{width} pixels are {readable_bytes(needed)} ({needed:,} bytes), but of the "
         f"{readable_bytes(available)} of memory that are free no more than {_SHARE:.0%} can be used for them.",
         f"Bring them to a smaller size, as in `size: {fitting}`"
         + (", or to `color: grayscale`." if form.color == "rgb" else "."),
     )
 
 
-def unreadable_error(paths: Sequence[Path], unreadable: Mapping[int, str], hint: str | None = None) -> DataError:
-    """What is told of files that cannot be read as pictures."""
+def unreadable_error(
+    paths: Sequence[Path], unreadable: Mapping[int, str], hint: str | None = None, one: str = "image"
+) -> DataError:
+    """What is told of files that cannot be read as pictures, or films."""
     [(row, reason), *others] = unreadable.items()
-    message = f"{paths[row]} is not an image that can be read: {reason}."
+    message = f"{paths[row]} is not {'an image' if one == 'image' else f'a {one}'} that can be read: {reason}."
     if others:
         told = "; ".join(f"{paths[other]}: {why}" for other, why in others[: _FEW - 1])
         more = f"; and {len(others) - _FEW + 1:,} more" if len(others) >= _FEW else ""

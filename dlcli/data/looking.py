@@ -18,7 +18,7 @@ from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
 from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_files import Csv
-from dlcli.spec.sources_images import Images
+from dlcli.spec.sources_images import Images, Video
 from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
 
@@ -71,6 +71,11 @@ def _load(
         from dlcli.data.image_reader import ImageReader
 
         return load_images(loaded, source, where, folders, _of(ImageReader, reader))
+    if isinstance(source, Video):
+        from dlcli.data.from_videos import load_videos
+        from dlcli.data.video_reader import VideoReader
+
+        return load_videos(loaded, source, where, folders, _of(VideoReader, reader))
     if isinstance(source, TfRecord):
         from dlcli.data.from_records import load_records
         from dlcli.data.record_reader import RecordReader
@@ -97,6 +102,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.image_reader import ImageReader
 
         return ImageReader.restore(state)
+    if state["kind"] == "video":
+        from dlcli.data.video_reader import VideoReader
+
+        return VideoReader.restore(state)
     if state["kind"] == "records":
         from dlcli.data.record_reader import RecordReader
 

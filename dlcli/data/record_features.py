@@ -200,7 +200,8 @@ class Column(Stored):
         else:  # Pillow lets other threads work meanwhile
             for _ in in_parts(len(messages), decode):
                 pass
-        return found.astype(str) if self.layout.dtype == "str" else found
+        rows: Array = found.astype(str) if self.layout.dtype == "str" else found
+        return rows
 
     def _row(self, message: bytes, number: int) -> Any:
         try:
