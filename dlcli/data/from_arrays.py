@@ -16,7 +16,7 @@ from dlcli.data.where import Where
 from dlcli.errors import DataError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT, TARGET
-from dlcli.spec.sources_arrays import Arrays, arrays_by_name
+from dlcli.spec.sources_arrays import Arrays, NamedArrays, arrays_by_name
 
 
 def load_arrays(
@@ -41,7 +41,7 @@ def load_arrays(
     return load_stored(loaded, chosen, where, reader)[:2]
 
 
-def choose(loaded: LoadedSpec, source: Arrays, arrays: Mapping[str, Stored]) -> tuple[Part, Part | None]:
+def choose(loaded: LoadedSpec, source: NamedArrays, arrays: Mapping[str, Stored]) -> tuple[Part, Part | None]:
     """The arrays that a source means, to train and to test on; those that are left out by the names that are usual.
 
     Raises:
@@ -55,7 +55,7 @@ def choose(loaded: LoadedSpec, source: Arrays, arrays: Mapping[str, Stored]) -> 
     return train, _test_part(source, arrays, train)
 
 
-def _test_part(source: Arrays, arrays: Mapping[str, Stored], train: Part) -> Part | None:
+def _test_part(source: NamedArrays, arrays: Mapping[str, Stored], train: Part) -> Part | None:
     """The arrays of the test set: those that are named; or those called as usual, if all are there."""
     parts = []
     named = ((train.inputs, source.test_inputs, INPUT, "x_test"), (train.targets, source.test_target, TARGET, "y_test"))

@@ -16,7 +16,7 @@ from dlcli.data.where import Where
 from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
-from dlcli.spec.sources_arrays import Arrays
+from dlcli.spec.sources_arrays import Arrays, Python
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images, Video
 from dlcli.spec.sources_records import TfRecord
@@ -43,7 +43,7 @@ def load_files(
         where = replace(where, beside=(*where.beside, Path(recorded["folder"])))
     folders, state = folders_of(loaded, where), recorded.get("reader") if recorded else None
     dataset, splits = _load(loaded, source, where, folders, restore_reader(state) if state else None)
-    folder = folder_of(source.files, folders)
+    folder = folder_of(source.files, folders) if source.files else dataset.folder
     return replace(dataset, folder=folder.absolute() if folder is not None else None), splits
 
 
@@ -66,6 +66,11 @@ def _load(
         from dlcli.data.from_arrays import load_arrays
 
         return load_arrays(loaded, source, where, folders, _of(ArrayReader, reader))
+    if isinstance(source, Python):
+        from dlcli.data.array_reader import ArrayReader
+        from dlcli.data.from_python import load_python
+
+        return load_python(loaded, source, where, folders, _of(ArrayReader, reader))
     if isinstance(source, Images):
         from dlcli.data.from_images import load_images
         from dlcli.data.image_reader import ImageReader

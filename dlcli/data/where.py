@@ -17,6 +17,7 @@ class Where:
         notify: is told, in whole sentences, what a person must know about the data.
         progressed: is told how far a download is, in a few words.
         beside: folders that the paths of a source may be relative to, such as that of a run's first spec.
+        trusts_code: whether a function that a spec names for its data may be run.
     """
 
     data_dir: Path | None
@@ -24,3 +25,4 @@ class Where:
     notify: Callable[[str], None]
     progressed: Callable[[str], None] = lambda text: None
     beside: tuple[Path, ...] = ()
+    trusts_code: bool = False
