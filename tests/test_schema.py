@@ -113,7 +113,7 @@ class TestWords:
     def test_of_everything_that_a_spec_has(self) -> None:
         assert SCHEMA["properties"].keys() == {"extends", "variables", *Spec.model_fields}
         sources = SCHEMA["definitions"]["source"]["anyOf"]
-        files = {"csv", "series", "arrays", "images"}
+        files = {"csv", "series", "arrays", "images", "video", "tfrecord", "python"}
         assert sources[0]["enum"] == sorted(set(SOURCES) - {"pairs", "random"} - files)  # which need arguments
         assert sources[1]["properties"].keys() == SOURCES.keys()
         assert SCHEMA["properties"]["silence"]["anyOf"][0]["properties"].keys() == CODES.keys()

@@ -42,7 +42,7 @@ def data(
     from dlcli.data.where import Where
     from dlcli.describing.describing import describe
 
-    where = Where(data_dir, not no_fallback, screen.message, screen.message)
+    where = Where(data_dir, not no_fallback, screen.message, screen.message, trusts_code=trust_code)
     dataset, splits = found = loaded.data.pop() if loaded.data else load_data(loaded, where)
     prepared = _prepared(screen, loaded, found) if batch else None
     summary = describe(loaded, dataset, splits, where, prepared)

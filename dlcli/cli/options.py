@@ -44,7 +44,9 @@ Run = Annotated[
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of all runs.")]
 TrustCode = Annotated[
     bool,
-    typer.Option("--trust-code", help="Run the Python files that the spec lists as `extensions`. Read them before."),
+    typer.Option(
+        "--trust-code", help="Run the Python files that the spec names, as `extensions` or for its data. Read them."
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Warnings are errors.")]
 
@@ -87,7 +89,9 @@ def looker(
 
         folder = point.record.get("spec_folder") if point is not None else None
         beside = (Path(folder),) if folder else ()
-        where = Where(data_dir, False, screen.message, screen.message, beside, only_looks)
+        where = Where(
+            data_dir, False, screen.message, screen.message, beside, only_looks, trusts_code=screen.trusts_code
+        )
         return look_into(loaded, where, point.data if point is not None else None)
 
     return look
@@ -253,7 +257,7 @@ def open_job(
     from dlcli.data.where import Where
     from dlcli.evaluation.evaluating import job_of
 
-    where = Where(data_dir, not no_fallback, screen.message, screen.message)
+    where = Where(data_dir, not no_fallback, screen.message, screen.message, trusts_code=screen.trusts_code)
     job = job_of(opened, data_spec, where, choices)
     if job.facts.requested:
         screen.panel(f"{job.facts.source} instead of {job.facts.requested}", [job.facts.reason or ""])

@@ -58,7 +58,11 @@ def repeat(
 
     with make_display(screen, quiet=quiet, json=False, silent=json) as display:
         where = Where(
-            options.data_folder(data_dir, point), False, lambda text: display.notice("data", [text]), display.phase
+            options.data_folder(data_dir, point),
+            False,
+            lambda text: display.notice("data", [text]),
+            display.phase,
+            trusts_code=trust_code,
         )
         place = runs_dir or found.path.resolve().parent.parent
         request = TrainRequest(

@@ -112,6 +112,7 @@ def train(
             not no_fallback,
             lambda text: display.notice("data", [text]),
             display.phase,
+            trusts_code=trust_code,
         )
         request = TrainRequest(
             loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,

@@ -165,4 +165,4 @@ def _refuse(rows: Array, is_bad: Array, numbers: Array, stored: Stored, why: str
     spoken = "NaN" if value != value else "infinite" if np.isinf(value) else f"{value:g}"
     more = f" (and {len(bad) - 1:,} more among those read with it)" if len(bad) > 1 else ""
     hint = "Leave such rows out, or put a number in their place, before the file is written."
-    raise DataError(f"{stored}: row {int(numbers[bad[0]])}, counted from 0{more}, has the value {spoken}; {why}.", hint)
+    raise DataError(f"{stored}: {stored.place(int(numbers[bad[0]]))}{more}, has the value {spoken}; {why}.", hint)

@@ -50,18 +50,29 @@ class ArrayReader:
         """The inputs of all rows of files, and a name for each row. Raises DataError."""
         is_one = len(self.inputs) == 1
         groups = [[path] for path in paths] if is_one else _together(paths)
-        parts: dict[str, list[Any]] = {name: [] for name in self.inputs}
+        found: list[dict[str, Stored]] = []
         names: list[str] = []
         for group in groups:
             arrays = open_arrays(group)
-            chosen = {name: _of_new(arrays, one, is_one=is_one) for name, one in self.inputs.items()}
-            rows = check_lengths({name: self.inputs[name].on(stored) for name, stored in chosen.items()})
+            found.append({name: _of_new(arrays, one, is_one=is_one) for name, one in self.inputs.items()})
+            rows = next(iter(found[-1].values()))
+            names += [f"{group[0].name}[{row}]" for row in range(len(rows) if rows.shape else 0)]
+        return self.rows_of(found), names
+
+    def rows_of(self, groups: Sequence[Mapping[str, Stored]]) -> OneOrNamed[Array]:
+        """The inputs of all rows of groups of arrays, each by the inputs' names, one behind the other.
+
+        Raises:
+            DataError: they are not as in training.
+        """
+        parts: dict[str, list[Any]] = {name: [] for name in self.inputs}
+        for group in groups:
+            rows = check_lengths({name: self.inputs[name].on(stored) for name, stored in group.items()})
             is_held = len(groups) > 1 or fit_into_memory(rows.values())
             for name, collected in parts.items():
                 collected.append(rows[name].whole() if is_held else rows[name])
-            names += [f"{group[0].name}[{row}]" for row in range(len(next(iter(rows.values()))))]
         joined = {name: each[0] if len(each) == 1 else np.concatenate(each) for name, each in parts.items()}
-        return one_or_named(joined.items()), names
+        return one_or_named(joined.items())
 
     def state(self) -> dict[str, Any]:
         """As data for JSON."""

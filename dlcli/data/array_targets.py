@@ -109,13 +109,13 @@ def _checked(rows: Array, first: int, stored: Stored) -> Array:
     if len(bad):
         value = rows[bad[0]][~np.isfinite(rows[bad[0]])][0]
         spoken = "NaN" if np.isnan(value) else "infinite"
-        raise DataError(f"{stored}: row {first + int(bad[0])}, counted from 0, has the value {spoken}.")
+        raise DataError(f"{stored}: {stored.place(first + int(bad[0]))}, has the value {spoken}.")
     if rows.shape[1] == 1:
         return np.char.decode(rows[:, 0], "utf-8") if rows.dtype.kind == "S" else rows[:, 0]
     wrong = np.flatnonzero(((rows != 0) & (rows != 1)).any(axis=1) | (rows.sum(axis=1) != 1))
     if len(wrong):
-        number = first + int(wrong[0])
-        message = f"{stored} is to be one-hot, but row {number}, counted from 0, does not have one 1 and else 0."
+        place = stored.place(first + int(wrong[0]))
+        message = f"{stored} is to be one-hot, but {place}, does not have one 1 and else 0."
         raise DataError(message, "Write class numbers, one for each example, or a 1 in the column of the class.")
     return np.asarray(rows.argmax(axis=1))
 
@@ -132,7 +132,7 @@ def _numbers(stored: Stored) -> Array:
         values = read_labels(stored, is_one_hot=False).astype(np.float32)
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise DataError(f"{stored}: row {row}, counted from 0, has a value that is too large for float32.")
+        raise DataError(f"{stored}: {stored.place(row)}, has a value that is too large for float32.")
     if len(values) > 1 and (values == values[0]).all():
         raise DataError(f"{stored} is {values[0]:g} in every row: there is nothing to learn.")
     return values

@@ -99,6 +99,7 @@ class Dataset:
         reader: what made numbers of a person's files, for reading others alike; None where there are no files.
         folder: what the paths of those files are relative to.
         validation: the source's own validation set, or None.
+        code: the digest of the file whose function made the data, if one did.
     """
 
     source: str
@@ -114,6 +115,7 @@ class Dataset:
     reader: Reader | None = None
     folder: Path | None = None
     validation: Examples | None = None
+    code: str | None = None
 
     @property
     def classes(self) -> OneOrNamed[int | None]:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from dlcli.data.dataset import Array, Dataset, Examples, named
+from dlcli.data.dataset import Array, Dataset, Examples, Reader, named
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, set_up
-from dlcli.data.image_files import Pictures, check_memory, fit_into_memory, told_of
-from dlcli.data.image_folders import Listed, Listing, list_folders
+from dlcli.data.image_files import Pictures as PicturesInFiles
+from dlcli.data.image_files import check_memory, fit_into_memory, told_of
+from dlcli.data.image_folders import PICTURES, Listed, Listing, Sort, list_folders
 from dlcli.data.image_reader import ImageReader
 from dlcli.data.image_reading import (
-    SKIP,
     in_parts,
     look_at_pictures,
     read_pictures,
     rows_left,
+    skip_hint,
     unreadable_error,
     verify_pictures,
 )
@@ -27,7 +28,7 @@ from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
-from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
+from dlcli.spec.sources_images import VALIDATION_FOLDER, Images, Pictures
 
 _MOST_NAMED = 20
 
@@ -48,20 +49,46 @@ def load_images(
         DataError: there are none, one cannot be read, or they are not what they should be.
         SpecError: the source says something that cannot be.
     """
-    origin = _find_one(source.path, folders)
+    origin = find_one(source.path, folders)
     set_up()
     listing, is_text = _listing(loaded, source, origin, where, folders, reader)
-    listing = _without_unused(listing, loaded, origin, where)
-    every = [path for listed in listing.splits.values() for path in listed.paths]
+    listing = without_unused(listing, loaded, origin, where)
     is_exact = reader is None and source.size is None
-    form = reader.form if reader is not None else _form(source, every)
-    in_files = _stay_in_files(source, reader, len(every), form, where)
+    form = reader.form if reader is not None else form_of(source, listing.every, appearance)
+    in_files = _stay_in_files(source, reader, len(listing.every), form, where)
     reader = reader or ImageReader(form, listing.classes, is_text, in_files)
-    examples = {
-        name: _examples(source, listed, form, where, is_exact=is_exact, in_files=in_files)
-        for name, listed in listing.splits.items()
-    }
-    _check_classes(examples["train"], listing, origin)
+
+    def examples_of(listed: Listed) -> Examples:
+        return _examples(source, listed, form, where, is_exact=is_exact, in_files=in_files)
+
+    return load_listed(loaded, source, listing, origin, reader, examples_of)
+
+
+def load_listed(
+    loaded: LoadedSpec,
+    source: Pictures,
+    listing: Listing,
+    origin: Path,
+    reader: Reader,
+    examples_of: Callable[[Listed], Examples],
+    sort: Sort = PICTURES,
+) -> tuple[Dataset, Splits]:
+    """The examples of pictures or films that were found, split.
+
+    Args:
+        loaded: the spec.
+        source: its source.
+        listing: the files.
+        origin: where they are.
+        reader: what reads others alike.
+        examples_of: reads those of one split, without those that are left out.
+        sort: what they are.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    examples = {name: examples_of(listed) for name, listed in listing.splits.items()}
+    _check_classes(examples["train"], listing, origin, sort)
     train, test, validation = examples["train"], examples.get("test"), examples.get("validation")
     dataset = Dataset(
         source.name, source.kind, train, test, listing.classes, None, str(origin),
@@ -71,17 +98,18 @@ def load_images(
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
 
 
-def _without_unused(listing: Listing, loaded: LoadedSpec, origin: Path, where: Where) -> Listing:
+def without_unused(listing: Listing, loaded: LoadedSpec, origin: Path, where: Where, sort: Sort = PICTURES) -> Listing:
     """Without the images for validation, if the spec has others for that."""
     held_out = listing.splits.get("validation")
     if held_out is None or loaded.spec.dataset.validation == VALIDATION_FOLDER:
         return listing
-    count = f"{len(held_out.paths):,} images for validation"
+    count = f"{len(held_out.paths):,} {sort.one}s for validation"
     where.notify(f"{origin} has a folder of {count}, which is not used: `validation: folder` uses it.")
     return replace(listing, splits={name: each for name, each in listing.splits.items() if each is not held_out})
 
 
-def _find_one(name: str, folders: Sequence[Path]) -> Path:
+def find_one(name: str, folders: Sequence[Path]) -> Path:
+    """The folder or table that a path of a spec means. Raises DataError."""
     [found, *others] = find_all([name], folders)
     if others:
         message = f"{name} means {len(others) + 1} folders or files: {found}, {others[0]}" + (" …" * (len(others) > 1))
@@ -98,7 +126,7 @@ def _listing(
     reader: ImageReader | None,
 ) -> tuple[Listing, bool]:
     """What pictures there are, and whether their classes are texts as written in a table."""
-    test = _find_one(source.test_path, folders) if source.test_path is not None else None
+    test = find_one(source.test_path, folders) if source.test_path is not None else None
     if origin.is_dir():
         _refuse_words_of_tables(loaded, source, origin)
         if test is not None and not test.is_dir():
@@ -111,7 +139,7 @@ def _listing(
 
     from dlcli.data.image_tables import list_tables  # it imports pandas
 
-    base = _find_one(source.folder, folders) if source.folder is not None else None
+    base = find_one(source.folder, folders) if source.folder is not None else None
     return list_tables(loaded, source, [origin, *([test] if test is not None else [])], base, where, reader)
 
 
@@ -122,39 +150,44 @@ def _refuse_words_of_tables(loaded: LoadedSpec, source: Images, origin: Path) ->
             raise loaded.error(Problem(message, ("dataset", "source", "images", word), at_key=True))
 
 
-def _form(source: Images, paths: Sequence[Path]) -> Form:
-    """What every picture becomes: as the spec says, or as they all are."""
+Look: TypeAlias = Callable[[Path], Appearance]
+"""how a picture or a film looks; raises UnreadableError"""
+
+
+def form_of(source: Pictures, paths: Sequence[Path], look: Look, one: str = "image") -> Form:
+    """What every picture becomes: as the spec says, or as they all are. Raises DataError."""
     if source.size is not None and source.color is not None:
         return Form(source.size, source.color, source.fit)
-    first = _first_appearance(paths)
-    color = source.color or ("grayscale" if first.is_grey and _all_grey(paths) else "rgb")
+    first = _first_appearance(paths, look, one)
+    color = source.color or ("grayscale" if first.is_grey and _all_grey(paths, look) else "rgb")
     return Form(source.size or first.size, color, source.fit)
 
 
-def _first_appearance(paths: Sequence[Path]) -> Appearance:
+def _first_appearance(paths: Sequence[Path], look: Look, one: str) -> Appearance:
     unreadable: dict[int, str] = {}
     for row, path in enumerate(paths):
         try:
-            return appearance(path)
+            return look(path)
         except UnreadableError as error:
             unreadable[row] = str(error)
-    raise unreadable_error(paths, unreadable, "None of the files is an image.")
+    hint = f"None of the files is {'an image' if one == 'image' else f'a {one}'}."
+    raise unreadable_error(paths, unreadable, hint, one)
 
 
-def _all_grey(paths: Sequence[Path]) -> bool:
+def _all_grey(paths: Sequence[Path], look: Look) -> bool:
     coloured: list[Path] = []
 
-    def look(start: int, end: int) -> None:
+    def look_at(start: int, end: int) -> None:
         for path in paths[start:end]:
             if coloured:
                 return
             try:
-                if not appearance(path).is_grey:
+                if not look(path).is_grey:
                     coloured.append(path)
             except UnreadableError:
                 continue  # told when it is read
 
-    for _ in in_parts(len(paths), look):
+    for _ in in_parts(len(paths), look_at):
         pass
     return not coloured
 
@@ -187,34 +220,36 @@ def _examples(source: Images, listed: Listed, form: Form, where: Where, *, is_ex
             unreadable = verify_pictures(paths, form, where.progressed, is_exact=is_exact)
         else:
             unreadable = look_at_pictures(paths, form, where.progressed, is_exact=is_exact)
-        inputs = Pictures(paths[0].parent, [path for row, path in enumerate(paths) if row not in unreadable], form)
+        left = [path for row, path in enumerate(paths) if row not in unreadable]
+        inputs = PicturesInFiles(paths[0].parent, left, form)
     else:
         read = read_pictures(paths, form, where.progressed, is_exact=is_exact)
         inputs, unreadable = read.images, read.unreadable
-    rows = _readable(paths, unreadable, where, skips=skips)
-    return Examples(inputs, listed.targets[rows])
+    return Examples(inputs, listed.targets[readable(source, paths, unreadable, where, PICTURES)])
 
 
-def _readable(paths: Sequence[Path], unreadable: Mapping[int, str], where: Where, *, skips: bool) -> Array:
-    """The numbers of the pictures that can be read; a person is told of the others. Raises DataError."""
+def readable(source: Pictures, paths: Sequence[Path], unreadable: Mapping[int, str], where: Where, sort: Sort) -> Array:
+    """The numbers of the files that can be read; a person is told of the others. Raises DataError."""
     rows = rows_left(len(paths), unreadable)
-    if unreadable and not skips:
-        raise unreadable_error(paths, unreadable, SKIP)
+    if unreadable and source.corrupt == "error":
+        raise unreadable_error(paths, unreadable, skip_hint(source.name), sort.one)
     if not len(rows):
-        raise unreadable_error(paths, unreadable, "No image is left.")
+        raise unreadable_error(paths, unreadable, f"No {sort.one} is left.", sort.one)
     if unreadable:
-        _tell_of_skipped(paths, unreadable, where.notify)
+        _tell_of_skipped(paths, unreadable, where.notify, sort)
     return rows
 
 
-def _tell_of_skipped(paths: Sequence[Path], unreadable: Mapping[int, str], notify: Callable[[str], None]) -> None:
+def _tell_of_skipped(
+    paths: Sequence[Path], unreadable: Mapping[int, str], notify: Callable[[str], None], sort: Sort
+) -> None:
     each = [f"{paths[row]} ({reason})" for row, reason in list(unreadable.items())[:_MOST_NAMED]]
     more = "; …" if len(unreadable) > _MOST_NAMED else ""
-    count = f"{len(unreadable):,} of {len(paths):,} images"
+    count = f"{len(unreadable):,} of {len(paths):,} {sort.one}s"
     notify(f"{count} cannot be read, and are left out: {'; '.join(each)}{more}.")
 
 
-def _check_classes(train: Examples, listing: Listing, origin: Path) -> None:
+def _check_classes(train: Examples, listing: Listing, origin: Path, sort: Sort) -> None:
     """See that a picture of each class is left, where some could not be read."""
     if listing.classes is None:
         return
@@ -223,4 +258,5 @@ def _check_classes(train: Examples, listing: Listing, origin: Path) -> None:
     before = set(listing.splits["train"].targets.tolist())
     if left != before:
         lost = ", ".join(listing.classes[number] for number in sorted(before - left))
-        raise DataError(f"{origin} has no image that can be read of {lost}.", "Replace its images, or remove it.")
+        message = f"{origin} has no {sort.one} that can be read of {lost}."
+        raise DataError(message, f"Replace its {sort.one}s, or remove it.")

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from dlcli.data.array_files import open_arrays
 from dlcli.data.image_decoding import Form
-from dlcli.data.image_reading import SKIP, look_at_pictures, read_pictures, unreadable_error
+from dlcli.data.image_reading import look_at_pictures, read_pictures, skip_hint, unreadable_error
 from dlcli.data.memory import readable_bytes
 from dlcli.data.stored import InFile, Region
 from dlcli.data.where import Where
@@ -79,7 +79,7 @@ def kept_pictures(
         if unreadable is None:
             unreadable = _make(path, files, form, where, is_exact=is_exact, skips=skips)
     if unreadable and not skips:
-        raise unreadable_error(files, unreadable, SKIP)
+        raise unreadable_error(files, unreadable, skip_hint("images"))
     left = tuple(file for row, file in enumerate(files) if row not in unreadable)
     [found] = open_arrays([path]).values()
     stored = KeptPictures(path, "images", found.shape, found.dtype, found.offset, files=left)  # type: ignore[attr-defined]
@@ -136,7 +136,7 @@ def _make(
                 unreadable.update({first + row: reason for row, reason in read.unreadable.items()})
                 where.progressed(f"{min(first + at_once, len(files)):,} of {len(files):,} images decoded")
             if unreadable and (not skips or len(unreadable) == len(files)):
-                raise unreadable_error(files, unreadable, SKIP if not skips else "No image is left.")
+                raise unreadable_error(files, unreadable, skip_hint("images") if not skips else "No image is left.")
             file.seek(0)
             _write_header(file, len(files) - len(unreadable), form)  # as long as before: NumPy leaves room in it
             file.flush()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import (
@@ -44,6 +46,10 @@ _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
 _HEAD = 1 << 16  # bytes in which a header mostly is, whole
 _KEPT_BLOCKS = 64  # of 1 MB at most; left to itself, Pillow asks the system for memory for each picture anew
+
+
+Picture: TypeAlias = Path | io.BytesIO
+"""a file, or what would be in one"""
 
 
 class UnreadableError(Exception):
@@ -94,7 +100,7 @@ def set_up() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def appearance(path: Path) -> Appearance:
+def appearance(path: Picture) -> Appearance:
     """How a picture looks, mostly by its first bytes. Raises UnreadableError, or DataError without permission."""
     try:
         frame = frame_of(_bytes_of(path, _HEAD))
@@ -108,7 +114,7 @@ def appearance(path: Path) -> Appearance:
         raise UnreadableError(_reason(path, error)) from error
 
 
-def read_picture(path: Path, form: Form, *, into: Array | None = None, is_exact: bool = False) -> Array:
+def read_picture(path: Picture, form: Form, *, into: Array | None = None, is_exact: bool = False) -> Array:
     """A picture's pixels, uint8 of shape `form.shape`.
 
     It is turned as its EXIF orientation says; transparent parts are white; of 16 bits, the upper 8 are taken; of an
@@ -144,8 +150,10 @@ def read_picture(path: Path, form: Form, *, into: Array | None = None, is_exact:
     return found
 
 
-def _bytes_of(path: Path, most: int | None = None) -> bytes:
+def _bytes_of(path: Picture, most: int | None = None) -> bytes:
     """The first bytes of a file, or all of them."""
+    if isinstance(path, io.BytesIO):
+        return bytes(path.getbuffer()[:most])
     # Three calls of the system: Python's own files make twice as many, which is much for small pictures.
     file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
@@ -156,6 +164,61 @@ def _bytes_of(path: Path, most: int | None = None) -> bytes:
         return data
     finally:
         os.close(file)
+
+
+def read_frames(path: Path, form: Form, choose: Callable[[int], Sequence[int]], *, is_exact: bool = False) -> Array:
+    """The pixels of images of an animation, uint8 of shape (n, *form.shape), as `read_picture` makes them.
+
+    Args:
+        path: the file.
+        form: what each becomes.
+        choose: gives the numbers of the images to take, which ascend, for how many there are.
+        is_exact: whether each must have the form's size by itself.
+
+    Raises:
+        UnreadableError, OtherSizeError, DataError: as `read_picture`.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as opened:
+            frames = []
+            for number in choose(getattr(opened, "n_frames", 1)):
+                opened.seek(number)
+                _check_size((opened.height, opened.width), form, is_exact=is_exact)
+                frames.append(_formed(opened, form, 1))
+            return np.stack(frames)
+    except OtherSizeError:
+        raise
+    except PermissionError as error:
+        raise _no_permission(path) from error
+    except Exception as error:  # Pillow's readers raise anything about a damaged file
+        raise UnreadableError(_reason(path, error)) from error
+
+
+def form_pixels(pixels: Array, form: Form, *, is_exact: bool = False) -> Array:
+    """Pixels, uint8 of shape (height, width), with three colours or four channels, brought to a form.
+
+    Raises:
+        OtherSizeError: they have another size, and must not.
+    """
+    _check_size((pixels.shape[0], pixels.shape[1]), form, is_exact=is_exact)
+    return _formed(Image.fromarray(np.ascontiguousarray(pixels)), form, 1)
+
+
+def frames_appearance(path: Path, choose: Callable[[int], Sequence[int]]) -> Appearance:
+    """How images of an animation look. Raises UnreadableError, or DataError without permission."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            size = (image.height, image.width)
+            for number in choose(getattr(image, "n_frames", 1)):
+                image.seek(number)
+                pixels = np.asarray(image.convert("RGB"))
+                if not (pixels == pixels[..., :1]).all():
+                    return Appearance(size, False)
+            return Appearance(size, True)
+    except PermissionError as error:
+        raise _no_permission(path) from error
+    except Exception as error:  # Pillow's readers raise anything about a damaged file
+        raise UnreadableError(_reason(path, error)) from error
 
 
 def _check_size(size: tuple[int, int], form: Form, *, is_exact: bool) -> None:
@@ -185,11 +248,11 @@ def _formed(image: Image.Image, form: Form, orientation: int) -> Array:
     return np.asarray(_fitted(_colored(image, "L" if form.color == "grayscale" else "RGB"), form))
 
 
-def _no_permission(path: Path) -> DataError:
+def _no_permission(path: Picture) -> DataError:
     return DataError(f"{path} cannot be read: there is no permission.", "Allow it, as in `chmod +r FILE`.")
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: Picture, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "it has more pixels than any picture should"
     if isinstance(error, FileNotFoundError):
@@ -197,7 +260,7 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "it does not fit into memory"
     if isinstance(error, UnidentifiedImageError):
-        return "the file is empty" if path.stat().st_size == 0 else f"it is none of {', '.join(map(str, _FORMATS))}"
+        return "the file is empty" if not _bytes_of(path, 1) else f"it is none of {', '.join(map(str, _FORMATS))}"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(reason).splitlines()[0].rstrip(".")
 

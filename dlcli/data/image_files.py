@@ -12,7 +12,7 @@ import numpy as np
 
 from dlcli.data.dataset import Array
 from dlcli.data.image_decoding import Form
-from dlcli.data.image_reading import SKIP, read_pictures, unreadable_error
+from dlcli.data.image_reading import read_pictures, skip_hint, unreadable_error
 from dlcli.data.memory import available_memory, readable_bytes
 from dlcli.data.stored import InFile, Read, Stored
 from dlcli.errors import DataError
@@ -53,7 +53,7 @@ class PictureFiles(Stored):
         files = [self.files[number] for number in numbers]
         read = read_pictures(files, self.form)
         if read.unreadable:
-            raise unreadable_error(files, read.unreadable, SKIP)
+            raise unreadable_error(files, read.unreadable, skip_hint("images"))
         return read.images
 
 
@@ -77,14 +77,14 @@ class Pictures(InFile):
         return self._files.decoded(numbers)
 
 
-def fit_into_memory(count: int, form: Form) -> bool:
-    """Whether so many pictures take less than half of the memory that is free."""
+def fit_into_memory(count: int, form: Form, frames: int = 1) -> bool:
+    """Whether so many pictures, or films of so many frames, take less than half of the memory that is free."""
     available = available_memory()
-    return available is None or _bytes(count, form) <= _SHARE * available
+    return available is None or _bytes(count, form, frames) <= _SHARE * available
 
 
-def _bytes(count: int, form: Form) -> int:
-    return count * int(np.prod(form.shape))
+def _bytes(count: int, form: Form, frames: int = 1) -> int:
+    return count * frames * int(np.prod(form.shape))
 
 
 def told_of(count: int, form: Form) -> str:
@@ -98,17 +98,20 @@ def told_of(count: int, form: Form) -> str:
     )
 
 
-def check_memory(count: int, form: Form) -> None:
-    """Raises DataError if so many pictures do not fit into memory."""
-    if fit_into_memory(count, form):
+def check_memory(count: int, form: Form, frames: int | None = None) -> None:
+    """Raises DataError if so many pictures, or films of so many frames, do not fit into memory."""
+    if fit_into_memory(count, form, frames or 1):
         return
-    needed, available = _bytes(count, form), available_memory() or 0
+    needed, available = _bytes(count, form, frames or 1), available_memory() or 0
     height, width = form.size
     factor = (_SHARE * available / needed) ** 0.5
     fitting = [max(1, int(side * factor)) for side in (height, width)]
+    what, other = "images", "Leave out `stream: false`; or bring them"
+    if frames is not None:
+        what, other = f"films of {frames} frames", "Bring them"
     raise DataError(
-        f"{count:,} images of {height}×{width} pixels are {readable_bytes(needed)} ({needed:,} bytes), but of the "
+        f"{count:,} {what} of {height}×{width} pixels are {readable_bytes(needed)} ({needed:,} bytes), but of the "
         f"{readable_bytes(available)} of memory that are free no more than {_SHARE:.0%} can be used for them.",
-        f"Leave out `stream: false`; or bring them to a smaller size, as in `size: {fitting}`"
+        f"{other} to a smaller size, as in `size: {fitting}`"
         + (", or to `color: grayscale`." if form.color == "rgb" else "."),
     )

@@ -1,4 +1,4 @@
-"""Finds pictures in folders: which are of which split and class, and what is left out. No picture is opened here."""
+"""Finds pictures, or films, in folders: which are of which split and class. No picture is opened here."""
 
 from __future__ import annotations
 
@@ -19,6 +19,23 @@ _SPLITS = {
 # What programs leave behind that look at folders.
 _DEBRIS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
 _FEW = 5
+
+
+@dataclass(frozen=True)
+class Sort:
+    """What is looked for.
+
+    Attributes:
+        one: what one of them is called.
+        below: finds all in a folder and the folders in it; its second argument is given what is none.
+        kinds: which there are, for a person.
+        instead: another way to say of which class each is.
+    """
+
+    one: str
+    below: Callable[[Path, list[Path]], list[Path]]
+    kinds: str
+    instead: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,11 @@ class Listing:
     splits: Mapping[str, Listed]
     classes: ClassNames
 
+    @property
+    def every(self) -> list[Path]:
+        """The files of all splits."""
+        return [path for listed in self.splits.values() for path in listed.paths]
+
 
 @dataclass
 class _LeftOut:
@@ -54,9 +76,9 @@ class _LeftOut:
     files: list[Path] = field(default_factory=list)
     beside: list[Path] = field(default_factory=list)
 
-    def tell(self, notify: Callable[[str], None]) -> None:
+    def tell(self, notify: Callable[[str], None], sort: Sort) -> None:
         if self.files:
-            notify(f"{_counted(self.files)} no image by the name, and left out.")
+            notify(f"{_counted(self.files)} no {sort.one} by the name, and left out.")
         if self.beside:
             notify(f"{_counted(self.beside)} not in a folder of a class, and left out.")
 
@@ -83,21 +105,21 @@ def pictures_below(folder: Path, left_out: list[Path] | None = None) -> list[Pat
 
 
 def _walk(folder: Path, found: list[Path], left_out: list[Path], above: frozenset[tuple[int, int]]) -> None:
-    entries, status = _entries(folder), folder.stat()
+    entries, status = entries_of(folder), folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
         message = f"{folder} is a link to a folder that it is in itself: whoever follows it never comes to an end."
         raise DataError(message, "Remove the link.")
     for entry in entries:
         path = Path(entry.path)
-        if _is_folder(entry):
+        if is_folder(entry):
             _walk(path, found, left_out, above | {here})
         else:
             (found if path.suffix.lower() in SUFFIXES else left_out).append(path)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder, in the order of the names, but for what is hidden."""
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, in the order of the names, but for what is hidden. Raises DataError."""
     try:
         with os.scandir(folder) as found:
             entries = [entry for entry in found if not _is_hidden(entry.name)]
@@ -110,15 +132,30 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _DEBRIS
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or a link to one. Raises DataError."""
     try:
         return entry.is_dir()
     except OSError as error:
         raise DataError(f"{entry.path} cannot be followed: {error.strerror}.", "Remove the link.") from error
 
 
+PICTURES = Sort(
+    "image",
+    pictures_below,
+    ", ".join(SUFFIXES),
+    "; or name their classes in a table, as in `images: {path: labels.csv, target: class}`",
+)
+
+
 def list_folders(
-    root: Path, test: Path | None, classes: ClassNames, notify: Callable[[str], None], *, with_classes: bool
+    root: Path,
+    test: Path | None,
+    classes: ClassNames,
+    notify: Callable[[str], None],
+    sort: Sort = PICTURES,
+    *,
+    with_classes: bool,
 ) -> Listing:
     """The pictures of a folder that has a folder for each class, or folders of splits with such in them.
 
@@ -127,6 +164,7 @@ def list_folders(
         test: that of the test set, where it is named.
         classes: those of a trained model; None to take those that there are.
         notify: is told what is left out.
+        sort: what is looked for: pictures, or films.
         with_classes: whether there are folders of classes; otherwise all pictures are taken, with 0 for a target.
 
     Raises:
@@ -137,12 +175,12 @@ def list_folders(
     if test is not None:
         folders["test"] = test
     if not with_classes:
-        splits = {name: _all_in(folder, left_out) for name, folder in folders.items()}
-        left_out.tell(notify)
+        splits = {name: _all_in(folder, left_out, sort) for name, folder in folders.items()}
+        left_out.tell(notify, sort)
         return Listing(splits, None)
-    known = classes if classes is not None else _classes_of(folders["train"])
-    splits = {name: _by_class(folder, known, left_out) for name, folder in folders.items()}
-    left_out.tell(notify)
+    known = classes if classes is not None else _classes_of(folders["train"], sort)
+    splits = {name: _by_class(folder, known, left_out, sort) for name, folder in folders.items()}
+    left_out.tell(notify, sort)
     return Listing(splits, known)
 
 
@@ -163,57 +201,56 @@ def folders_of_splits(root: Path, left_out: list[Path] | None = None) -> dict[st
     if "train" not in found or len(found) == 1:
         return {"train": root}
     if left_out is not None:
-        left_out += [Path(entry.path) for entry in _entries(root) if Path(entry.path) not in found.values()]
+        left_out += [Path(entry.path) for entry in entries_of(root) if Path(entry.path) not in found.values()]
     return found
 
 
 def _inner(folder: Path) -> list[Path]:
-    return [Path(entry.path) for entry in _entries(folder) if _is_folder(entry)]
+    return [Path(entry.path) for entry in entries_of(folder) if is_folder(entry)]
 
 
-def _classes_of(folder: Path) -> tuple[str, ...]:
+def _classes_of(folder: Path, sort: Sort) -> tuple[str, ...]:
     classes = tuple(inner.name for inner in _inner(folder))
     if not classes:
-        raise _no_classes(folder)
+        raise _no_classes(folder, sort)
     if len(classes) == 1:
         message = f"{folder} has the folder of one class only, {classes[0]}: there is nothing to tell apart."
-        raise DataError(message, "Add a folder with images of what is not of that class.")
+        raise DataError(message, f"Add a folder with {sort.one}s of what is not of that class.")
     return classes
 
 
-def _no_classes(folder: Path) -> DataError:
-    images = len(pictures_below(folder))
-    message = f"{folder} has no folders of classes" + (f", but {images:,} images of none." if images else ".")
-    hint = "Put the images of each class into a folder with its name; or name their classes in a table, as in "
-    return DataError(message, hint + "`images: {path: labels.csv, target: class}`.")
+def _no_classes(folder: Path, sort: Sort) -> DataError:
+    count = len(sort.below(folder, []))
+    message = f"{folder} has no folders of classes" + (f", but {count:,} {sort.one}s of none." if count else ".")
+    return DataError(message, f"Put the {sort.one}s of each class into a folder with its name{sort.instead}.")
 
 
-def _by_class(folder: Path, classes: Collection[str], left_out: _LeftOut) -> Listed:
+def _by_class(folder: Path, classes: Collection[str], left_out: _LeftOut, sort: Sort) -> Listed:
     """The pictures of one split, class by class."""
     numbers = {name: number for number, name in enumerate(classes)}
     inner = _inner(folder)
     if not inner:
-        raise _no_classes(folder)
+        raise _no_classes(folder, sort)
     unknown = [each.name for each in inner if each.name not in numbers]
     if unknown:
         few = ", ".join(unknown[:_FEW]) + (" …" if len(unknown) > _FEW else "")
         known = ", ".join(list(numbers)[:10]) + (" …" if len(numbers) > 10 else "")
         message = f"{folder} has folders of classes that are not in the training data: {few}. Known are: {known}."
         raise DataError(message, "Name the folders as for training, or remove them.")
-    left_out.beside += [Path(entry.path) for entry in _entries(folder) if not _is_folder(entry)]
+    left_out.beside += [Path(entry.path) for entry in entries_of(folder) if not is_folder(entry)]
     paths: list[Path] = []
     targets: list[int] = []
     for each in sorted(inner, key=lambda each: numbers[each.name]):
-        of_class = pictures_below(each, left_out.files)
+        of_class = sort.below(each, left_out.files)
         if not of_class:
-            raise DataError(f"{each} has no images.", f"Put some into it ({', '.join(SUFFIXES)}), or remove it.")
+            raise DataError(f"{each} has no {sort.one}s.", f"Put some into it ({sort.kinds}), or remove it.")
         paths += of_class
         targets += [numbers[each.name]] * len(of_class)
     return Listed(paths, np.array(targets, np.int32))
 
 
-def _all_in(folder: Path, left_out: _LeftOut) -> Listed:
-    paths = pictures_below(folder, left_out.files)
+def _all_in(folder: Path, left_out: _LeftOut, sort: Sort) -> Listed:
+    paths = sort.below(folder, left_out.files)
     if not paths:
-        raise DataError(f"{folder} has no images.", f"Put some into it ({', '.join(SUFFIXES)}).")
+        raise DataError(f"{folder} has no {sort.one}s.", f"Put some into it ({sort.kinds}).")
     return Listed(paths, np.zeros(len(paths), np.float32))

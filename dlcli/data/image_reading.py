@@ -15,8 +15,6 @@ from dlcli.data.dataset import Array
 from dlcli.data.image_decoding import Form, OtherSizeError, UnreadableError, appearance, read_picture, set_up
 from dlcli.errors import DataError
 
-SKIP = "Replace or remove it; or write `corrupt: skip` in `images`, and such files are left out."
-"""what a person can do about a file that cannot be read"""
 _MOST_OF_A_PART = 64  # pictures that a thread reads before it asks for more
 _PARTS = 32  # at least, so that no thread is done long before the others
 _SECONDS = 5.0  # between two lines that say how far it is
@@ -56,12 +54,37 @@ def read_pictures(
     Raises:
         DataError: there is no permission to read a file; or one has another size.
     """
-    images = empty((len(paths), *form.shape), np.uint8)
 
-    def read(row: int) -> None:
-        read_picture(paths[row], form, into=images[row], is_exact=is_exact)
+    def read(path: Path, into: Array) -> None:
+        read_picture(path, form, into=into, is_exact=is_exact)
 
-    return _without(images, _for_each(paths, form, read, progressed))
+    return read_each(paths, form.shape, read, form, progressed)
+
+
+def read_each(
+    paths: Sequence[Path],
+    shape: tuple[int, ...],
+    read_into: Callable[[Path, Array], object],
+    form: Form,
+    progressed: Callable[[str], None] = lambda text: None,
+    one: str = "image",
+) -> Read:
+    """The pixels of many pictures or films, each decoded into its place in one array.
+
+    Args:
+        paths: the files.
+        shape: of what comes of each.
+        read_into: reads one into its place; raises UnreadableError or OtherSizeError.
+        form: what each picture becomes.
+        progressed: is told how far it is.
+        one: what one of them is called.
+
+    Raises:
+        DataError: there is no permission to read a file; or one has another size.
+    """
+    images = empty((len(paths), *shape), np.uint8)
+    unreadable = _for_each(paths, form, lambda row: read_into(paths[row], images[row]), progressed, one)
+    return _without(images, unreadable)
 
 
 def verify_pictures(
@@ -85,9 +108,13 @@ def look_at_pictures(
 
 
 def _for_each(
-    paths: Sequence[Path], form: Form, do: Callable[[int], object], progressed: Callable[[str], None]
+    paths: Sequence[Path],
+    form: Form,
+    do: Callable[[int], object],
+    progressed: Callable[[str], None],
+    one: str = "image",
 ) -> dict[int, str]:
-    """Calls `do` for the number of each picture; why some could not be read, by their numbers."""
+    """Calls `do` for the number of each; why some could not be read, by their numbers."""
     set_up()
     unreadable: dict[int, str] = {}
     others: dict[int, tuple[int, int]] = {}
@@ -105,9 +132,9 @@ def _for_each(
     for done in in_parts(len(paths), do_part):
         if time.monotonic() - told > _SECONDS:
             told = time.monotonic()
-            progressed(f"{done:,} of {len(paths):,} images read")
+            progressed(f"{done:,} of {len(paths):,} {one}s read")
     if others:
-        raise _sizes_error(paths, form, others)
+        raise _sizes_error(paths, form, others, one)
     return dict(sorted(unreadable.items()))
 
 
@@ -136,20 +163,27 @@ def rows_left(count: int, unreadable: Mapping[int, str]) -> Array:
     return np.setdiff1d(np.arange(count), list(unreadable))
 
 
-def _sizes_error(paths: Sequence[Path], form: Form, others: Mapping[int, tuple[int, int]]) -> DataError:
+def _sizes_error(paths: Sequence[Path], form: Form, others: Mapping[int, tuple[int, int]], one: str) -> DataError:
     row = min(others)
     sizes = [f"{height}×{width}" for height, width in (others[row], form.size)]
     message = (
-        f"The images differ in size: {paths[row]} is {sizes[0]} pixels (height and width), where {sizes[1]} is that of "
+        f"The {one}s differ in size: {paths[row]} is {sizes[0]} pixels (height and width), where {sizes[1]} is that of "
         f"the first; {len(others):,} of {len(paths):,} have another."
     )
     return DataError(message, f"Say to which size all are brought, as in `size: {list(form.size)}`; `fit` says how.")
 
 
-def unreadable_error(paths: Sequence[Path], unreadable: Mapping[int, str], hint: str | None = None) -> DataError:
-    """What is told of files that cannot be read as pictures."""
+def skip_hint(source: str) -> str:
+    """What a person can do about a file of a source that cannot be read."""
+    return f"Replace or remove it; or write `corrupt: skip` in `{source}`, and such files are left out."
+
+
+def unreadable_error(
+    paths: Sequence[Path], unreadable: Mapping[int, str], hint: str | None = None, one: str = "image"
+) -> DataError:
+    """What is told of files that cannot be read as pictures, or films."""
     [(row, reason), *others] = unreadable.items()
-    message = f"{paths[row]} is not an image that can be read: {reason}."
+    message = f"{paths[row]} is not {'an image' if one == 'image' else f'a {one}'} that can be read: {reason}."
     if others:
         told = "; ".join(f"{paths[other]}: {why}" for other, why in others[: _FEW - 1])
         more = f"; and {len(others) - _FEW + 1:,} more" if len(others) >= _FEW else ""

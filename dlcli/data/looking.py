@@ -16,9 +16,10 @@ from dlcli.data.where import Where
 from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
-from dlcli.spec.sources_arrays import Arrays
+from dlcli.spec.sources_arrays import Arrays, Python
 from dlcli.spec.sources_files import Csv
-from dlcli.spec.sources_images import Images
+from dlcli.spec.sources_images import Images, Video
+from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
 
 Kind = TypeVar("Kind")
@@ -42,7 +43,7 @@ def load_files(
         where = replace(where, beside=(*where.beside, Path(recorded["folder"])))
     folders, state = folders_of(loaded, where), recorded.get("reader") if recorded else None
     dataset, splits = _load(loaded, source, where, folders, restore_reader(state) if state else None)
-    folder = folder_of(source.files, folders)
+    folder = folder_of(source.files, folders) if source.files else dataset.folder
     return replace(dataset, folder=folder.absolute() if folder is not None else None), splits
 
 
@@ -65,11 +66,26 @@ def _load(
         from dlcli.data.from_arrays import load_arrays
 
         return load_arrays(loaded, source, where, folders, _of(ArrayReader, reader))
+    if isinstance(source, Python):
+        from dlcli.data.array_reader import ArrayReader
+        from dlcli.data.from_python import load_python
+
+        return load_python(loaded, source, where, folders, _of(ArrayReader, reader))
     if isinstance(source, Images):
         from dlcli.data.from_images import load_images
         from dlcli.data.image_reader import ImageReader
 
         return load_images(loaded, source, where, folders, _of(ImageReader, reader))
+    if isinstance(source, Video):
+        from dlcli.data.from_videos import load_videos
+        from dlcli.data.video_reader import VideoReader
+
+        return load_videos(loaded, source, where, folders, _of(VideoReader, reader))
+    if isinstance(source, TfRecord):
+        from dlcli.data.from_records import load_records
+        from dlcli.data.record_reader import RecordReader
+
+        return load_records(loaded, source, where, folders, _of(RecordReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -91,6 +107,14 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.image_reader import ImageReader
 
         return ImageReader.restore(state)
+    if state["kind"] == "video":
+        from dlcli.data.video_reader import VideoReader
+
+        return VideoReader.restore(state)
+    if state["kind"] == "records":
+        from dlcli.data.record_reader import RecordReader
+
+        return RecordReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 

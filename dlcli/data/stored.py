@@ -45,6 +45,10 @@ class Stored:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def place(self, number: int) -> str:
+        """Which row that is, for a message."""
+        return f"row {number}, counted from 0"
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files whose change changes it."""
@@ -57,13 +61,8 @@ class Stored:
 
     @property
     def row_bytes(self) -> int:
-        """How many bytes a row takes in memory, as it is stored."""
+        """How many bytes are read for a row."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes all rows take in memory, as they are stored."""
-        return len(self) * self.row_bytes
 
     @property
     def obstacle(self) -> str | None:
@@ -74,6 +73,11 @@ class Stored:
     def digest(self) -> str | None:
         """A digest of all bytes, where they were all seen; else None."""
         return None
+
+    @property
+    def remedy(self) -> str:
+        """How it is to be written, so that any rows can be read where they are."""
+        return "Write it with `numpy.savez`, which does not compress, or row by row into an .h5 file."
 
     @property
     def rows_together(self) -> int:

@@ -42,7 +42,7 @@ def check_in_place(rows: Collection[InFile]) -> None:
             raise DataError(
                 f"{one.stored} is {one.stored.obstacle}, so that it can only be read as a whole: "
                 f"{one.nbytes / _GIGABYTE:.3g} GB, of {(available_memory() or 0) / _GIGABYTE:.3g} GB that are free.",
-                "Write it with `numpy.savez`, which does not compress, or row by row into an .h5 file.",
+                one.stored.remedy,
             )
 
 

@@ -324,7 +324,7 @@ def columns_of(path: Path, layout: Layout) -> int:
 
 def separator_of(path: Path, layout: Layout) -> str:
     """What stands between the columns of a file. Raises DataError."""
-    with _told(path, layout):
+    with told(path, layout):
         return _separation(path, layout)[0]
 
 

@@ -18,6 +18,7 @@ class Where:
         progressed: is told how far a download is, in a few words.
         only_looks: whether nobody is going to read all examples, so that looking into pictures' headers is enough.
         beside: folders that the paths of a source may be relative to, such as that of a run's first spec.
+        trusts_code: whether a function that a spec names for its data may be run.
     """
 
     data_dir: Path | None
@@ -26,6 +27,7 @@ class Where:
     progressed: Callable[[str], None] = lambda text: None
     beside: tuple[Path, ...] = ()
     only_looks: bool = False
+    trusts_code: bool = False
 
 
 def quiet(where: Where) -> Where:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from dlcli.errors import Problem
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.characters import shortened
 from dlcli.spec.marks import Document
+from dlcli.spec.sources_arrays import FUNCTION
 
 Files = Mapping[str, str]
 """the names of files, as a spec has them, each with its text"""
@@ -39,6 +42,10 @@ def extend(document: Document, catalogue: Catalogue, run: Extend | None) -> tupl
         catalogue: of Keras.
         run: runs the files; None if they are not trusted.
     """
+    makes_data = _runs_for_data(document.data)
+    if run is None and makes_data is not None:
+        function = f"This spec runs a function of its own for its data: `{shortened(makes_data)}`."
+        return catalogue, {}, [Problem(function, ("dataset", "source", "python", "function"), TRUST)]
     written = document.data.get("extensions")
     if not written or not isinstance(written, list) or not all(isinstance(name, str) for name in written):
         return catalogue, {}, []  # where it has another form, pydantic tells
@@ -62,6 +69,14 @@ def extend(document: Document, catalogue: Catalogue, run: Extend | None) -> tupl
         return run(files, catalogue), files, []
     except ExtensionError as error:
         return catalogue, files, [Problem(error.message, ("extensions", written.index(error.name)))]
+
+
+def _runs_for_data(data: Mapping[str, Any]) -> str | None:
+    """The function that a spec's source `python` names."""
+    value: Any = data
+    for key in ("dataset", "source", "python", "function"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) and re.fullmatch(FUNCTION, value) else None  # else pydantic tells
 
 
 def _read(folder: Path, name: str) -> str | tuple[str, str | None]:

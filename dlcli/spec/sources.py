@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from dlcli.spec.source import Count, InputFacts, NonNegative, Seed, Source
-from dlcli.spec.sources_arrays import Arrays
+from dlcli.spec.sources_arrays import Arrays, Python
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
-from dlcli.spec.sources_images import Images
+from dlcli.spec.sources_images import Images, Video
+from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
 
 
@@ -256,7 +257,7 @@ SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
         Mnist, FashionMnist, Cifar10, Cifar100, Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
-        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Series, Arrays, Images,
+        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Series, Arrays, Images, Video, TfRecord, Python,
     )
 }  # fmt: skip
 EMBEDDED = ("digits", "iris", "wine", "breast_cancer", "diabetes")

@@ -1,10 +1,10 @@
-"""The grammar of the source `arrays`: numbers in .npz, .h5 and .npy files, by the names of the arrays."""
+"""The grammar of the sources `arrays` and `python`: numbers in files, or made by a function, by the arrays' names."""
 
 # No `from __future__ import annotations`: pydantic would evaluate those of Source again for each class derived from it.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -20,7 +20,8 @@ from typing_extensions import Self
 from dlcli.spec.by_output import WORD
 from dlcli.spec.source import INPUT, TARGET, FileSource
 
-KINDS = ("images", "video", "table", "points", "indices")
+Kind = Literal["images", "video", "table", "points", "indices"]
+KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]
 
 _KIND_SCHEMA = {"enum": list(KINDS)}
 _KINDS_SCHEMA = {
@@ -81,7 +82,11 @@ _NAMED_SCHEMA = {
          "additionalProperties": {"type": "string"}},
     ]
 }  # fmt: skip
-_Names = Annotated[str | Mapping[str, str] | None, BeforeValidator(_by_name), WithJsonSchema(_NAMED_SCHEMA)]
+ArrayNames = Annotated[str | Mapping[str, str] | None, BeforeValidator(_by_name), WithJsonSchema(_NAMED_SCHEMA)]
+ClassNames = Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None
+Paths = Annotated[
+    tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False), WithJsonSchema(_ONE_OR_MORE_SCHEMA)
+]
 
 
 def arrays_by_name(written: str | Mapping[str, str] | None, only: str) -> dict[str, str | None]:
@@ -89,32 +94,24 @@ def arrays_by_name(written: str | Mapping[str, str] | None, only: str) -> dict[s
     return dict(written) if isinstance(written, Mapping) else {only: written}
 
 
-class Arrays(FileSource):
-    """Arrays of numbers, a row an example: an .npz, an .h5, or .npy files; also larger than the memory."""
+class NamedArrays(FileSource):
+    """What the sources have in common that have arrays by names."""
 
-    name = "arrays"
-
-    path: Annotated[
-        tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False), WithJsonSchema(_ONE_OR_MORE_SCHEMA)
-    ]
-    """the .npz or .h5 file; or a folder of .npy files, or a list of them, whose names are those of the arrays"""
-    inputs: _Names = None
+    inputs: ArrayNames = None
     """the array that goes in, or several by the inputs' names; left out: x_train, x, X, data, images or inputs"""
-    target: _Names = None
+    target: ArrayNames = None
     """the array of what is asked for, or several; left out: y_train, y, labels, target or targets"""
-    test_inputs: _Names = None
+    test_inputs: ArrayNames = None
     """the test set's; left out: those with `test` for `train` in their names, or x_test, if they are there"""
-    test_target: _Names = None
+    test_target: ArrayNames = None
     """the test set's; left out: as for `test_inputs`, or y_test"""
     # In the grammar it is `kind`, which is the name of what every source has.
     kinds: Annotated[
         str | Mapping[str, str] | None, BeforeValidator(_kinds), WithJsonSchema(_KINDS_SCHEMA), Field(alias="kind")
     ] = None
     """what the numbers are, or those of each input: how they are prepared by default"""
-    class_names: Annotated[tuple[str, ...], Field(strict=False, min_length=2)] | None = None
+    class_names: ClassNames = None
     """the names of the classes 0, 1, 2 …; or of all the values there are, in order"""
-    stream: bool | None = None
-    """whether the inputs stay in their files and are read in each epoch; left out: if they take half the memory"""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -137,11 +134,6 @@ class Arrays(FileSource):
         return self
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """The files, or the folder."""
-        return self.path
-
-    @property
     def input_names(self) -> tuple[str, ...]:
         """Those of `inputs`; one alone is called `input`, unless it is given a name."""
         return tuple(arrays_by_name(self.inputs, INPUT))
@@ -159,3 +151,55 @@ class Arrays(FileSource):
     def _write(self, handler: SerializerFunctionWrapHandler) -> Any:
         arguments = handler(self)
         return {self.name: {"kind" if key == "kinds" else key: value for key, value in arguments.items()}}
+
+
+class Arrays(NamedArrays):
+    """Arrays of numbers, a row an example: an .npz, an .h5, or .npy files; also larger than the memory."""
+
+    name = "arrays"
+
+    path: Paths
+    """the .npz or .h5 file; or a folder of .npy files, or a list of them, whose names are those of the arrays"""
+    stream: bool | None = None
+    """whether the inputs stay in their files and are read in each epoch; left out: if they take half the memory"""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files, or the folder."""
+        return self.path
+
+
+FUNCTION = r"([^:]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)"
+"""a file or a module, and a function in it"""
+
+
+def _function(raw: Any) -> Any:
+    if not isinstance(raw, str) or not re.fullmatch(FUNCTION, raw):
+        text = "must be a file and a function in it, as in `mydata.py:load`; or a module: `package.module:load`"
+        raise PydanticCustomError("expected", text)
+    return raw
+
+
+class Python(NamedArrays):
+    """What a function of one's own returns, which is run only with --trust-code.
+
+    It returns `(x, y)`, `((x, y), (x_test, y_test))`, or a dict of arrays by their names.
+    """
+
+    name = "python"
+
+    function: Annotated[str, BeforeValidator(_function), WithJsonSchema({"type": "string", "pattern": f"^{FUNCTION}$"})]
+    """the Python file, relative to the spec, and the function in it: `mydata.py:load`; or `package.module:load`"""
+    arguments: Mapping[str, Any] = {}
+    """what it is called with, by name"""
+
+    @property
+    def code(self) -> tuple[str, str]:
+        """The file or module, and the function."""
+        where, _, function = self.function.rpartition(":")
+        return where, function
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file; none for a module."""
+        return (self.code[0],) if self.code[0].endswith(".py") else ()

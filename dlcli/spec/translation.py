@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -166,11 +166,23 @@ def _required_keys(path: Path) -> list[str]:
 
 def _model_at(path: Path) -> type[BaseModel]:
     model: type[BaseModel] = Spec
+    by_name: type[BaseModel] | None = None
     for at, key in enumerate(path):
         found = model.model_fields.get(str(key))
-        annotation: Any = found.annotation if found else SOURCES.get(str(key))
+        annotation: Any = by_name or (found.annotation if found else SOURCES.get(str(key)))
         if path[at - 1 : at] == ("blocks",):
             annotation = BlockSpec
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
+        by_name = _named_models(annotation)
     return model
+
+
+def _named_models(annotation: Any) -> type[BaseModel] | None:
+    """The model of which a field has several by names of a person's own: `Mapping[str, Model]`."""
+    for part in (annotation, *get_args(annotation)):
+        values = get_args(part)[1:] if get_origin(part) is Mapping else ()
+        found = next((one for one in values if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        if found is not None:
+            return found
+    return None

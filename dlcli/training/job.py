@@ -65,6 +65,7 @@ class DataFacts:
     example_shape: OneOrNamed[tuple[int, ...]]
     reader: Reader | None
     folder: FilePath | None
+    code: str | None
 
     def described(self) -> str:
         """For a person: `mnist (from data/mnist.npz)`."""
@@ -82,6 +83,7 @@ class DataFacts:
             "feature_names": list(self.feature_names) if self.feature_names else None,
             "examples": sizes,
             "folder": str(self.folder) if self.folder is not None else None,
+            "code": self.code,
         }
 
     def kept(self, sizes: dict[str, int]) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def facts_of(dataset: Dataset) -> DataFacts:
     return DataFacts(
         dataset.source, dataset.kind, dataset.requested, dataset.reason, dataset.origin, dataset.fingerprint,
         dataset.class_names, dataset.feature_names, dataset.example_shape, dataset.reader, dataset.folder,
+        dataset.code,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.data.dataset import Dataset
 from dlcli.data.fingerprint import have_changed
 from dlcli.data.loading import ReadAhead
 from dlcli.errors import RunError, SpecError
@@ -207,7 +208,7 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
     _warn_of_the_model(loaded, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
     data = reading.result()
-    other_data = _see_data(request, data[0].fingerprint, listener)
+    other_data = _see_data(request, data[0], listener)
     if like is None or like.choices is None:
         steps = len(data[1].train.indices) // loaded.spec.dataset.batch_size
         choices = choices.for_epochs(0 if request.is_smoke else steps)
@@ -247,15 +248,21 @@ def _see_changes(request: TrainRequest, backend: Backend, listener: Listener) ->
     return bool(changes)
 
 
-def _see_data(request: TrainRequest, fingerprint: str, listener: Listener) -> bool:
+def _see_data(request: TrainRequest, dataset: Dataset, listener: Listener) -> bool:
     """Whether the data is not that of the run's checkpoint. Raises RunError if that was not allowed."""
     point = request.point
-    if point is None or point.contents is None or not have_changed(point.contents.data["fingerprint"], fingerprint):
+    if point is None or point.contents is None:
         return False
-    change = f"the data: its fingerprint was {point.contents.data['fingerprint']} and is {fingerprint}"
+    then, changes = point.contents.data, []
+    if dataset.code != then.get("code"):
+        changes.append(f"the code that makes the data: its digest was {then.get('code')} and is {dataset.code}")
+    if have_changed(then["fingerprint"], dataset.fingerprint):
+        changes.append(f"the data: its fingerprint was {then['fingerprint']} and is {dataset.fingerprint}")
+    if not changes:
+        return False
     if not request.allow_change:
-        raise refuse([change], point)
-    listener.notice("changed", [change, "It is prepared as before, by what was learned from the earlier data."])
+        raise refuse(changes, point)
+    listener.notice("changed", [*changes, "It is prepared as before, by what was learned from the earlier data."])
     return True
 
 
