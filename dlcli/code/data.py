@@ -10,6 +10,7 @@ from dlcli.code.objects import Writer
 from dlcli.code.pictures import pictures_code
 from dlcli.code.series import series_code
 from dlcli.code.tables import table_code
+from dlcli.code.texts import numbered_code, texts_code
 from dlcli.data import generated
 from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
@@ -17,6 +18,7 @@ from dlcli.data.image_reader import ImageReader
 from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
+from dlcli.data.text_reader import TextReader
 from dlcli.errors import DlcliError, UsageError
 from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import DatasetSpec, Spec
@@ -25,8 +27,10 @@ from dlcli.spec.source import FileSource, Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, Spirals, Xor
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
-from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
+from dlcli.spec.sources_folders import VALIDATION_FOLDER, Folders
+from dlcli.spec.sources_images import Images
 from dlcli.spec.sources_series import Series
+from dlcli.spec.sources_texts import Text
 
 _HOLD_OUT = '''
 def hold_out(x, y, share, seed):
@@ -76,14 +80,13 @@ def data_code(
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    if isinstance(source, FileSource) and not isinstance(source, Images):
+    if isinstance(source, FileSource) and not isinstance(source, Folders):
         return _from_files(spec, encoding, writer, reader, folder)
     imports, functions, lines = _loaded(source, spec.seed, reader, folder)
     splits = ["train"]
     has_test_set = bool(source.examples and source.examples[1])
     outputs = _asked(spec)
-    if len(outputs) == 1 and len(source.target_classes) > 1:
-        lines.append(f'y_train = y_train["{outputs[0]}"]')
+    lines += _chosen(source, outputs)
     if (dataset.test and not has_test_set) or isinstance(dataset.validation, float):
         imports += ["import numpy as np", "from sklearn.model_selection import train_test_split"]
         functions.append(_hold_out(source, outputs))
@@ -99,6 +102,8 @@ def data_code(
         splits.insert(1, "val")
     if dataset.validation == VALIDATION_FOLDER:
         splits.insert(1, "val")
+    if isinstance(reader, TextReader):
+        lines += numbered_code(reader, splits)
     lines += _prepared(dataset, splits, writer)
     lines += _encoded(encoding, splits)
     return DataCode(tuple(dict.fromkeys(imports)), tuple(functions), tuple(lines), tuple(splits))
@@ -130,6 +135,11 @@ def _asked(spec: Spec) -> tuple[str, ...]:
     return output_names(spec.dataset.source.target_classes, spec.model.outputs)
 
 
+def _chosen(source: Source, outputs: Sequence[str]) -> list[str]:
+    """The statement that takes the one that is asked for of several targets."""
+    return [f'y_train = y_train["{outputs[0]}"]'] if len(outputs) == 1 and len(source.target_classes) > 1 else []
+
+
 def _hold_out(source: Source, outputs: Sequence[str]) -> str:
     """The function that sets examples apart, as `dlcli.data.splits` does."""
     with_classes = next((name for name in outputs if source.target_classes[name] is not None), None)
@@ -155,11 +165,13 @@ def _loaded(
     source: Source, seed: int, reader: Reader | None = None, folder: str | None = None
 ) -> tuple[list[str], list[str], list[str]]:
     """Imports, functions and statements for `x_train` and `y_train`, and the test set if the source has one."""
-    if isinstance(source, Images):
-        if not isinstance(reader, ImageReader) or not source.is_known:
-            message = "How the pictures of a checkpoint are read cannot be written as a script yet."
-            raise UsageError(message, "Name the spec instead; or with --model-only the model is written.")
-        return pictures_code(source, reader, folder)
+    if isinstance(source, Folders):
+        if source.is_known and isinstance(source, Images) and isinstance(reader, ImageReader):
+            return pictures_code(source, reader, folder)
+        if source.is_known and isinstance(source, Text) and isinstance(reader, TextReader):
+            return texts_code(source, reader, folder)
+        message = f"How the {source.name} of a checkpoint is read cannot be written as a script yet."
+        raise UsageError(message, "Name the spec instead; or with --model-only the model is written.")
     own = getattr(source, "seed", None)
     used = seed if own is None else own
     if isinstance(source, (Shapes, Motion, Pairs, Ratings, Random)):

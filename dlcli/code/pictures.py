@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dlcli.data.class_folders import folders_of_splits
 from dlcli.data.image_decoding import SUFFIXES
-from dlcli.data.image_folders import folders_of_splits
 from dlcli.data.image_reader import ImageReader
 from dlcli.errors import UsageError
+from dlcli.spec.sources_folders import Folders
 from dlcli.spec.sources_images import Images
 
 _LOAD = '''
@@ -40,16 +41,20 @@ def pictures_code(source: Images, reader: ImageReader, folder: str | None) -> tu
             f"How {what if reader.classes else 'pictures without classes'} is read cannot be written as a script yet."
         )
         raise UsageError(message, "With --model-only the model is written.")
-    root = Path(source.path) if folder is None else Path(folder, source.path)
-    test = None if source.test_path is None else Path(folder or "", source.test_path)
-    folders = {**folders_of_splits(root), **({"test": test} if test is not None else {})}
     height, width = reader.form.size
     function = _LOAD.format(
         suffixes=repr(" ".join(SUFFIXES)) + ".split()",
         mode="L" if reader.form.color == "grayscale" else "RGB",
         brought="" if source.size is None else f".resize(({width}, {height}), Image.Resampling.BILINEAR)",
     )
-    names = {"train": "train", "validation": "val", "test": "test"}
-    lines = [f"x_{names[split]}, y_{names[split]} = load({str(place)!r})" for split, place in folders.items()]
     imports = ["from pathlib import Path", "import numpy as np", "from PIL import Image, ImageOps"]
-    return imports, [function], lines
+    return imports, [function], loads_code(source, folder)
+
+
+def loads_code(source: Folders, folder: str | None) -> list[str]:
+    """The statements that load the folder of each split."""
+    root = Path(source.path) if folder is None else Path(folder, source.path)
+    test = None if source.test_path is None else Path(folder or "", source.test_path)
+    folders = {**folders_of_splits(root), **({"test": test} if test is not None else {})}
+    names = {"train": "train", "validation": "val", "test": "test"}
+    return [f"x_{names[split]}, y_{names[split]} = load({str(place)!r})" for split, place in folders.items()]

@@ -48,6 +48,15 @@ def find_all(names: Iterable[str], folders: Sequence[Path]) -> list[Path]:
     return [path for name in names for path in _find(name, folders)]
 
 
+def find_one(name: str, folders: Sequence[Path]) -> Path:
+    """The folder or file that a path means. Raises DataError if there is none, or more than one."""
+    [found, *others] = find_all([name], folders)
+    if others:
+        message = f"{name} means {len(others) + 1} folders or files: {found}, {others[0]}" + (" …" * (len(others) > 1))
+        raise DataError(f"{message}.", "Name one of them; a folder may have folders in it.")
+    return found
+
+
 def _find(name: str, folders: Sequence[Path]) -> list[Path]:
     written = Path(name).expanduser()
     places = [written] if written.is_absolute() else [folder / written for folder in folders]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from dlcli.data.class_folders import Listed, Listing, list_folders, without_unused
 from dlcli.data.dataset import Dataset, Examples, named
-from dlcli.data.finding import find_all
+from dlcli.data.finding import find_one
 from dlcli.data.fingerprint import fingerprint_of
-from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, set_up
-from dlcli.data.image_folders import Listed, Listing, list_folders
-from dlcli.data.image_reader import ImageReader, Read, check_memory, in_parts, read_pictures, unreadable_error
+from dlcli.data.image_decoding import Appearance, Form, UnreadableError, appearance, set_up
+from dlcli.data.image_reader import PICTURES, ImageReader, Read, check_memory, in_parts, read_pictures, unreadable_error
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
-from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
+from dlcli.spec.sources_images import Images
 
 _SKIP = "Replace or remove it; or write `corrupt: skip` in `images`, and such files are left out."
 _MOST_NAMED = 20
@@ -38,10 +37,10 @@ def load_images(
         DataError: there are none, one cannot be read, or they are not what they should be.
         SpecError: the source says something that cannot be.
     """
-    origin = _find_one(source.path, folders)
+    origin = find_one(source.path, folders)
     set_up()
     listing, is_text = _listing(loaded, source, origin, where, folders, reader)
-    listing = _without_unused(listing, loaded, origin, where)
+    listing = without_unused(listing, PICTURES, loaded, origin, where.notify)
     every = [path for listed in listing.splits.values() for path in listed.paths]
     is_exact = reader is None and source.size is None
     form = reader.form if reader is not None else _form(source, every)
@@ -60,24 +59,6 @@ def load_images(
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
 
 
-def _without_unused(listing: Listing, loaded: LoadedSpec, origin: Path, where: Where) -> Listing:
-    """Without the images for validation, if the spec has others for that."""
-    held_out = listing.splits.get("validation")
-    if held_out is None or loaded.spec.dataset.validation == VALIDATION_FOLDER:
-        return listing
-    count = f"{len(held_out.paths):,} images for validation"
-    where.notify(f"{origin} has a folder of {count}, which is not used: `validation: folder` uses it.")
-    return replace(listing, splits={name: each for name, each in listing.splits.items() if each is not held_out})
-
-
-def _find_one(name: str, folders: Sequence[Path]) -> Path:
-    [found, *others] = find_all([name], folders)
-    if others:
-        message = f"{name} means {len(others) + 1} folders or files: {found}, {others[0]}" + (" …" * (len(others) > 1))
-        raise DataError(f"{message}.", "Name one folder, which may have folders in it, or one table.")
-    return found
-
-
 def _listing(
     loaded: LoadedSpec,
     source: Images,
@@ -87,20 +68,20 @@ def _listing(
     reader: ImageReader | None,
 ) -> tuple[Listing, bool]:
     """What pictures there are, and whether their classes are texts as written in a table."""
-    test = _find_one(source.test_path, folders) if source.test_path is not None else None
+    test = find_one(source.test_path, folders) if source.test_path is not None else None
     if origin.is_dir():
         _refuse_words_of_tables(loaded, source, origin)
         if test is not None and not test.is_dir():
             raise DataError(f"{origin} is a folder, but {test} is none.", "Both must be folders, or both tables.")
         classes = reader.classes if reader is not None else None
         with_classes = loaded.spec.dataset.labels != "input"
-        return list_folders(origin, test, classes, where.notify, with_classes=with_classes), True
-    if origin.suffix.lower() in SUFFIXES:
+        return list_folders(origin, PICTURES, test, classes, where.notify, with_classes=with_classes), True
+    if origin in PICTURES:
         raise DataError(f"{origin} is a single image.", "Name the folder that has a folder for each class in it.")
 
     from dlcli.data.image_tables import list_tables  # it imports pandas
 
-    base = _find_one(source.folder, folders) if source.folder is not None else None
+    base = find_one(source.folder, folders) if source.folder is not None else None
     return list_tables(loaded, source, [origin, *([test] if test is not None else [])], base, where, reader)
 
 

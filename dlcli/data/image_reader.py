@@ -12,13 +12,20 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.aligned import empty
+from dlcli.data.class_folders import Sought, files_below
 from dlcli.data.dataset import Array, ClassNames
 from dlcli.data.image_decoding import SUFFIXES, Form, OtherSizeError, UnreadableError, read_picture, set_up
-from dlcli.data.image_folders import pictures_below
 from dlcli.data.memory import available_memory, readable_bytes
 from dlcli.errors import DataError
 from dlcli.spec.source import INPUT, InputFacts
 
+PICTURES = Sought(
+    SUFFIXES,
+    "image",
+    "images",
+    "; or name their classes in a table, as in `images: {path: labels.csv, target: class}`",
+)
+"""the files that are taken for pictures"""
 _MOST_OF_A_PART = 64  # pictures that a thread reads before it asks for more
 _PARTS = 32  # at least, so that no thread is done long before the others
 # TensorFlow takes the bytes as they are (on a GPU it copies them), and there must be some to train with.
@@ -71,7 +78,7 @@ class ImageReader:
         names: list[str] = []
         for path in paths:
             if path.is_dir():
-                below = pictures_below(path)
+                below = files_below(path, PICTURES)
                 if not below:
                     raise DataError(f"{path} has no images.", f"These are: {', '.join(SUFFIXES)}.")
                 files += below

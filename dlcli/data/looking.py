@@ -20,6 +20,7 @@ from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images
 from dlcli.spec.sources_series import Series
+from dlcli.spec.sources_texts import Text
 
 Kind = TypeVar("Kind")
 
@@ -70,6 +71,11 @@ def _load(
         from dlcli.data.image_reader import ImageReader
 
         return load_images(loaded, source, where, folders, _of(ImageReader, reader))
+    if isinstance(source, Text):
+        from dlcli.data.from_texts import load_texts
+        from dlcli.data.text_reader import TextReader
+
+        return load_texts(loaded, source, where, folders, _of(TextReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -91,6 +97,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.image_reader import ImageReader
 
         return ImageReader.restore(state)
+    if state["kind"] == "texts":
+        from dlcli.data.text_reader import TextReader
+
+        return TextReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 

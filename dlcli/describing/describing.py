@@ -10,19 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import PADDING, UNKNOWN, Text
+from dlcli.data.class_folders import list_folders
+from dlcli.data.columns import PADDING, UNKNOWN
+from dlcli.data.columns import Text as Words
 from dlcli.data.dataset import Array, ClassNames, Dataset, named
-from dlcli.data.finding import find_all, folders_of
+from dlcli.data.finding import find_all, find_one, folders_of
 from dlcli.data.inferring import Kind, kind_of
 from dlcli.data.splits import Split, Splits
 from dlcli.data.table_reader import TableReader
 from dlcli.data.tables import read_tables
+from dlcli.data.text_reader import TEXTS, TextReader, read_texts
 from dlcli.data.where import Where
 from dlcli.describing.columns import ColumnSummary, summarize_column
 from dlcli.describing.repeats import Repeats, find_repeats
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT, TARGET
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_texts import Text
 
 _PIECE = 4096  # rows at a time
 _TEXTS = 3
@@ -121,6 +125,7 @@ def describe(
         for name, some in classes.items()
     }
     columns, lines = _table(loaded, dataset, splits, where)
+    lines = lines or _texts(loaded, dataset, splits, where)
     return DataSummary(
         dataset.source,
         dataset.origin,
@@ -185,9 +190,22 @@ def _table(
         columns.append(summarize_column(name, kind.kind, frame[name], kind.reason))
     answered = frame[frame[sorted(asked)].notna().all(axis=1)] if asked else frame
     rows = answered.iloc[splits.train.indices[:_TEXTS]]
-    texts = [column for column in used.values() if isinstance(column, Text)]
+    texts = [column for column in used.values() if isinstance(column, Words)]
     lines = [_line(text, column) for column in texts for text in rows[column.name]]
     return tuple(columns), tuple(lines)
+
+
+def _texts(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) -> tuple[Line, ...]:
+    """Some texts from all over the training rows, read from their files again."""
+    reader, source = dataset.reader, loaded.spec.dataset.source
+    if not isinstance(reader, TextReader) or not isinstance(source, Text):
+        return ()
+    origin = find_one(source.path, folders_of(loaded, where))
+    with_classes = dataset.class_names is not None
+    listing = list_folders(origin, TEXTS, None, reader.classes, lambda text: None, with_classes=with_classes)
+    rows = splits.train.indices[np.linspace(0, len(splits.train) - 1, min(_TEXTS, len(splits.train))).astype(int)]
+    paths = [listing.splits["train"].paths[row] for row in rows]
+    return tuple(_line(text, reader.column) for text in read_texts(paths, source.encoding))
 
 
 def _kind(
@@ -204,7 +222,7 @@ def _kind(
     return found if found.kind == "skip" else Kind("skip", f"{found.kind}, which needs an input of its own")
 
 
-def _line(text: Any, column: Text) -> Line:
+def _line(text: Any, column: Words) -> Line:
     written = text if isinstance(text, str) else ""
     numbers = [int(number) for number in column.encode(pd.Series([written], dtype="str"), column.name)[0]]
     known = dict(enumerate(column.words, start=2))

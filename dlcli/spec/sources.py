@@ -16,6 +16,7 @@ from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images
 from dlcli.spec.sources_series import Series
+from dlcli.spec.sources_texts import Text
 
 
 class Mnist(Source):
@@ -256,7 +257,7 @@ SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
         Mnist, FashionMnist, Cifar10, Cifar100, Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
-        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Series, Arrays, Images,
+        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Series, Arrays, Images, Text,
     )
 }  # fmt: skip
 EMBEDDED = ("digits", "iris", "wine", "breast_cancer", "diabetes")

@@ -7,10 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from dlcli.spec.source import FileSource
+from dlcli.spec.sources_folders import Folders
 
-VALIDATION_FOLDER = "folder"
-"""what `dataset.validation` says where the pictures held out for it are in a folder of their own"""
 MOST_PIXELS = 2**14
 
 
@@ -25,7 +23,7 @@ _SIDE = {"type": "integer", "minimum": 1, "maximum": MOST_PIXELS}
 _SIZE_SCHEMA = {"anyOf": [{"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}, {"type": "null"}]}
 
 
-class Images(FileSource):
+class Images(Folders):
     """Pictures (JPEG, PNG, GIF, BMP, WebP, TIFF) in a folder for each class, or named in a table with a target.
 
     A folder may have `train`, `test` and `validation` in it, each with a folder for each class.
@@ -53,8 +51,3 @@ class Images(FileSource):
     """in a table, the column of file names; left out: the first one that has such"""
     folder: str | None = None
     """what the file names in a table are relative to; left out: the table's folder"""
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The folder or table, and those of the test set."""
-        return (self.path, *((self.test_path,) if self.test_path is not None else ()))
