@@ -455,7 +455,9 @@ class TestValidation:
 
 
 # Those whose arguments may all be left out, with one input and one target.
-WITH_ARGUMENTS = ("shapes", "pairs", "ratings", "random", "csv", "series", "arrays", "images")
+WITH_ARGUMENTS = (
+    "shapes", "pairs", "ratings", "random", "csv", "series", "arrays", "images", "text", "imdb", "reuters"
+)  # fmt: skip
 ONE_OF_EACH = [name for name in SOURCES if name not in WITH_ARGUMENTS]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dlcli.code.drawn import drawn_code, source_of
+from dlcli.code.keras_sets import keras_set_code
 from dlcli.code.objects import Writer
 from dlcli.code.pictures import pictures_code
 from dlcli.code.series import series_code
@@ -84,7 +85,7 @@ def data_code(
         return _from_files(spec, encoding, writer, reader, folder)
     imports, functions, lines = _loaded(source, spec.seed, reader, folder)
     splits = ["train"]
-    has_test_set = bool(source.examples and source.examples[1])
+    has_test_set = source.has_test_set or bool(source.examples and source.examples[1])
     outputs = _asked(spec)
     lines += _chosen(source, outputs)
     if (dataset.test and not has_test_set) or isinstance(dataset.validation, float):
@@ -180,10 +181,7 @@ def _loaded(
     if source.kind == "points":
         return _drawn(source, used)
     if source.name not in EMBEDDED:
-        lines = [f"(x_train, y_train), (x_test, y_test) = keras.datasets.{source.name}.load_data()"]
-        if source.name.startswith("cifar"):
-            lines.append("y_train, y_test = y_train.ravel(), y_test.ravel()")
-        return [], [], lines
+        return [], [], keras_set_code(source)
     if source.name == "digits":
         lines = [
             "digits = datasets.load_digits()",

@@ -16,6 +16,7 @@ from dlcli.data.columns import Text as Words
 from dlcli.data.dataset import Array, ClassNames, Dataset, named
 from dlcli.data.finding import find_all, find_one, folders_of
 from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.keras_numbers import word_index
 from dlcli.data.splits import Split, Splits
 from dlcli.data.table_reader import TableReader
 from dlcli.data.tables import read_tables
@@ -26,6 +27,7 @@ from dlcli.describing.repeats import Repeats, find_repeats
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT, TARGET
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_keras import NumberedTexts
 from dlcli.spec.sources_texts import Text
 
 _PIECE = 4096  # rows at a time
@@ -58,7 +60,7 @@ class TargetSummary:
 
 @dataclass(frozen=True)
 class Line:
-    """A text as it was written, as the numbers of its words, and as words again."""
+    """A text as it was written, as the numbers of its words, and as words again; empty where that is not known."""
 
     text: str
     numbers: tuple[int, ...]
@@ -125,7 +127,7 @@ def describe(
         for name, some in classes.items()
     }
     columns, lines = _table(loaded, dataset, splits, where)
-    lines = lines or _texts(loaded, dataset, splits, where)
+    lines = lines or _texts(loaded, dataset, splits, where) or _numbered(loaded, dataset, splits, where)
     return DataSummary(
         dataset.source,
         dataset.origin,
@@ -206,6 +208,22 @@ def _texts(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) -
     rows = splits.train.indices[np.linspace(0, len(splits.train) - 1, min(_TEXTS, len(splits.train))).astype(int)]
     paths = [listing.splits["train"].paths[row] for row in rows]
     return tuple(_line(text, reader.column) for text in read_texts(paths, source.encoding))
+
+
+def _numbered(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) -> tuple[Line, ...]:
+    """Some texts that are there as numbers only; in words if the file of the words is there, too."""
+    source, inputs = loaded.spec.dataset.source, splits.train.examples.inputs
+    if not isinstance(source, NumberedTexts) or dataset.source != source.name or isinstance(inputs, Mapping):
+        return ()
+    words = word_index(source.name, where.data_dir)
+    known = {} if words is None else {rank + source.index_from: word for rank, word in words.items()}
+    signs = {0: "", source.oov_char: "[?]", source.start_char: "[start]"}
+    lines = []
+    for row in splits.train.indices[:_TEXTS]:
+        numbers = [int(number) for number in inputs[row]]
+        read = [signs.get(number, known.get(number, "[?]")) for number in numbers if number] if known else []
+        lines.append(Line("", tuple(numbers), " ".join(filter(None, read))))
+    return tuple(lines)
 
 
 def _kind(

@@ -15,6 +15,7 @@ from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images
+from dlcli.spec.sources_keras import CaliforniaHousing, Imdb, Reuters
 from dlcli.spec.sources_series import Series
 from dlcli.spec.sources_texts import Text
 
@@ -256,7 +257,8 @@ class Pairs(Source):
 SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
-        Mnist, FashionMnist, Cifar10, Cifar100, Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
+        Mnist, FashionMnist, Cifar10, Cifar100, Imdb, Reuters, CaliforniaHousing,
+        Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
         Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Series, Arrays, Images, Text,
     )
 }  # fmt: skip
