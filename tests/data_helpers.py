@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data import keras_sets
+from dlcli.data import keras_cache
 from dlcli.data.dataset import Dataset
 
 REAL_DATA = os.environ.get("DLCLI_DATA_DIR")
@@ -23,7 +23,7 @@ def nothing_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.delenv("DLCLI_DATA_DIR", raising=False)
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(keras_sets, "probe", lambda url: NOT_THERE)
+    monkeypatch.setattr(keras_cache, "probe", lambda url: NOT_THERE)
 
 
 def arrays(shape: tuple[int, ...] = (28, 28), *, train: int = 20, test: int = 10) -> dict[str, Any]:

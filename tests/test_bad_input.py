@@ -251,5 +251,5 @@ def test_a_model_is_never_evaluated_on_the_fallback(
     spec.write_text(GOOD.replace("{source: digits}", "{source: mnist, fallback: digits}"))
     assert dlcli("train", spec, "--runs-dir", tmp_path, "--data-dir", tmp_path, "-q").code == 0
     monkeypatch.delenv("DLCLI_DATA_DIR", raising=False)
-    monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
+    monkeypatch.setattr("dlcli.data.keras_cache.probe", lambda url: "no network in this test")
     assert_refused(dlcli("evaluate", tmp_path / "mnist"), 3, "mnist.npz")

@@ -91,7 +91,7 @@ SHORTER = {
 def test_config_trains(dlcli: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     skip_without_files(name)
     # Without real data at hand the fallback is trained; nothing reaches for the network in a test.
-    monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
+    monkeypatch.setattr("dlcli.data.keras_cache.probe", lambda url: "no network in this test")
     changes = [word for change in SHORTER.get(name, ()) for word in ("--set", change)]
     done = dlcli("train", CONFIGS / f"{name}.yaml", "--smoke", *changes)
     assert done.code == 0, done.err

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from dlcli.data.fingerprint import fingerprint_of
-from dlcli.data.keras_sets import IMAGE_SETS, UnreachableError
+from dlcli.data.keras_cache import UnreachableError
+from dlcli.data.keras_sets import IMAGE_SETS
 from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError
 from dlcli.spec import sources as grammar

@@ -1,22 +1,17 @@
-"""Where the image sets are looked for, and the download; the network is real in no test but one."""
+"""Where the sets that Keras knows are looked for."""
 
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 import time
-import types
-import urllib.error
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from dlcli.data import keras_sets
-from dlcli.data.keras_sets import UnreachableError
+from dlcli.data import keras_cache
+from dlcli.data.keras_cache import UnreachableError
 from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError
 from dlcli.spec import sources as grammar
@@ -77,7 +72,7 @@ class TestUnreachable:
         assert "digits" not in str(caught.value.hint)
 
     def test_download_can_be_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(keras_sets, "probe", lambda url: pytest.fail("the network was asked"))
+        monkeypatch.setattr(keras_cache, "probe", lambda url: pytest.fail("the network was asked"))
         with pytest.raises(UnreachableError, match="switched off"):
             load_dataset(grammar.FashionMnist(), allow_download=False)
 
@@ -95,7 +90,7 @@ class TestUnreachable:
     def test_real_network_answers_or_fails_within_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()  # the real probe
         start = time.monotonic()
-        reason = keras_sets.probe("https://nothing.invalid/mnist.npz")  # RFC 6761: never resolves
+        reason = keras_cache.probe("https://nothing.invalid/mnist.npz")  # RFC 6761: never resolves
         assert time.monotonic() - start < seconds_here(10)
         assert reason is not None
         assert "nothing.invalid" in reason
@@ -110,7 +105,7 @@ class TestUnreachable:
 
         monkeypatch.setattr(socket, "create_connection", wait)
         start = time.monotonic()
-        assert "does not answer" in str(keras_sets.probe("https://nothing.invalid/", seconds=0.2))
+        assert "does not answer" in str(keras_cache.probe("https://nothing.invalid/", seconds=0.2))
         assert time.monotonic() - start < seconds_here(10)
         over.set()
 
@@ -120,83 +115,8 @@ class TestUnreachable:
             monkeypatch.delenv(name, raising=False)
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            assert keras_sets.probe(f"http://127.0.0.1:{port}/") is None
+            assert keras_cache.probe(f"http://127.0.0.1:{port}/") is None
             monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
             monkeypatch.delenv("no_proxy", raising=False)
             monkeypatch.delenv("NO_PROXY", raising=False)
-            assert keras_sets.probe("https://nothing.invalid/") is None  # it is the proxy that is asked
-
-
-@pytest.fixture(scope="module")
-def _real_keras() -> None:
-    """Import Keras before a test changes HOME: what it imports builds its caches there."""
-    import keras  # noqa: F401
-
-
-class TestDownload:
-    """The download with a stand-in for Keras, and once with Keras's own `get_file` without a network."""
-
-    @staticmethod
-    def _keras(monkeypatch: pytest.MonkeyPatch, name: str, load_data: Callable[[], Any]) -> None:
-        fake = types.ModuleType("keras")
-        vars(fake)["datasets"] = types.SimpleNamespace(**{name: types.SimpleNamespace(load_data=load_data)})
-        monkeypatch.setitem(sys.modules, "keras", fake)
-        monkeypatch.setattr(keras_sets, "probe", lambda url: None)
-
-    def test_download(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        content = arrays((32, 32, 3))
-        timeouts = []
-
-        def load_data() -> Any:
-            timeouts.append(socket.getdefaulttimeout())
-            sys.stdout.write("500/1000 ━━━")
-            first = content["x_train"].transpose(0, 3, 1, 2), content["y_train"][:, None]
-            return first, (content["x_test"], content["y_test"][:, None])
-
-        self._keras(monkeypatch, "cifar10", load_data)
-        said: list[str] = []
-        told: list[str] = []
-        dataset = load_dataset(grammar.Cifar10(), notify=said.append, progressed=told.append)
-        assert_holds(dataset, content)
-        assert dataset.train.inputs.flags.c_contiguous
-        assert "Downloading cifar10" in said[0]
-        assert told == ["downloading cifar10: 50%"]
-        assert capsys.readouterr() == ("", "")
-        assert timeouts == [keras_sets.DOWNLOAD_SECONDS]
-        assert socket.getdefaulttimeout() is None
-
-    @pytest.mark.parametrize("error", [TimeoutError("timed out"), Exception("URL fetch failure on x: 404 -- no")])
-    def test_broken_connection_is_unreachable(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-        def load_data() -> None:
-            raise error
-
-        self._keras(monkeypatch, "mnist", load_data)
-        with pytest.raises(UnreachableError, match=str(error)):
-            load_dataset(grammar.Mnist())
-
-    def test_wrong_checksum_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def load_data() -> None:
-            raise ValueError("Incomplete or corrupted file detected.")
-
-        self._keras(monkeypatch, "mnist", load_data)
-        with pytest.raises(DataError, match="Incomplete or corrupted") as caught:
-            load_dataset(grammar.Mnist(), fallback=grammar.Digits())
-        assert not isinstance(caught.value, UnreachableError)
-
-    @pytest.mark.usefixtures("_real_keras")
-    def test_failure_of_keras_itself(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        from keras.src.backend import config
-        from keras.src.utils import file_utils
-
-        def urlretrieve(*args: object) -> None:
-            raise urllib.error.URLError("no route")
-
-        monkeypatch.setattr(config, "_KERAS_DIR", str(tmp_path))
-        monkeypatch.setattr(file_utils, "urlretrieve", urlretrieve)
-        monkeypatch.setattr(keras_sets, "probe", lambda url: None)
-        dataset = load_dataset(grammar.Mnist(), fallback=grammar.Digits(), notify=lambda message: None)
-        assert dataset.reason is not None
-        assert "no route" in dataset.reason
-        assert capsys.readouterr().out == ""
+            assert keras_cache.probe("https://nothing.invalid/") is None  # it is the proxy that is asked

@@ -552,7 +552,7 @@ def test_mistakes_in_the_grammar(tmp_path: Path, source: str, expected: str) -> 
 def test_only_images_have_validation_in_a_folder(tmp_path: Path) -> None:
     path = write_spec(tmp_path, "{path: p}", "validation: folder")
     path.write_text(path.read_text().replace("{images: {path: p}}", "digits"))
-    with pytest.raises(SpecError, match="only `images` and `video` have it in a folder"):
+    with pytest.raises(SpecError, match="only `images`, `text` and `video` have it in a folder"):
         load_spec(path, shipped_catalogue())
 
 

@@ -167,7 +167,7 @@ def test_data_is_read_ahead_and_a_fallback_waits_until_it_is_asked_for(
 ) -> None:
     monkeypatch.delenv("DLCLI_DATA_DIR", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "none"))
-    monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network")
+    monkeypatch.setattr("dlcli.data.keras_cache.probe", lambda url: "no network")
     dataset, splits = ReadAhead(spec_of(tmp_path, "source: digits"), Where(None, True, print)).result()
     assert (dataset.source, splits.names) == ("digits", ("train", "test"))
     with_fallback = spec_of(tmp_path, "source: mnist, fallback: digits")

@@ -113,8 +113,9 @@ class TestWords:
     def test_of_everything_that_a_spec_has(self) -> None:
         assert SCHEMA["properties"].keys() == {"extends", "variables", *Spec.model_fields}
         sources = SCHEMA["definitions"]["source"]["anyOf"]
-        files = {"csv", "series", "arrays", "images", "video", "tfrecord", "python"}
-        assert sources[0]["enum"] == sorted(set(SOURCES) - {"pairs", "random"} - files)  # which need arguments
+        files = {"csv", "series", "arrays", "images", "text", "video", "tfrecord", "python"}
+        need_arguments = {"pairs", "random", "imdb", "reuters"} | files
+        assert sources[0]["enum"] == sorted(set(SOURCES) - need_arguments)
         assert sources[1]["properties"].keys() == SOURCES.keys()
         assert SCHEMA["properties"]["silence"]["anyOf"][0]["properties"].keys() == CODES.keys()
         entry = SCHEMA["definitions"]["layer_entry"]["anyOf"][-2]

@@ -456,18 +456,9 @@ class TestValidation:
 
 # Those whose arguments may all be left out, with one input and one target.
 WITH_ARGUMENTS = (
-    "shapes",
-    "pairs",
-    "ratings",
-    "random",
-    "csv",
-    "series",
-    "arrays",
-    "images",
-    "video",
-    "tfrecord",
-    "python",
-)
+    "shapes", "pairs", "ratings", "random", "csv", "series", "arrays", "images", "text", "video", "tfrecord", "python",
+    "imdb", "reuters",
+)  # fmt: skip
 ONE_OF_EACH = [name for name in SOURCES if name not in WITH_ARGUMENTS]
 
 

@@ -133,7 +133,7 @@ def test_smoke_leaves_nothing_behind(
 
 def test_fallback_is_loud_and_recorded(dlcli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DLCLI_DATA_DIR", raising=False)
-    monkeypatch.setattr("dlcli.data.keras_sets.probe", lambda url: "no network in this test")
+    monkeypatch.setattr("dlcli.data.keras_cache.probe", lambda url: "no network in this test")
     done = dlcli("train", CONFIGS / "mnist_mlp_sgd.yaml", "--smoke", "--json")
     notice = next(event for line in done.out.splitlines() if (event := json.loads(line))["event"] == "notice")
     assert done.code == 0

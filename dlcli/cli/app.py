@@ -17,6 +17,8 @@ from dlcli.errors import DlcliError
 
 COMMANDS = ("train", "check", "evaluate", "predict", "summary", "code", "import", "runs", "init", "data", "schema")
 """the names of the commands: each is a function, or a group of them, in the module of its name (`import_`)"""
+_SECOND = {"data": ("fetch",)}
+"""what a command's first argument may be that makes it another command; a file of that name is `./fetch`"""
 EXIT_CODES = """
 Exit codes: 0 done; 1 a fault of dlcli's own; 2 wrong usage or spec; 3 data; 4 run or checkpoint; 5 device;
 130 and 143 after SIGINT and SIGTERM, with the work saved.
@@ -35,6 +37,14 @@ class _Commands(TyperGroup):
             if name not in self.commands:
                 self.commands[name] = _loaded(name)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if len(args) > 1 and args[1] in _SECOND.get(args[0], ()):
+            name = " ".join(args[:2])
+            if name not in self.commands:
+                self.commands[name] = _loaded(args[1])
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         screen = ctx.obj = Screen()

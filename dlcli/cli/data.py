@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def data(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
+    config: Annotated[
+        Path, typer.Argument(help="A YAML file (`./fetch`, if it is called `fetch`).", show_default=False)
+    ],
     batch: Annotated[
         bool, typer.Option("--batch", help="Show a batch as the model gets it, too; this starts TensorFlow.")
     ] = False,
@@ -32,7 +34,10 @@ def data(
     trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
-    """Show what a model will get: `dlcli data configs/penguins.yaml --plot penguins.png`."""
+    """Show what a model will get: `dlcli data configs/penguins.yaml --plot penguins.png`.
+
+    `dlcli data fetch` downloads a data set of Keras's; see `dlcli data fetch --help`.
+    """
     screen: Screen = context.obj
     screen.trusts_code = trust_code
     options.check_picture(plot)

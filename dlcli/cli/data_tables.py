@@ -106,10 +106,19 @@ def _columns(columns: Sequence[ColumnSummary]) -> Table:
 def _lines(summary: DataSummary) -> Table:
     table = _table("", "")
     for line in summary.lines:
-        table.add_row("written", Text(shortened(line.text, 200)))
-        table.add_row("numbers", Text(" ".join(map(str, line.numbers[:20])) + (" …" * (len(line.numbers) > 20))))
-        table.add_row("read", Text(shortened(line.words, 200)))
+        if line.text:
+            table.add_row("written", Text(shortened(line.text, 200)))
+        table.add_row("numbers", Text(_shown(line.numbers)))
+        if line.words:
+            table.add_row("read", Text(shortened(line.words, 200)))
     return table
+
+
+def _shown(numbers: Sequence[int]) -> str:
+    """Those of a text, from its first word on."""
+    first = next((at for at, number in enumerate(numbers) if number), 0)
+    shown = " ".join(map(str, numbers[first : first + 20]))
+    return f"{'0 … ' * bool(first)}{shown}{' …' * (len(numbers) > first + 20)}"
 
 
 def _remarks(summary: DataSummary) -> Table:

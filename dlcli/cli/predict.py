@@ -20,7 +20,7 @@ def predict(
     checkpoint: Annotated[Path, typer.Argument(help="A .h5 file, or a run's folder.", show_default=False)],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Images, .npy, .npz or .h5 arrays, TFRecords, or .csv tables.", show_default=False),
+        typer.Argument(help="Images, texts, .npy, .npz or .h5 arrays, TFRecords, or .csv tables.", show_default=False),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Instead of files: `test`, `validation` or `train`.")] = None,
     first: Annotated[int | None, typer.Option(min=1, help="With --split: only so many.")] = None,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from dlcli.code.arrays import arrays_code
 from dlcli.code.drawn import drawn_code, source_of
+from dlcli.code.keras_sets import keras_set_code
 from dlcli.code.objects import Writer
 from dlcli.code.pictures import pictures_code
 from dlcli.code.prepared import code_as_written, each_split, prepared_code
 from dlcli.code.scaling import scaling_code
 from dlcli.code.series import series_code
 from dlcli.code.tables import table_code
+from dlcli.code.texts import numbered_code, texts_code
 from dlcli.data import generated
 from dlcli.data.array_reader import ArrayReader
 from dlcli.data.dataset import Reader
@@ -21,6 +23,7 @@ from dlcli.data.image_reader import ImageReader
 from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
+from dlcli.data.text_reader import TextReader
 from dlcli.errors import DlcliError, UsageError
 from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import Spec
@@ -29,8 +32,10 @@ from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, 
 from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv, Table
-from dlcli.spec.sources_images import VALIDATION_FOLDER, Images
+from dlcli.spec.sources_folders import VALIDATION_FOLDER
+from dlcli.spec.sources_images import Images
 from dlcli.spec.sources_series import Series
+from dlcli.spec.sources_texts import Text
 
 _HOLD_OUT = '''
 def hold_out(x, y, share, seed):
@@ -80,7 +85,7 @@ def data_code(
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images)):
+    if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images, Text)):
         return _from_files(spec, encoding, writer, reader, folder)
     outputs = _asked(spec)
     imports, functions, lines = (
@@ -89,7 +94,7 @@ def data_code(
         else _loaded(source, spec.seed, outputs)
     )
     splits = ["train"]
-    has_test_set = bool(source.examples and source.examples[1])
+    has_test_set = source.has_test_set or bool(source.examples and source.examples[1])
     if (dataset.test and not has_test_set) or isinstance(dataset.validation, float):
         imports += ["import numpy as np", "from sklearn.model_selection import train_test_split"]
         functions.append(_hold_out(source, outputs))
@@ -105,6 +110,8 @@ def data_code(
         splits.insert(1, "val")
     if dataset.validation == VALIDATION_FOLDER:
         splits.insert(1, "val")
+    if isinstance(reader, TextReader):
+        lines += numbered_code(reader, splits)
     lines += prepared_code(dataset, splits, writer)
     lines += _encoded(encoding, splits)
     return DataCode(tuple(dict.fromkeys(imports)), tuple(functions), tuple(lines), tuple(splits))
@@ -135,6 +142,11 @@ def _asked(spec: Spec) -> tuple[str, ...]:
     return output_names(spec.dataset.source.target_classes, spec.model.outputs)
 
 
+def _chosen(source: Source, outputs: Sequence[str]) -> list[str]:
+    """The statement that takes the one that is asked for of several targets."""
+    return [f'y_train = y_train["{outputs[0]}"]'] if len(outputs) == 1 and len(source.target_classes) > 1 else []
+
+
 def _hold_out(source: Source, outputs: Sequence[str]) -> str:
     """The function that sets examples apart, as `dlcli.data.splits` does."""
     with_classes = next((name for name in outputs if source.target_classes[name] is not None), None)
@@ -159,9 +171,11 @@ def _hold_out(source: Source, outputs: Sequence[str]) -> str:
 def _stored(
     source: FileSource, reader: Reader | None, folder: str | None, outputs: Sequence[str]
 ) -> tuple[list[str], list[str], list[str]]:
-    """As `_loaded`, of files of pictures or arrays, which a script reads as they are. Raises UsageError."""
+    """As `_loaded`, of files of pictures, texts or arrays, which a script reads as they are. Raises UsageError."""
     if source.is_known and isinstance(source, Images) and isinstance(reader, ImageReader):
         return pictures_code(source, reader, folder)
+    if source.is_known and isinstance(source, Text) and isinstance(reader, TextReader):
+        return texts_code(source, reader, folder)
     if source.is_known and isinstance(source, Arrays) and isinstance(reader, ArrayReader):
         imports, lines = arrays_code(source, reader, folder, outputs)
         return imports, [], lines
@@ -181,10 +195,7 @@ def _loaded(source: Source, seed: int, outputs: Sequence[str]) -> tuple[list[str
     if source.kind == "points":
         return _drawn(source, used)
     if source.name not in EMBEDDED:
-        lines = [f"(x_train, y_train), (x_test, y_test) = keras.datasets.{source.name}.load_data()"]
-        if source.name.startswith("cifar"):
-            lines.append("y_train, y_test = y_train.ravel(), y_test.ravel()")
-        return [], [], lines
+        return [], [], keras_set_code(source)
     if source.name == "digits":
         lines = [
             "digits = datasets.load_digits()",

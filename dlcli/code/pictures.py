@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlcli.code.reading import read_code
+from dlcli.data.class_folders import folders_of_splits
 from dlcli.data.image_decoding import SUFFIXES, Form
-from dlcli.data.image_folders import folders_of_splits
 from dlcli.data.image_reader import ImageReader
 from dlcli.errors import UsageError
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_folders import Folders
 from dlcli.spec.sources_images import Images
 
 _READ = '''
@@ -77,11 +78,11 @@ def pictures_code(source: Images, reader: ImageReader, folder: str | None) -> tu
     if reader.classes is None:
         message = "How pictures without classes are read cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
-    test = None if source.test_path is None else Path(folder or "", source.test_path)
-    folders = {**folders_of_splits(root), **({"test": test} if test is not None else {})}
-    names = {"train": "train", "validation": "val", "test": "test"}
-    lines = [f"x_{names[split]}, y_{names[split]} = load({str(place)!r})" for split, place in folders.items()]
-    return [*_IMPORTS], [read, _OF_FOLDER.format(suffixes=repr(" ".join(SUFFIXES)) + ".split()")], lines
+    return (
+        [*_IMPORTS],
+        [read, _OF_FOLDER.format(suffixes=repr(" ".join(SUFFIXES)) + ".split()")],
+        loads_code(source, folder),
+    )
 
 
 def _read_code(form: Form, *, is_fitted: bool) -> str:
@@ -113,3 +114,12 @@ def _of_table(source: Images, reader: ImageReader, table: Path, folder: str | No
             lines += [f"classes = np.unique(train[{source.target!r}])"] if split == "train" else []
             lines.append(f"y_{split} = np.searchsorted(classes, {split}[{source.target!r}])")
     return _OF_TABLE.format(base=str(base), column=column), lines
+
+
+def loads_code(source: Folders, folder: str | None) -> list[str]:
+    """The statements that load the folder of each split."""
+    root = Path(source.path) if folder is None else Path(folder, source.path)
+    test = None if source.test_path is None else Path(folder or "", source.test_path)
+    folders = {**folders_of_splits(root), **({"test": test} if test is not None else {})}
+    names = {"train": "train", "validation": "val", "test": "test"}
+    return [f"x_{names[split]}, y_{names[split]} = load({str(place)!r})" for split, place in folders.items()]

@@ -5,19 +5,18 @@ Form of the batches: https://www.cs.toronto.edu/~kriz/cifar.html
 
 from __future__ import annotations
 
-import codecs
-import pickle
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from dlcli.data.aligned import empty
 from dlcli.data.dataset import Array, Examples
 from dlcli.data.keras_files import REPLACE, ImageSet, TrainAndTest, checked, described
+from dlcli.data.pickles import PickledArray, read_pickle
 from dlcli.errors import DataError
 
 # name -> files of training, files of test, and the key of the labels
@@ -25,31 +24,8 @@ _FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "cifar10": (tuple(f"data_batch_{number}" for number in range(1, 6)), ("test_batch",), "labels"),
     "cifar100": (("train",), ("test",), "fine_labels"),
 }
+_PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 _LARGEST = 1 << 28  # bytes of one batch; CIFAR-100's 50,000 images are 155 MB
-
-# All that a pickled array of bytes needs, under the names that numpy 1 and numpy 2 write. The objects are fixed here,
-# so that looking one up imports nothing.
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("_codecs", "encode"): codecs.encode,
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that knows numpy arrays and nothing else, as the documentation of `pickle` describes it."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise DataError(
-                f"it asks for {module}.{name}, which has no place in a batch of images; none of it was run",
-                "Do not use this file; get it again from https://www.cs.toronto.edu/~kriz/cifar.html",
-            ) from None
 
 
 def read_batch_folder(marker: Path, image_set: ImageSet) -> TrainAndTest:
@@ -105,14 +81,11 @@ def _members(archive: tarfile.TarFile, wanted: set[str]) -> Iterator[tuple[str, 
 
 def _batch(stream: IO[bytes], image_set: ImageSet, *, where: Path | str) -> tuple[Array, Array]:
     """One batch: bytes of shape (n, 3072) in the order channel, row, column; and n labels."""
-    try:
-        content = _ArrayUnpickler(stream, encoding="bytes").load()
-    except DataError as error:
-        raise DataError(f"{where} is refused: {error.message}.", error.hint) from None
-    except Exception as error:  # damaged pickles raise almost anything
-        raise DataError(f"{where} is damaged: {error or type(error).__name__}.", REPLACE) from error
+    content = read_pickle(stream, where=where, what="a batch of images", again=_PAGE)
     label_key = _FORMS[image_set.name][2]
     images, labels = (_value(content, key, where=where) for key in ("data", label_key))
+    if isinstance(images, PickledArray):
+        images = images.numbers()
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (3072,):
         raise DataError(f"{where}: `data` should be uint8 of shape (n, 3072), but is {described(images)}.", REPLACE)
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):

@@ -60,6 +60,15 @@ def refuse_twice(paths: Sequence[Path], tested: Sequence[Path]) -> None:
         seen.add(whole)
 
 
+def find_one(name: str, folders: Sequence[Path]) -> Path:
+    """The folder or file that a path means. Raises DataError if there is none, or more than one."""
+    [found, *others] = find_all([name], folders)
+    if others:
+        message = f"{name} means {len(others) + 1} folders or files: {found}, {others[0]}" + (" …" * (len(others) > 1))
+        raise DataError(f"{message}.", "Name one of them; a folder may have folders in it.")
+    return found
+
+
 def _find(name: str, folders: Sequence[Path]) -> list[Path]:
     written = Path(name).expanduser()
     places = [written] if written.is_absolute() else [folder / written for folder in folders]

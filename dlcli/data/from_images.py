@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from dlcli.data.class_folders import Listed, Listing, Sought, list_folders, without_unused
 from dlcli.data.dataset import Array, Dataset, Examples, Reader, named
-from dlcli.data.finding import find_all
+from dlcli.data.finding import find_one
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, set_up
 from dlcli.data.image_files import Pictures as PicturesInFiles
 from dlcli.data.image_files import check_memory, fit_into_memory, told_of
-from dlcli.data.image_folders import PICTURES, Listed, Listing, Sort, list_folders
-from dlcli.data.image_reader import ImageReader
+from dlcli.data.image_reader import PICTURES, ImageReader
 from dlcli.data.image_reading import (
     in_parts,
     look_at_pictures,
@@ -28,7 +27,7 @@ from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
-from dlcli.spec.sources_images import VALIDATION_FOLDER, Images, Pictures
+from dlcli.spec.sources_images import Images, Pictures
 
 _MOST_NAMED = 20
 
@@ -52,7 +51,7 @@ def load_images(
     origin = find_one(source.path, folders)
     set_up()
     listing, is_text = _listing(loaded, source, origin, where, folders, reader)
-    listing = without_unused(listing, loaded, origin, where)
+    listing = without_unused(listing, PICTURES, loaded, origin, where.notify)
     is_exact = reader is None and source.size is None
     form = reader.form if reader is not None else form_of(source, listing.every, appearance)
     in_files = _stay_in_files(source, reader, len(listing.every), form, where)
@@ -71,7 +70,7 @@ def load_listed(
     origin: Path,
     reader: Reader,
     examples_of: Callable[[Listed], Examples],
-    sort: Sort = PICTURES,
+    sought: Sought = PICTURES,
 ) -> tuple[Dataset, Splits]:
     """The examples of pictures or films that were found, split.
 
@@ -82,13 +81,13 @@ def load_listed(
         origin: where they are.
         reader: what reads others alike.
         examples_of: reads those of one split, without those that are left out.
-        sort: what they are.
+        sought: what they are.
 
     Raises:
         DataError: one cannot be read.
     """
     examples = {name: examples_of(listed) for name, listed in listing.splits.items()}
-    _check_classes(examples["train"], listing, origin, sort)
+    _check_classes(examples["train"], listing, origin, sought)
     train, test, validation = examples["train"], examples.get("test"), examples.get("validation")
     dataset = Dataset(
         source.name, source.kind, train, test, listing.classes, None, str(origin),
@@ -96,25 +95,6 @@ def load_listed(
     )  # fmt: skip
     spec = loaded.spec.dataset
     return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
-
-
-def without_unused(listing: Listing, loaded: LoadedSpec, origin: Path, where: Where, sort: Sort = PICTURES) -> Listing:
-    """Without the images for validation, if the spec has others for that."""
-    held_out = listing.splits.get("validation")
-    if held_out is None or loaded.spec.dataset.validation == VALIDATION_FOLDER:
-        return listing
-    count = f"{len(held_out.paths):,} {sort.one}s for validation"
-    where.notify(f"{origin} has a folder of {count}, which is not used: `validation: folder` uses it.")
-    return replace(listing, splits={name: each for name, each in listing.splits.items() if each is not held_out})
-
-
-def find_one(name: str, folders: Sequence[Path]) -> Path:
-    """The folder or table that a path of a spec means. Raises DataError."""
-    [found, *others] = find_all([name], folders)
-    if others:
-        message = f"{name} means {len(others) + 1} folders or files: {found}, {others[0]}" + (" …" * (len(others) > 1))
-        raise DataError(f"{message}.", "Name one folder, which may have folders in it, or one table.")
-    return found
 
 
 def _listing(
@@ -133,7 +113,7 @@ def _listing(
             raise DataError(f"{origin} is a folder, but {test} is none.", "Both must be folders, or both tables.")
         classes = reader.classes if reader is not None else None
         with_classes = loaded.spec.dataset.labels != "input"
-        return list_folders(origin, test, classes, where.notify, with_classes=with_classes), True
+        return list_folders(origin, PICTURES, test, classes, where.notify, with_classes=with_classes), True
     if origin.suffix.lower() in SUFFIXES:
         raise DataError(f"{origin} is a single image.", "Name the folder that has a folder for each class in it.")
 
@@ -228,28 +208,30 @@ def _examples(source: Images, listed: Listed, form: Form, where: Where, *, is_ex
     return Examples(inputs, listed.targets[readable(source, paths, unreadable, where, PICTURES)])
 
 
-def readable(source: Pictures, paths: Sequence[Path], unreadable: Mapping[int, str], where: Where, sort: Sort) -> Array:
+def readable(
+    source: Pictures, paths: Sequence[Path], unreadable: Mapping[int, str], where: Where, sought: Sought
+) -> Array:
     """The numbers of the files that can be read; a person is told of the others. Raises DataError."""
     rows = rows_left(len(paths), unreadable)
     if unreadable and source.corrupt == "error":
-        raise unreadable_error(paths, unreadable, skip_hint(source.name), sort.one)
+        raise unreadable_error(paths, unreadable, skip_hint(source.name), sought.one)
     if not len(rows):
-        raise unreadable_error(paths, unreadable, f"No {sort.one} is left.", sort.one)
+        raise unreadable_error(paths, unreadable, f"No {sought.one} is left.", sought.one)
     if unreadable:
-        _tell_of_skipped(paths, unreadable, where.notify, sort)
+        _tell_of_skipped(paths, unreadable, where.notify, sought)
     return rows
 
 
 def _tell_of_skipped(
-    paths: Sequence[Path], unreadable: Mapping[int, str], notify: Callable[[str], None], sort: Sort
+    paths: Sequence[Path], unreadable: Mapping[int, str], notify: Callable[[str], None], sought: Sought
 ) -> None:
     each = [f"{paths[row]} ({reason})" for row, reason in list(unreadable.items())[:_MOST_NAMED]]
     more = "; …" if len(unreadable) > _MOST_NAMED else ""
-    count = f"{len(unreadable):,} of {len(paths):,} {sort.one}s"
+    count = f"{len(unreadable):,} of {len(paths):,} {sought.many}"
     notify(f"{count} cannot be read, and are left out: {'; '.join(each)}{more}.")
 
 
-def _check_classes(train: Examples, listing: Listing, origin: Path, sort: Sort) -> None:
+def _check_classes(train: Examples, listing: Listing, origin: Path, sought: Sought) -> None:
     """See that a picture of each class is left, where some could not be read."""
     if listing.classes is None:
         return
@@ -258,5 +240,5 @@ def _check_classes(train: Examples, listing: Listing, origin: Path, sort: Sort) 
     before = set(listing.splits["train"].targets.tolist())
     if left != before:
         lost = ", ".join(listing.classes[number] for number in sorted(before - left))
-        message = f"{origin} has no {sort.one} that can be read of {lost}."
-        raise DataError(message, f"Replace its {sort.one}s, or remove it.")
+        message = f"{origin} has no {sought.one} that can be read of {lost}."
+        raise DataError(message, f"Replace its {sought.many}, or remove it.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from dlcli.data.class_folders import Listed, list_folders, without_unused
 from dlcli.data.dataset import Array, Dataset, Examples
-from dlcli.data.from_images import find_one, form_of, load_listed, readable, without_unused
+from dlcli.data.finding import find_one
+from dlcli.data.from_images import form_of, load_listed, readable
 from dlcli.data.image_decoding import set_up
 from dlcli.data.image_files import check_memory
-from dlcli.data.image_folders import Listed, list_folders
 from dlcli.data.image_reading import read_each
 from dlcli.data.splits import Splits
 from dlcli.data.video_files import FILMS, FilmForm, film_appearance, read_film
@@ -43,8 +44,8 @@ def load_videos(
     set_up()
     classes = reader.classes if reader is not None else None
     with_classes = loaded.spec.dataset.labels != "input"
-    listing = list_folders(origin, test, classes, where.notify, FILMS, with_classes=with_classes)
-    listing = without_unused(listing, loaded, origin, where, FILMS)
+    listing = list_folders(origin, FILMS, test, classes, where.notify, with_classes=with_classes)
+    listing = without_unused(listing, FILMS, loaded, origin, where.notify)
     is_exact = reader is None and source.size is None
     if reader is None:
         form = form_of(source, listing.every, lambda path: film_appearance(path, source.frames), FILMS.one)

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.class_folders import files_with, named_files
 from dlcli.data.dataset import Array, ClassNames
 from dlcli.data.image_decoding import SUFFIXES, Form
 from dlcli.data.image_files import Pictures, fit_into_memory
-from dlcli.data.image_folders import pictures_below
 from dlcli.data.image_reading import look_at_pictures, read_pictures, unreadable_error
-from dlcli.errors import DataError
 from dlcli.spec.source import INPUT, InputFacts
+
+PICTURES = files_with(
+    SUFFIXES, "image", "; or name their classes in a table, as in `images: {path: labels.csv, target: class}`"
+)
+"""the files that are taken for pictures"""
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,7 @@ class ImageReader:
 
     def raw_inputs(self, paths: Sequence[Path]) -> tuple[Array, list[str]]:
         """The pictures, and all those in folders, with a name for each. Raises DataError."""
-        files: list[Path] = []
-        names: list[str] = []
-        for path in paths:
-            if path.is_dir():
-                below = pictures_below(path)
-                if not below:
-                    raise DataError(f"{path} has no images.", f"These are: {', '.join(SUFFIXES)}.")
-                files += below
-                names += [str(each.relative_to(path)) for each in below]
-            elif not path.exists():
-                raise DataError(f"There is no file {path}.")
-            else:
-                files.append(path)
-                names.append(path.name)
+        files, names = named_files(paths, PICTURES)
         if not fit_into_memory(len(files), self.form):
             unreadable = look_at_pictures(files, self.form, is_exact=False)
             if unreadable:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from dlcli.data.class_folders import Listed, Listing
 from dlcli.data.encoding import snake_case
 from dlcli.data.fitting import fitted_target
 from dlcli.data.from_tables import with_targets
 from dlcli.data.image_decoding import SUFFIXES
-from dlcli.data.image_folders import Listed, Listing
 from dlcli.data.image_reader import ImageReader
 from dlcli.data.table_reader import TargetColumn, check_columns
 from dlcli.data.table_rows import HeldRows

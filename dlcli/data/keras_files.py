@@ -1,6 +1,6 @@
 """Reading the image sets that Keras knows from the files they come in: npz, idx, and folders of pictures.
 
-CIFAR's pickled batches are in `dlcli.data.cifar_batches`; where files are looked for is in `dlcli.data.keras_sets`.
+CIFAR's pickled batches are in `dlcli.data.cifar_batches`; where files are looked for is in `dlcli.data.keras_cache`.
 Everything read is checked, and nothing that is read can run code.
 """
 
@@ -43,16 +43,12 @@ class ImageSet:
         shape: of one image, channels last.
         class_names: in the order of the class numbers.
         size: how many images it has, training and test together.
-        url: where Keras downloads it from.
-        put: the file to tell a person about who wants to bring the data along.
     """
 
     name: str
     shape: tuple[int, ...]
     class_names: tuple[str, ...]
     size: int
-    url: str
-    put: str
 
 
 def checked(images: object, labels: object, *, image_set: ImageSet, where: Path | str) -> Examples:
@@ -91,7 +87,7 @@ def read_npz(path: Path, image_set: ImageSet) -> TrainAndTest:
         DataError: the archive is damaged, an array is missing, or one is not what it should be.
     """
     # opened here, because np.load leaves the file open where it finds it damaged
-    with _damage(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+    with damage(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         keys = list(archive.files) if isinstance(archive, np.lib.npyio.NpzFile) else []
         missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in keys]
         if missing:
@@ -123,7 +119,7 @@ def read_idx_files(marker: Path, image_set: ImageSet) -> TrainAndTest:
 
 def _idx(path: Path) -> Array:
     """The bytes of one gzipped idx file in their shape (format: the foot of http://yann.lecun.com/exdb/mnist/)."""
-    with _damage(path), gzip.open(path, "rb") as stream:
+    with damage(path), gzip.open(path, "rb") as stream:
         zeros, kind, dimensions = struct.unpack(">HBB", stream.read(4))
         if zeros != 0 or kind != 8:
             raise DataError(f"{path} is not an idx file of bytes: it starts with {zeros}, {kind}.", REPLACE)
@@ -147,7 +143,7 @@ def read_class_folders(marker: Path, image_set: ImageSet) -> TrainAndTest:
         DataError: a folder is missing or not named like a class, or a picture is unreadable or has another size.
     """
     root = marker.parent
-    with _damage(root):
+    with damage(root):
         train, test = (_pictures(root / part, image_set) for part in ("train", "test"))
     return train, test
 
@@ -197,7 +193,7 @@ def _is_picture(path: Path) -> bool:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
     """Turn what numpy, zipfile and gzip raise about a damaged file into a DataError that names it."""
     try:
         yield

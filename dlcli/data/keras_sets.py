@@ -1,51 +1,23 @@
-"""The image sets that Keras knows (mnist, fashion_mnist, cifar10, cifar100): where they are looked for, and downloaded.
+"""The image sets that Keras knows (mnist, fashion_mnist, cifar10, cifar100).
 
-The file formats are in `dlcli.data.keras_files` and `dlcli.data.cifar_batches`. Keras is imported for a download only.
+The file formats are in `dlcli.data.keras_files` and `dlcli.data.cifar_batches`; where they are looked for, and the
+download, in `dlcli.data.keras_cache`.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
-from http.client import HTTPException
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dlcli.data.cifar_batches import read_batch_archive, read_batch_folder
-from dlcli.data.dataset import Array, Dataset
-from dlcli.data.download import KerasProgress
-from dlcli.data.finding import DATA_DIR_VARIABLE
+from dlcli.data.dataset import Dataset
 from dlcli.data.fingerprint import fingerprint_of
-from dlcli.data.keras_files import (
-    IDX_FILES,
-    ImageSet,
-    TrainAndTest,
-    checked,
-    read_class_folders,
-    read_idx_files,
-    read_npz,
-)
-from dlcli.errors import DataError
+from dlcli.data.keras_cache import Reach, located
+from dlcli.data.keras_files import IDX_FILES, ImageSet, TrainAndTest, read_class_folders, read_idx_files, read_npz
 from dlcli.spec.source import Source
-
-PROBE_SECONDS = 5.0  # for the whole question whether a host answers
-DOWNLOAD_SECONDS = 30.0  # for each single wait for the network during a download
-
-Notify = Callable[[str], None]
-
-
-def _ignore(text: str) -> None:
-    """For callers that show no progress."""
-
 
 Reader = Callable[[Path, ImageSet], TrainAndTest]
 
-_KERAS_FILES_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-_CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
 _CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 _CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100_CLASSES = """
@@ -60,30 +32,16 @@ _CIFAR100_CLASSES = """
 IMAGE_SETS = {
     image_set.name: image_set
     for image_set in (
-        ImageSet("mnist", (28, 28), tuple("0123456789"), 70_000, f"{_KERAS_FILES_URL}mnist.npz", "mnist.npz"),
-        ImageSet("fashion_mnist", (28, 28), tuple(_CLOTHES.split(",")), 70_000, _KERAS_FILES_URL, "fashion_mnist.npz"),
-        ImageSet(
-            "cifar10",
-            (32, 32, 3),
-            tuple(_CIFAR10_CLASSES.split()),
-            60_000,
-            f"{_CIFAR_URL}cifar-10-python.tar.gz",
-            "cifar-10-python.tar.gz",
-        ),
-        ImageSet(
-            "cifar100",
-            (32, 32, 3),
-            tuple(_CIFAR100_CLASSES.split()),
-            60_000,
-            f"{_CIFAR_URL}cifar-100-python.tar.gz",
-            "cifar-100-python.tar.gz",
-        ),
+        ImageSet("mnist", (28, 28), tuple("0123456789"), 70_000),
+        ImageSet("fashion_mnist", (28, 28), tuple(_CLOTHES.split(",")), 70_000),
+        ImageSet("cifar10", (32, 32, 3), tuple(_CIFAR10_CLASSES.split()), 60_000),
+        ImageSet("cifar100", (32, 32, 3), tuple(_CIFAR100_CLASSES.split()), 60_000),
     )
 }
 # What to look for in each folder, in this order. Where several files make up a set, the one looked for is the one that
 # a download by Keras (3.15) writes last, so that a download broken off is not taken for a set that is there.
 _LAST_IDX_FILE = IDX_FILES[1][0]
-_PLACES: dict[str, tuple[tuple[str, Reader], ...]] = {
+PLACES: dict[str, tuple[tuple[str, Reader], ...]] = {
     "mnist": (("mnist.npz", read_npz),),
     "fashion_mnist": (
         ("fashion_mnist.npz", read_npz),
@@ -107,13 +65,7 @@ _PLACES: dict[str, tuple[tuple[str, Reader], ...]] = {
 }
 
 
-class UnreachableError(DataError):
-    """Data is in none of the places where it is looked for, and cannot be downloaded; a fallback may stand in."""
-
-
-def load_keras_set(
-    source: Source, *, data_dir: Path | None, allow_download: bool, notify: Notify, progressed: Notify = _ignore
-) -> Dataset:
+def load_keras_set(source: Source, reach: Reach) -> Dataset:
     """Load an image set from the first place that has it: `data_dir`, DLCLI_DATA_DIR, Keras's cache, the download.
 
     Returns:
@@ -124,18 +76,13 @@ def load_keras_set(
         DataError: `data_dir` is not a folder, or what was found is damaged.
     """
     image_set = IMAGE_SETS[source.name]
-    folders = _folders(data_dir)
-    found = _find(image_set.name, folders)
-    if found is not None:
-        path, read = found
-        train, test = read(path, image_set)
-        origin = str(path if read in (read_npz, read_batch_archive) else path.parent)
-    else:
-        train, test = _download(image_set, folders, allow_download=allow_download, notify=notify, progressed=progressed)
-        origin = f"downloaded by Keras from {image_set.url}"
+    stand_in = "digits" if len(image_set.class_names) == 10 else ""
+    path, read = located(source.name, PLACES[source.name], reach, stand_in=stand_in)
+    train, test = read(path, image_set)
+    origin = str(path if read in (read_npz, read_batch_archive) else path.parent)
     count = len(train) + len(test)
     if count != image_set.size:
-        notify(
+        reach.notify(
             f"{source.name}: {origin} has {count:,} of the {image_set.size:,} images "
             f"({len(train):,} for training, {len(test):,} for test)."
         )
@@ -150,124 +97,3 @@ def load_keras_set(
         origin=origin,
         fingerprint=fingerprint_of(train, test),
     )
-
-
-def _folders(data_dir: Path | None) -> list[Path]:
-    """The folders to look in, whether they exist or not."""
-    folders = []
-    if data_dir is not None:
-        folder = data_dir.expanduser()
-        if not folder.is_dir():
-            raise DataError(f"The data folder {folder} is not a folder.", "Give --data-dir a folder that exists.")
-        folders.append(folder)
-    if named := os.environ.get(DATA_DIR_VARIABLE):
-        folders.append(Path(named).expanduser())
-    with suppress(RuntimeError):  # no home folder can be made out
-        folders.append(Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets")
-    return folders
-
-
-def _find(name: str, folders: list[Path]) -> tuple[Path, Reader] | None:
-    for folder in folders:
-        for place, read in _PLACES[name]:
-            if _exists(folder / place):
-                return folder / place, read
-    return None
-
-
-def _exists(path: Path) -> bool:
-    """Whether `path` is there; a folder that may not be entered, as another user's home, counts as empty."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def _download(
-    image_set: ImageSet, folders: list[Path], *, allow_download: bool, notify: Notify, progressed: Notify
-) -> TrainAndTest:
-    """Let Keras download the set into its cache and read it."""
-    reason = probe(image_set.url) if allow_download else "downloading is switched off"
-    if reason is not None:
-        raise _unreachable(image_set, folders, reason)
-    notify(f"Downloading {image_set.name} from {image_set.url} into Keras's cache.")
-    import keras
-
-    load_data = getattr(keras.datasets, image_set.name).load_data
-    try:
-        with redirect_stdout(KerasProgress(image_set.name, progressed)), _socket_timeout(DOWNLOAD_SECONDS):
-            splits = load_data()
-    except (OSError, EOFError, HTTPException) as error:
-        raise _unreachable(image_set, folders, str(error) or type(error).__name__) from error
-    except Exception as error:
-        if "URL fetch failure" in str(error):  # Keras raises it as a plain Exception
-            raise _unreachable(image_set, folders, str(error)) from error
-        raise DataError(
-            f"What was downloaded from {image_set.url} is not {image_set.name}: {error}.", "Try again later."
-        ) from error
-    train, test = (
-        checked(_channels_last(images), labels, image_set=image_set, where=f"the download of {image_set.name}")
-        for images, labels in splits
-    )
-    return train, test
-
-
-def _channels_last(images: Array) -> Array:
-    """Colour images with their channels last, whatever `image_data_format` Keras is configured to."""
-    return images.transpose(0, 2, 3, 1) if images.shape[1:] == (3, 32, 32) else images
-
-
-def _unreachable(image_set: ImageSet, folders: list[Path], reason: str) -> UnreachableError:
-    looked_in = ", ".join(str(folder) for folder in folders)
-    hint = f"Put {image_set.put} into a folder and name it with --data-dir or {DATA_DIR_VARIABLE}"
-    if len(image_set.class_names) == 10:
-        hint += ", or add `fallback: digits` to the dataset"
-    return UnreachableError(
-        f"{image_set.name} is not in {looked_in}, and it cannot be downloaded from {image_set.url}: {reason}.",
-        f"{hint}.",
-    )
-
-
-def probe(url: str, *, seconds: float = PROBE_SECONDS) -> str | None:
-    """Ask whether the host of `url`, or the proxy in front of it, takes a connection.
-
-    Name resolution knows no time limit of its own, so the question is asked in a thread that is left behind when
-    `seconds` have passed.
-
-    Returns:
-        None where it answers; otherwise why it does not.
-    """
-    host, port = _first_hop(url)
-    answer: list[str | None] = []
-
-    def ask() -> None:
-        try:
-            socket.create_connection((host, port), timeout=seconds).close()
-            answer.append(None)
-        except (OSError, ValueError) as error:
-            answer.append(f"{host}: {getattr(error, 'strerror', None) or error}")
-
-    thread = threading.Thread(target=ask, daemon=True, name="dlcli-probe")
-    thread.start()
-    thread.join(seconds)
-    return answer[0] if answer else f"{host} does not answer within {seconds:g} seconds"
-
-
-def _first_hop(url: str) -> tuple[str, int]:
-    """The host and port that a download of `url` connects to: a proxy where the environment names one."""
-    parts = urlsplit(url)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Give every socket made meanwhile a time limit; urllib has none, and Keras sets none."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

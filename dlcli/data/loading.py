@@ -8,7 +8,7 @@ from typing import Any
 
 from dlcli.data.dataset import Dataset
 from dlcli.data.fallback import adapt
-from dlcli.data.keras_sets import UnreachableError
+from dlcli.data.keras_cache import UnreachableError
 from dlcli.data.looking import load_files
 from dlcli.data.sources import load_dataset
 from dlcli.data.splits import Splits, split_dataset
@@ -30,7 +30,7 @@ def load_data(
         loaded: the spec.
         where: where the data may come from.
         recorded: what a checkpoint says of its data: the same source is then taken.
-        allow_download: whether Keras may download what is in no folder.
+        allow_download: whether what is in no folder may be downloaded.
 
     Raises:
         DataError: it cannot be had, or not be split so.

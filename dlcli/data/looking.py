@@ -21,6 +21,7 @@ from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images, Video
 from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
+from dlcli.spec.sources_texts import Text
 
 Kind = TypeVar("Kind")
 
@@ -86,6 +87,11 @@ def _load(
         from dlcli.data.record_reader import RecordReader
 
         return load_records(loaded, source, where, folders, _of(RecordReader, reader))
+    if isinstance(source, Text):
+        from dlcli.data.from_texts import load_texts
+        from dlcli.data.text_reader import TextReader
+
+        return load_texts(loaded, source, where, folders, _of(TextReader, reader))
     raise DlcliError(f"There is no loader for the source {source.name}.")
 
 
@@ -115,6 +121,10 @@ def restore_reader(state: Mapping[str, Any]) -> Reader:
         from dlcli.data.record_reader import RecordReader
 
         return RecordReader.restore(state)
+    if state["kind"] == "texts":
+        from dlcli.data.text_reader import TextReader
+
+        return TextReader.restore(state)
     raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
 
 

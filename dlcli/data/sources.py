@@ -11,11 +11,14 @@ from dlcli.data.drawn import draw_pairs, load_drawn
 from dlcli.data.embedded import load_embedded
 from dlcli.data.fallback import adapt
 from dlcli.data.generated import load_generated
-from dlcli.data.keras_sets import IMAGE_SETS, Notify, UnreachableError, load_keras_set
+from dlcli.data.keras_cache import Notify, Reach, UnreachableError
+from dlcli.data.keras_numbers import load_california, load_texts
+from dlcli.data.keras_sets import IMAGE_SETS, load_keras_set
 from dlcli.errors import DataError, DlcliError
 from dlcli.spec.source import Source
 from dlcli.spec.sources import EMBEDDED, SOURCES, Pairs
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
+from dlcli.spec.sources_keras import CaliforniaHousing, NumberedTexts
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ def load_dataset(
         fallback: what may stand in for it; its examples are given the shape of the source's.
         data_dir: a folder to look in before all others.
         seed: for generated sources that name no seed.
-        allow_download: whether Keras may download what is in no folder.
+        allow_download: whether what is in no folder may be downloaded.
         notify: is told, in whole sentences, what a person must know: a download, a part of a set.
         progressed: is told how far a download is, in a few words.
 
@@ -47,29 +50,30 @@ def load_dataset(
         UnreachableError: the data is missing, and no fallback is given.
         DataError: the data is damaged, or the fallback cannot stand in for the source.
     """
+    reach = Reach(data_dir, allow_download, notify, progressed)
     try:
-        return _load(source, data_dir, seed, allow_download, notify, progressed)
+        return _load(source, seed, reach)
     except MemoryError as error:
         raise DataError(f"The examples of {source.name} do not fit into memory: {error}.", "Ask for fewer.") from error
     except UnreachableError as error:
         if fallback is None:
             raise
         reason = error.message
-    dataset = adapt(_load(fallback, data_dir, seed, allow_download, notify, progressed), type(source))
+    dataset = adapt(_load(fallback, seed, reach), type(source))
     return replace(dataset, requested=source.name, reason=reason)
 
 
-def _load(
-    source: Source, data_dir: Path | None, seed: int, allow_download: bool, notify: Notify, progressed: Notify
-) -> Dataset:
+def _load(source: Source, seed: int, reach: Reach) -> Dataset:
     if source.name in IMAGE_SETS:
-        return load_keras_set(
-            source, data_dir=data_dir, allow_download=allow_download, notify=notify, progressed=progressed
-        )
+        return load_keras_set(source, reach)
+    if isinstance(source, NumberedTexts):
+        return load_texts(source, reach)
+    if isinstance(source, CaliforniaHousing):
+        return load_california(source, reach)
     if source.name in EMBEDDED:
         return load_embedded(source)
     if isinstance(source, Pairs):
-        images = _load(SOURCES[source.of](), data_dir, seed, allow_download, notify, progressed)
+        images = _load(SOURCES[source.of](), seed, reach)
         return draw_pairs(source, images, seed=seed)
     if isinstance(source, (Shapes, Motion, Ratings, Random)):
         return load_drawn(source, seed=seed)

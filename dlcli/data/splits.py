@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dlcli.data.dataset import Dataset, Examples
 from dlcli.errors import DataError
-from dlcli.spec.sources_images import VALIDATION_FOLDER
+from dlcli.spec.sources_folders import VALIDATION_FOLDER
 
 Indices = npt.NDArray[np.int64]
 TEST_DRAW, VALIDATION_DRAW = 0, 1  # which of the seed's random states belongs to which split

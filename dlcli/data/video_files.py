@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.data.class_folders import Sought, entries_of, is_folder
 from dlcli.data.dataset import Array
 from dlcli.data.image_decoding import (
     SUFFIXES,
@@ -23,7 +24,6 @@ from dlcli.data.image_decoding import (
     read_frames,
     read_picture,
 )
-from dlcli.data.image_folders import Sort, entries_of, is_folder
 from dlcli.errors import DataError
 
 FILM_SUFFIXES = (".gif", ".npy")
@@ -81,7 +81,7 @@ def _is_frame(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().endswith(_FRAME_SUFFIXES) and not is_folder(entry)
 
 
-FILMS = Sort("film", films_below, "folders of frames, .gif, .npy", "")
+FILMS = Sought("film", "folders of frames, .gif, .npy", films_below)
 
 
 def _in_natural_order(path: Path) -> list[tuple[int, str]]:

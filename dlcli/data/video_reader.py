@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.class_folders import named_files
 from dlcli.data.dataset import Array, ClassNames
 from dlcli.data.image_decoding import Form
 from dlcli.data.image_files import check_memory
 from dlcli.data.image_reading import read_each, unreadable_error
-from dlcli.data.video_files import FILMS, FilmForm, films_below, read_film
-from dlcli.errors import DataError
+from dlcli.data.video_files import FILMS, FilmForm, read_film
 from dlcli.spec.source import INPUT, InputFacts
 
 
@@ -39,16 +39,7 @@ class VideoReader:
 
     def raw_inputs(self, paths: Sequence[Path]) -> tuple[Array, list[str]]:
         """The films, and all those in folders, with a name for each. Raises DataError."""
-        films: list[Path] = []
-        names: list[str] = []
-        for path in paths:
-            if not path.exists():
-                raise DataError(f"There is no file {path}.")
-            below = films_below(path) if path.is_dir() else [path]
-            if not below:
-                raise DataError(f"{path} has no films.", f"These are: {FILMS.kinds}.")
-            films += below
-            names += [path.name if film == path else str(film.relative_to(path)) for film in below]
+        films, names = named_files(paths, FILMS)
         check_memory(len(films), self.wanted.form, self.wanted.frames)
 
         def read_into(film: Path, into: Array) -> None:

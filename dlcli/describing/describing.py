@@ -10,20 +10,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import PADDING, UNKNOWN, Text
+from dlcli.data.class_folders import list_folders
+from dlcli.data.columns import PADDING, UNKNOWN
+from dlcli.data.columns import Text as Words
 from dlcli.data.dataset import Array, ClassNames, Dataset, named
-from dlcli.data.finding import find_all, folders_of
+from dlcli.data.finding import find_all, find_one, folders_of
 from dlcli.data.from_tables import with_targets
 from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.keras_numbers import word_index
 from dlcli.data.splits import Split, Splits
 from dlcli.data.table_reader import TableReader
 from dlcli.data.table_reading import Reading
+from dlcli.data.text_reader import TEXTS, TextReader, read_texts
 from dlcli.data.where import Where, quiet
 from dlcli.describing.columns import ColumnSummary, summarize_column
 from dlcli.describing.repeats import Repeats, find_repeats, rows_at_a_time
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT, TARGET
 from dlcli.spec.sources_files import Csv
+from dlcli.spec.sources_keras import NumberedTexts
+from dlcli.spec.sources_texts import Text
 
 _TEXTS = 3
 
@@ -54,7 +60,7 @@ class TargetSummary:
 
 @dataclass(frozen=True)
 class Line:
-    """A text as it was written, as the numbers of its words, and as words again."""
+    """A text as it was written, as the numbers of its words, and as words again; empty where that is not known."""
 
     text: str
     numbers: tuple[int, ...]
@@ -121,6 +127,7 @@ def describe(
         for name, some in classes.items()
     }
     columns, lines = _table(loaded, dataset, splits, where)
+    lines = lines or _texts(loaded, dataset, splits, where) or _numbered(loaded, dataset, splits, where)
     return DataSummary(
         dataset.source,
         dataset.origin,
@@ -188,9 +195,38 @@ def _table(
         columns.append(summarize_column(name, kind.kind, values, kind.reason))
     answered = with_targets(rows, sorted(asked), paths[0], quiet(where))
     first = splits.train.indices[:_TEXTS]
-    texts = [column for column in used.values() if isinstance(column, Text)]
+    texts = [column for column in used.values() if isinstance(column, Words)]
     lines = [_line(text, column) for column in texts for part in answered.column(column.name, first) for text in part]
     return tuple(columns), tuple(lines)
+
+
+def _texts(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) -> tuple[Line, ...]:
+    """Some texts from all over the training rows, read from their files again."""
+    reader, source = dataset.reader, loaded.spec.dataset.source
+    if not isinstance(reader, TextReader) or not isinstance(source, Text):
+        return ()
+    origin = find_one(source.path, folders_of(loaded, where))
+    with_classes = dataset.class_names is not None
+    listing = list_folders(origin, TEXTS, None, reader.classes, lambda text: None, with_classes=with_classes)
+    rows = splits.train.indices[np.linspace(0, len(splits.train) - 1, min(_TEXTS, len(splits.train))).astype(int)]
+    paths = [listing.splits["train"].paths[row] for row in rows]
+    return tuple(_line(text, reader.column) for text in read_texts(paths, source.encoding))
+
+
+def _numbered(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) -> tuple[Line, ...]:
+    """Some texts that are there as numbers only; in words if the file of the words is there, too."""
+    source, inputs = loaded.spec.dataset.source, splits.train.examples.inputs
+    if not isinstance(source, NumberedTexts) or dataset.source != source.name or isinstance(inputs, Mapping):
+        return ()
+    words = word_index(source.name, where.data_dir)
+    known = {} if words is None else {rank + source.index_from: word for rank, word in words.items()}
+    signs = {0: "", source.oov_char: "[?]", source.start_char: "[start]"}
+    lines = []
+    for row in splits.train.indices[:_TEXTS]:
+        numbers = [int(number) for number in inputs[row]]
+        read = [signs.get(number, known.get(number, "[?]")) for number in numbers if number] if known else []
+        lines.append(Line("", tuple(numbers), " ".join(filter(None, read))))
+    return tuple(lines)
 
 
 def _kind(
@@ -207,7 +243,7 @@ def _kind(
     return found if found.kind == "skip" else Kind("skip", f"{found.kind}, which needs an input of its own")
 
 
-def _line(text: Any, column: Text) -> Line:
+def _line(text: Any, column: Words) -> Line:
     written = text if isinstance(text, str) else ""
     numbers = [int(number) for number in column.encode(pd.Series([written], dtype="str"), column.name)[0]]
     known = dict(enumerate(column.words, start=2))

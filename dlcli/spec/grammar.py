@@ -37,7 +37,7 @@ from dlcli.spec.refusals import refusal, within
 from dlcli.spec.remedies import python_name
 from dlcli.spec.source import Count, Seed, Source
 from dlcli.spec.sources import SOURCES
-from dlcli.spec.sources_images import VALIDATION_FOLDER, Pictures
+from dlcli.spec.sources_folders import VALIDATION_FOLDER, Folders
 
 Item = TypeVar("Item")
 Items = TypeVar("Items", list[Any], tuple[Any, ...])
@@ -102,8 +102,8 @@ class DatasetSpec(Part):
     fallback: SerializeAsAny[Source] | None = None
     """the source to use, loudly, if the first cannot be reached"""
     validation: Annotated[float | str | None, BeforeValidator(_validation), WithJsonSchema(_VALIDATION)] = None
-    """a fraction of the training examples (stratified by class), or `test` for the test set; `folder` for `images` and
-    `video` that have a folder for it beside `train`"""
+    """a fraction of the training examples (stratified by class), or `test` for the test set; `folder` for `images`,
+    `text` and `video` that have a folder for it beside `train`"""
     test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """the fraction held out for testing where the source has no test set of its own"""
     preparation: List[KerasObject] | None = None
@@ -125,8 +125,9 @@ class DatasetSpec(Part):
     @field_validator("validation")
     @classmethod
     def _validation_in_a_folder(cls, value: Any, info: ValidationInfo) -> Any:
-        if value == VALIDATION_FOLDER and not isinstance(info.data.get("source"), Pictures | None):
-            text = "must be a fraction, or `test`: only `images` and `video` have it in a folder"
+        source = info.data.get("source")
+        if value == VALIDATION_FOLDER and source is not None and not isinstance(source, Folders):
+            text = "must be a fraction, or `test`: only `images`, `text` and `video` have it in a folder"
             raise PydanticCustomError("expected", text)
         return value
 

@@ -15,8 +15,10 @@ from dlcli.spec.sources_arrays import Arrays, Python
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv
 from dlcli.spec.sources_images import Images, Video
+from dlcli.spec.sources_keras import CaliforniaHousing, Imdb, Reuters
 from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
+from dlcli.spec.sources_texts import Text
 
 
 class Mnist(Source):
@@ -256,8 +258,10 @@ class Pairs(Source):
 SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
-        Mnist, FashionMnist, Cifar10, Cifar100, Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
-        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Series, Arrays, Images, Video, TfRecord, Python,
+        Mnist, FashionMnist, Cifar10, Cifar100, Imdb, Reuters, CaliforniaHousing,
+        Digits, Iris, Wine, BreastCancer, Diabetes, Xor, Circles, Moons,
+        Spirals, Blobs, Shapes, Motion, Pairs, Ratings, Random, Csv, Series, Arrays, Images, Text, Video, TfRecord,
+        Python,
     )
 }  # fmt: skip
 EMBEDDED = ("digits", "iris", "wine", "breast_cancer", "diabetes")

@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from dlcli.spec.source import Count, FileSource
+from dlcli.spec.source import Count
+from dlcli.spec.sources_folders import Folders
 
-VALIDATION_FOLDER = "folder"
-"""what `dataset.validation` says where the pictures held out for it are in a folder of their own"""
 MOST_PIXELS = 2**14
 
 
@@ -32,15 +31,11 @@ Fit = Literal["resize", "crop", "pad"]
 Color = Literal["rgb", "grayscale"]
 
 
-class Pictures(FileSource):
+class Pictures(Folders):
     """What the sources have in common that read pictures out of folders."""
 
     values = (0, 255)
 
-    path: str
-    """the folder; relative to the spec, or to the folder for data"""
-    test_path: str | None = None
-    """the folder of the test set, where that is not `test` in the folder"""
     size: Size = None
     """height and width to which all are brought; left out: that which all have"""
     fit: Fit = "resize"
@@ -49,11 +44,6 @@ class Pictures(FileSource):
     """what they become; left out: `grayscale` if none of them has colours"""
     corrupt: Literal["error", "skip"] = "error"
     """what is done about a picture that cannot be read"""
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The folder or table, and those of the test set."""
-        return (self.path, *((self.test_path,) if self.test_path is not None else ()))
 
 
 class Images(Pictures):

@@ -10,19 +10,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dlcli.describing.columns import shortened
 from dlcli.errors import DataError, UsageError
 from dlcli.spec.writing import to_flow
+from dlcli.starting.folders import classes_in_words, held_out, splits_lines, to_beat
 from dlcli.starting.lines import beside, table, wrapped
 from dlcli.starting.networks import class_output, learning, training
-from dlcli.starting.plans import Holding, Plan, hold_out
+from dlcli.starting.plans import Plan
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _LOOKED_AT = 200  # images whose size is read
 _LARGEST = 128  # pixels: beyond, a small network hardly gains and takes long
 _SMALLEST = 8
 _LAST = 6  # pixels that are left after the last pooling, or a few more
-_MOST_CLASSES = 12
 _STEPS = 6_000
 
 
@@ -113,7 +112,7 @@ def _opened(file: Path) -> tuple[int, int, bool]:
 
 def image_spec(facts: ImageFacts, path: str, name: str, command: str) -> str:
     """The text of a spec; `path` is how it names the folder, `command` how it was asked for."""
-    holding = _held_out(facts)
+    holding = held_out(facts.classes, has_test_set=bool(facts.tests))
     height, width = facts.size
     blocks = max(1, min(5, int(math.log2(min(height, width) / _LAST))))
     plan = _plan(len(holding.train))
@@ -127,7 +126,7 @@ def image_spec(facts: ImageFacts, path: str, name: str, command: str) -> str:
         "dataset:",
         "  source:",
         source,
-        *_splits(facts, holding),
+        *splits_lines(holding, "images", has_test_set=bool(facts.tests)),
         *_augmentation(facts),
         f"  batch_size: {plan.batch_size}",
         "",
@@ -143,12 +142,6 @@ def image_spec(facts: ImageFacts, path: str, name: str, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _held_out(facts: ImageFacts) -> Holding:
-    names = tuple(name for name, _ in facts.classes)
-    labels = np.repeat(np.arange(len(names), dtype=np.int32), [count for _, count in facts.classes])
-    return hold_out(labels, names, has_test_set=bool(facts.tests))
-
-
 def _plan(examples: int) -> Plan:
     batch_size = 16 if examples < 1_000 else 32 if examples < 10_000 else 64
     epochs = int(round(max(10, min(60, _STEPS * batch_size / max(1, examples))), -1))
@@ -157,16 +150,13 @@ def _plan(examples: int) -> Plan:
 
 def _seen(facts: ImageFacts, command: str) -> list[str]:
     tests = f", and {facts.tests:,} in a test set of their own" if facts.tests else ""
-    shown = ", ".join(f"{shortened(name)} {count:,}" for name, count in facts.classes[:_MOST_CLASSES])
-    more = f" … {facts.classes[-1][0]} {facts.classes[-1][1]:,}" if len(facts.classes) > _MOST_CLASSES else ""
     (least_height, least_width), (most_height, most_width) = facts.sizes.min(axis=0), facts.sizes.max(axis=0)
     is_one = (least_height, least_width) == (most_height, most_width)
     sizes = f"all {most_height}×{most_width}" if is_one else (
         f"{least_height}×{least_width} to {most_height}×{most_width}, most near "
         f"{np.median(facts.sizes[:, 0]):.0f}×{np.median(facts.sizes[:, 1]):.0f}"
     )  # fmt: skip
-    most = max(count for _, count in facts.classes)
-    rows = [("classes", f"{len(facts.classes)}: {shown}{more}"),
+    rows = [("classes", classes_in_words(facts.classes)),
             ("size", f"{sizes} ({len(facts.sizes)} were looked at)"),
             ("colours", "none, they are grey" if facts.is_grey else "red, green, blue")]  # fmt: skip
     return [
@@ -175,22 +165,11 @@ def _seen(facts: ImageFacts, command: str) -> list[str]:
         "#",
         *table(rows),
         "#",
-        *wrapped(f"To beat: always saying the most frequent class is right for {most / facts.count:.1%} of them."),
+        *to_beat(facts.classes),
         *(wrapped("With so few images, a network of `keras.applications` that has learned from others, such as "
                   "`MobileNetV2`, tells more: see `dlcli init --from cifar10_mobilenet`.")
           if facts.count < 2_000 else []),
     ]  # fmt: skip
-
-
-def _splits(facts: ImageFacts, holding: Holding) -> list[str]:
-    lines = []
-    if holding.test == 0.0 and not facts.tests:
-        return [*wrapped(f"Nothing is held out: {holding.reason}", 2), "  test: 0.0"]
-    if not facts.tests:
-        lines.append((f"  test: {holding.test:g}", "of all images: the test set, looked at once, at the end"))
-    if holding.validation is not None:
-        lines.append((f"  validation: {holding.validation:g}", "of those to train on: they tell when to stop"))
-    return beside(lines)
 
 
 def _augmentation(facts: ImageFacts) -> list[str]:

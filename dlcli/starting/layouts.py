@@ -41,7 +41,7 @@ def find_writing(path: Path) -> Writing:
     layout = Layout(True, None, None, ".", "utf-8", MISSING)
     if path.suffix.lower() == ".parquet":
         return Writing(layout)
-    layout = replace(layout, encoding=_encoding_of(path))
+    layout = replace(layout, encoding=encoding_of(path))
     records = first_records(path, layout, _LOOKED_AT)
     cells = [cell.strip() for record in records[1:] for cell in record if cell.strip()]
     commas = sum(bool(_COMMA.fullmatch(cell)) for cell in cells)
@@ -75,8 +75,8 @@ def _names_numbers(at: int, cell: str, rest: Sequence[Sequence[str]]) -> bool:
     return cell not in MISSING and not _NUMBER.fullmatch(cell) and bool(known) and all(map(_NUMBER.fullmatch, known))
 
 
-def _encoding_of(path: Path) -> str:
-    """UTF-8, unless there are bytes that it does not have."""
+def encoding_of(path: Path) -> str:
+    """UTF-8, unless there are bytes that it does not have. Raises DataError if it is no text, or cannot be read."""
     try:
         with _opened(path) as file:
             start = file.read(2)
@@ -93,7 +93,7 @@ def _is_in(path: Path, encoding: str) -> bool:
         try:
             while piece := file.read(_PIECE):
                 if b"\0" in piece:
-                    raise DataError(f"{path} is no table: it has bytes that no text has.")
+                    raise DataError(f"{path} is no text: it has bytes that no text has.")
                 decoder.decode(piece)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:

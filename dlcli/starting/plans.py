@@ -13,6 +13,7 @@ import numpy as np
 from dlcli.data.dataset import Dataset, Examples
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.errors import DataError
+from dlcli.spec.sources_folders import VALIDATION_FOLDER
 
 SEED = 0
 TEST = 0.2
@@ -28,14 +29,14 @@ class Holding:
 
     Attributes:
         test: the share of the test set; 0 for none.
-        validation: that of the validation examples, of the rest; None for none.
+        validation: that of the validation examples, of the rest; "folder" where they are in one; None for none.
         train: the numbers of the examples that are trained on.
         is_tiny: whether so few are held out that their score says little.
         reason: why nothing is held out, where that is so.
     """
 
     test: float
-    validation: float | None
+    validation: float | str | None
     train: np.ndarray[tuple[int], np.dtype[np.int64]]
     is_tiny: bool
     reason: str = ""
@@ -66,24 +67,33 @@ class Plan:
     patience: int
 
 
-def hold_out(labels: np.ndarray[Any, Any], classes: tuple[str, ...] | None, *, has_test_set: bool = False) -> Holding:
+def hold_out(
+    labels: np.ndarray[Any, Any],
+    classes: tuple[str, ...] | None,
+    *,
+    has_test_set: bool = False,
+    has_validation_set: bool = False,
+) -> Holding:
     """What can be held out of so many examples, with at least one of each class on each side.
 
-    If the data `has_test_set` of its own, these are the others, and none need be held out for testing.
+    If the data `has_test_set` of its own, these are the others, and none need be held out for testing; nor for
+    validation, if it `has_validation_set`.
     """
     count, floor = len(labels), max(_FEWEST_HELD_OUT, _FEWEST_OF_A_CLASS * len(classes or ()))
     share_of_test = 0.0 if has_test_set else TEST
     rest = count - round(share_of_test * count)
     validation = next((share for share in _VALIDATIONS if round(share * rest) >= floor), _VALIDATIONS[-1])
     reason = ""
-    for test, share in ((share_of_test, validation), (share_of_test, None), (0.0, None)):
+    shares = (None,) if has_validation_set else (validation, None)
+    for test, share in (*((share_of_test, share) for share in shares), (0.0, None)):
         try:
             splits = _splits(labels, classes, test, share)
         except DataError as error:
             reason = reason or error.message
             continue
         held_out = [round(test * count)] * bool(test) + [round((share or 0.0) * rest)] * bool(share)
-        return Holding(test, share, splits.train.indices, min(held_out, default=floor) < floor, reason)
+        own = VALIDATION_FOLDER if has_validation_set else share
+        return Holding(test, own, splits.train.indices, min(held_out, default=floor) < floor, reason)
     raise AssertionError("Without anything held out there is nothing to fail.")
 
 

@@ -16,8 +16,6 @@ from dlcli.starting.tables import TableFacts, Target
 
 _MOST_COLUMNS = 40  # that are told one by one
 _MOST_CLASSES = 12
-_LONGEST_TEXT = 256  # words
-_MOST_WORDS = 10_000
 
 
 def table_spec(facts: TableFacts, path: str, name: str, command: str) -> str:
@@ -30,11 +28,12 @@ def table_spec(facts: TableFacts, path: str, name: str, command: str) -> str:
         command: how it was asked for, and how it is trained.
     """
     holding = hold_out(facts.target.labels, facts.target.classes)
-    is_text = facts.lengths is not None
-    if is_text:
+    if facts.words is not None:
         plan = plan_for_texts(len(holding.train))
+        layers = text_layers(facts.words.vocabulary, plan)
     else:
         plan = plan_for_numbers(len(holding.train), facts.width, is_regression=facts.target.classes is None)
+        layers = hidden_layers(facts.width, len(holding.train), plan)
     lines = [
         *_seen(facts, command),
         "",
@@ -49,7 +48,7 @@ def table_spec(facts: TableFacts, path: str, name: str, command: str) -> str:
         "",
         "model:",
         "  layers:",
-        *(text_layers(_vocabulary(facts), plan) if is_text else hidden_layers(facts.width, len(holding.train), plan)),
+        *layers,
         *(class_output(facts.target.classes) if facts.target.classes is not None else number_output()),
         "",
         *learning(facts.target.counts if facts.target.classes else None, plan),
@@ -132,9 +131,9 @@ def _source(facts: TableFacts, path: str) -> list[str]:
 
 
 def _kind(column: ColumnSummary, facts: TableFacts) -> Any:
-    return (
-        {"text": {"length": _length(facts), "vocabulary": _vocabulary(facts)}} if column.kind == "text" else column.kind
-    )
+    if column.kind == "text" and facts.words is not None:
+        return {"text": {"length": facts.words.length, "vocabulary": facts.words.vocabulary}}
+    return column.kind
 
 
 def _why(column: ColumnSummary, facts: TableFacts) -> str:
@@ -142,19 +141,9 @@ def _why(column: ColumnSummary, facts: TableFacts) -> str:
         return f"a 1 for the value that it is, 0 for the other {column.distinct - 1 + bool(column.missing)}"
     if column.kind == "date":
         return "year, month, day, day of the week and of the year"
-    if column.kind == "text":
-        return f"as many words as 95 of 100 have; {facts.vocabulary:,} words come more than once"
+    if column.kind == "text" and facts.words is not None:
+        return f"as many words as 95 of 100 have; {facts.words.repeated:,} words come more than once"
     return column.reason
-
-
-def _length(facts: TableFacts) -> int:
-    assert facts.lengths is not None  # noqa: S101
-    return max(1, min(_LONGEST_TEXT, int(np.percentile(facts.lengths, 95))))
-
-
-def _vocabulary(facts: TableFacts) -> int:
-    """Words that come once teach nothing; 0 and 1 stand for no word and for one that is not known."""
-    return min(_MOST_WORDS, max(20, -(-(facts.vocabulary + 2) // 100) * 100))
 
 
 def _held_out(holding: Holding, facts: TableFacts) -> list[str]:

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import as_texts, sorted_values, split_words
+from dlcli.data.columns import as_texts, sorted_values
 from dlcli.data.inferring import Kind, kind_of
 from dlcli.data.tables import Layout, read_tables
 from dlcli.describing.columns import ColumnSummary, summarize_column
 from dlcli.errors import DataError, UsageError
 from dlcli.spec.likeness import closest
 from dlcli.starting.layouts import find_writing
+from dlcli.starting.words import Words
 
 TASKS = ("classes", "number")
 _USUAL_NAMES = (
@@ -66,8 +67,7 @@ class TableFacts:
         unanswered: how many others there are.
         target: what is asked for.
         columns: the other columns.
-        lengths: the numbers of words of the texts that go in; None where numbers do.
-        vocabulary: how many words come at least twice in them.
+        words: those of the texts that go in; None where numbers do.
     """
 
     path: Path
@@ -78,8 +78,7 @@ class TableFacts:
     unanswered: int
     target: Target
     columns: tuple[ColumnSummary, ...]
-    lengths: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
-    vocabulary: int = 0
+    words: Words | None = None
 
     @property
     def used(self) -> tuple[ColumnSummary, ...]:
@@ -134,7 +133,9 @@ def look_at_table(path: Path, target: str | None, task: str | None) -> TableFact
     if not facts.used:
         reasons = "; ".join(f"`{each.name}`: {each.reason}" for each in columns) or "it has no other column"
         raise DataError(f"{path}: no column is left to tell `{column}` by. {reasons}.")
-    return _with_words(facts, rows) if facts.used[0].kind == "text" else facts
+    if facts.used[0].kind != "text":
+        return facts
+    return replace(facts, words=Words.of(rows[facts.used[0].name].dropna().astype("str")))
 
 
 def _marks_in(frame: pd.DataFrame, decimal: str) -> tuple[str, ...]:
@@ -227,18 +228,6 @@ def _columns(frame: pd.DataFrame, path: Path) -> tuple[ColumnSummary, ...]:
         if name not in kept:
             kinds[name] = Kind("skip", "it is free text, which needs an input of its own (`inputs`)")
     return tuple(summarize_column(name, kind.kind, frame[name], kind.reason) for name, kind in kinds.items())
-
-
-def _with_words(facts: TableFacts, rows: pd.DataFrame) -> TableFacts:
-    words: dict[str, int] = {}
-    lengths = []
-    for text in rows[facts.used[0].name].dropna().astype("str"):
-        found = split_words(text)
-        lengths.append(len(found))
-        for word in found:
-            words[word] = words.get(word, 0) + 1
-    repeated = sum(count > 1 for count in words.values())
-    return replace(facts, lengths=np.asarray(lengths), vocabulary=repeated)
 
 
 def file_stem(path: Path) -> str:
