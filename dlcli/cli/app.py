@@ -15,7 +15,20 @@ from dlcli import __version__
 from dlcli.console import Screen
 from dlcli.errors import DlcliError
 
-COMMANDS = ("train", "check", "evaluate", "predict", "summary", "code", "import", "runs", "init", "data", "schema")
+COMMANDS = (
+    "train",
+    "check",
+    "evaluate",
+    "predict",
+    "report",
+    "summary",
+    "code",
+    "import",
+    "runs",
+    "init",
+    "data",
+    "schema",
+)
 """the names of the commands: each is a function, or a group of them, in the module of its name (`import_`)"""
 EXIT_CODES = """
 Exit codes: 0 done; 1 a fault of dlcli's own; 2 wrong usage or spec; 3 data; 4 run or checkpoint; 5 device;

@@ -16,7 +16,8 @@ from dlcli.data.loading import load_data
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation
 from dlcli.data.where import Where
 from dlcli.errors import DataError, UsageError
-from dlcli.evaluation.outputs import Outcome, outcome_of
+from dlcli.evaluation.by_class import ByClass, by_class
+from dlcli.evaluation.outputs import outcome_of
 from dlcli.model.building import by_name, compile_model, make_layers, shapes_of
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec, restore_spec
@@ -43,14 +44,6 @@ class Evaluation:
     classes: list[dict[str, Any]]
     confusion: list[list[int]]
     outputs: dict[str, ByClass] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ByClass:
-    """Figures for each class of one output; see `Evaluation`."""
-
-    classes: list[dict[str, Any]]
-    confusion: list[list[int]]
 
 
 def job_of(checkpoint: Checkpoint, data_spec: LoadedSpec | None, where: Where, choices: Choices) -> Job:
@@ -151,16 +144,14 @@ def evaluate(job: Job, split: str) -> Evaluation:
         metrics = progress.logs
     outputs = outputs_of(parts, job.encoding)
 
-    def by_class(outputs: Array, encoding: Encoding, names: ClassNames, targets: Any, logits: bool) -> ByClass:
+    def figures(outputs: Array, encoding: Encoding, names: ClassNames, targets: Any, logits: bool) -> ByClass:
         if names is None or encoding.kind == "input":
             return ByClass([], [])
         outcome = outcome_of(outputs, encoding, from_logits=logits)
-        return _by_class(np.asarray(targets)[rows.order], outcome, names)
+        return by_class(np.asarray(targets)[rows.order], outcome.classes, names)
 
     each = job.encoding.each if isinstance(job.encoding, Encodings) else job.encoding
-    found = for_each(
-        by_class, outputs, each, job.facts.class_names, rows.data.targets, from_logits(job.loaded, outputs)
-    )
+    found = for_each(figures, outputs, each, job.facts.class_names, rows.data.targets, from_logits(job.loaded, outputs))
     if isinstance(found, Mapping):
         return Evaluation(split, metrics, [], [], dict(found))
     return Evaluation(split, metrics, found.classes, found.confusion)
@@ -179,16 +170,3 @@ def from_logits(loaded: LoadedSpec, like: OneOrNamed[Any]) -> OneOrNamed[bool]:
     heads = heads_of(loaded.spec)
     logits = {name: bool(head.loss.arguments.get("from_logits", False)) for name, head in heads.items()}
     return logits if isinstance(like, Mapping) else next(iter(logits.values()))
-
-
-def _by_class(truth: Array, outcome: Outcome, names: tuple[str, ...]) -> ByClass:
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    labels = list(range(len(names)))
-    predicted = outcome.classes
-    precision, recall, f1, counts = precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=0.0)
-    rows = [
-        {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "examples": int(n)}
-        for name, p, r, f, n in zip(names, precision, recall, f1, counts, strict=True)
-    ]
-    return ByClass(rows, confusion_matrix(truth, predicted, labels=labels).tolist())
