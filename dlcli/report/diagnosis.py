@@ -6,6 +6,7 @@ Pure functions of numbers. Scores are compared on one scale: the gain, 0 for the
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,17 +15,18 @@ from statistics import fmean
 from dlcli.figures import number
 
 # Gains: from where on nothing is left to be desired, and up to where nearly nothing was learned.
-_ENOUGH, _NOTHING = 0.97, 0.05
+_ENOUGH, _NOTHING, _BY_HEART = 0.97, 0.05, 0.2
 # A model is called weak below these: of classes, and of numbers, much of which often no input tells.
 _WEAK, _WEAK_NUMBERS = 0.75, 0.5
 # How much more of the gain in training than elsewhere is overfitting, besides what chance explains.
 _GAP = 0.08
 # By how much of its least value the validation loss has risen at the end, where it is overfitting.
-_RISEN = 0.15
+_RISEN = 0.12
 # An epoch's loss that is so many times the least one before it is a jump; so many of the epochs are unsteady.
-_JUMP, _UNSTEADY = 1.25, 0.2
-# The loss of the last fifth of the epochs still falls, if it is by so much below that of the fifth before.
-_FALLING = 0.04
+_JUMP, _UNSTEADY = 1.4, 0.15
+# The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
+# that of the fifth before.
+_FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
 # The best epoch was so early that the rest was for nothing.
 _EARLY = 0.6
 # Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
@@ -54,6 +56,12 @@ class Score:
     held_out_examples: int = 0
     is_squared: bool = True
 
+    @property
+    def chance(self) -> float:
+        """By how much the gain of a share may be another by chance, for so few examples: two standard deviations."""
+        room = abs(self.perfect - self.trivial) if self.trivial is not None else 1.0
+        return 1.0 / math.sqrt(max(1, self.held_out_examples)) / max(0.05, room)
+
     def gain(self, value: float | None) -> float | None:
         """How far a value is from trivial, 0, to perfect, 1; below 0 if it is worse; None if that is not known."""
         if value is None or self.trivial is None or not math.isfinite(value) or self.trivial == self.perfect:
@@ -80,6 +88,7 @@ class Course:
         confidence: how much surer right answers are than mistakes, as an area under the ROC curve; None if not known.
         mistakes: how many mistakes that is measured on.
         rates: the learning rate of each epoch.
+        error: what ended the run, if it failed.
     """
 
     train: Sequence[float]
@@ -94,11 +103,18 @@ class Course:
     confidence: float | None = None
     mistakes: int = 0
     rates: Sequence[float] = field(default_factory=tuple)
+    error: str = ""
 
     @property
     def watched(self) -> Sequence[float]:
         """The validation loss, or else that of training."""
         return self.validation or self.train
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether nearly nothing is left to gain."""
+        _, held_out = self.gains()
+        return held_out is not None and held_out > _ENOUGH
 
     def gains(self) -> tuple[float | None, float | None]:
         """Of the training examples, and of others."""
@@ -126,8 +142,18 @@ class Finding:
     is_good: bool = False
 
 
+_SMALLER_STEPS = (
+    "A smaller learning rate: a tenth of it, first.",
+    "Gradients that are cut off: `clipnorm: 1.0` for the optimizer.",
+    "Look at the inputs for values that are very large or missing: `dlcli data`.",
+    "`train: {divergence: {factor: 0.1, retries: 3}}` goes back and on with a smaller rate by itself.",
+)
+
+
 def diagnose(course: Course) -> tuple[Finding, ...]:
     """What there is to say, the most important first; never nothing."""
+    if course.error:
+        return (_failed(course),)
     if not course.train:
         return (Finding("unknown", "No epoch was done", ("There is no history to judge by.",)),)
     if any(not math.isfinite(loss) for loss in course.train):
@@ -154,19 +180,21 @@ _EXPLAINS = {
 }
 
 
+def _failed(course: Course) -> Finding:
+    if re.search(r"loss is (no number|infinite)", course.error):
+        return Finding("diverged", "The loss became no number", (course.error,), _SMALLER_STEPS)
+    return Finding("failed", "The run has failed", (course.error,))
+
+
 def _diverged(course: Course) -> Finding:
     epoch = next(at for at, loss in enumerate(course.train, start=1) if not math.isfinite(loss))
+    word = "no number" if math.isnan(course.train[epoch - 1]) else "infinite"
     before = f" The epoch before, it was {number(course.train[epoch - 2])}." if epoch > 1 else ""
     return Finding(
         "diverged",
         "The loss became no number",
-        (f"In epoch {epoch} the training loss is {course.train[epoch - 1]}.{before}",),
-        (
-            "A smaller learning rate: a tenth of it, first.",
-            "Gradients that are cut off: `clipnorm: 1.0` for the optimizer.",
-            "Look at the inputs for values that are very large or missing: `dlcli data`.",
-            "`train: {divergence: {factor: 0.1, retries: 3}}` goes back and on with a smaller rate by itself.",
-        ),
+        (f"In epoch {epoch} the training loss is {word}.{before}",),
+        _SMALLER_STEPS,
     )
 
 
@@ -180,7 +208,7 @@ def _not_shuffled(course: Course) -> Finding | None:
     ):
         return None
     meanwhile = course.train[course.best_epoch - 1]
-    if not course.train_loss > 1.5 * meanwhile + 1e-9:
+    if not course.train_loss > 1.5 * meanwhile + 1e-9 or course.is_enough:
         return None
     evidence = (
         "The spec says `shuffle: false`, so the examples came in the same order in each epoch.",
@@ -193,11 +221,10 @@ def _not_shuffled(course: Course) -> Finding | None:
 
 
 def _jumps(losses: Sequence[float]) -> list[int]:
-    """The epochs, from 1, whose loss is well above the least before; small numbers at the end of a descent are none."""
-    whole = max(losses) - min(losses)
+    """The epochs, from 1, whose loss is well above the least before."""
     found, least = [], losses[0]
     for epoch, loss in enumerate(losses[1:], start=2):
-        if loss > _JUMP * least and loss - least > 0.05 * whole:
+        if loss > _JUMP * least:
             found.append(epoch)
         least = min(least, loss)
     return found
@@ -206,7 +233,7 @@ def _jumps(losses: Sequence[float]) -> list[int]:
 def _unstable(course: Course) -> Finding | None:
     """The training loss goes up and down. It may be large from the first step on, and fall to what means nothing."""
     losses = course.train
-    if len(losses) < 4:
+    if len(losses) < 4 or course.is_enough:
         return None
     jumps = _jumps(losses)
     largest = max(losses)
@@ -242,7 +269,11 @@ def _learned_nothing(course: Course) -> Finding | None:
     train, held_out = course.gains()
     known = train if train is not None else held_out
     score = course.score
-    if score is None or score.trivial is None or known is None or known > _NOTHING or len(course.train) < 2:
+    if score is None or score.trivial is None or known is None or len(course.train) < 2:
+        return None
+    # Of what only chance gives, a little can be learned by heart.
+    by_heart = held_out is not None and held_out < _NOTHING + score.chance / 2 and known < _BY_HEART
+    if known > _NOTHING and not by_heart:
         return None
     first, last = course.train[0], min(course.train)
     value = score.train if train is not None else score.held_out
@@ -304,8 +335,7 @@ def _gap(course: Course) -> list[str]:
     score = course.score
     if score is None or train is None or held_out is None or score.trivial is None:
         return []
-    chance = 2 * 0.5 / math.sqrt(max(1, score.held_out_examples)) / max(0.05, abs(score.perfect - score.trivial))
-    allowed = _GAP + (chance if score.perfect == 1.0 else 0.5 * max(0.0, 1 - train))
+    allowed = _GAP + (score.chance if score.perfect == 1.0 else 0.5 * max(0.0, 1 - train))
     if train - held_out <= allowed:
         return []
     return [
@@ -325,10 +355,9 @@ def _rise(course: Course) -> list[str]:
     least, end = min(means), means[-1]
     at = means.index(least) + tail // 2
     has_fallen = fmean(course.train[-tail:]) < 0.95 * course.train[at]
-    _, held_out = course.gains()
     if not has_fallen or end <= (1 + _RISEN) * least or at > 0.8 * len(losses):
         return []
-    if held_out is not None and held_out > _ENOUGH:
+    if course.is_enough:
         return []
     return [
         f"The validation loss was least in epoch {at + 1}, {number(least)}, and has risen to {number(end)} since, "
@@ -339,13 +368,14 @@ def _rise(course: Course) -> list[str]:
 def _undertrained(course: Course) -> Finding | None:
     """The loss still falls at the end, and there is something to gain."""
     losses = course.watched
-    _, held_out = course.gains()
-    if len(losses) < 3 or not all(map(math.isfinite, losses)) or (held_out is not None and held_out > _ENOUGH):
+    if len(losses) < 3 or not all(map(math.isfinite, losses)) or course.is_enough:
         return None
     part = max(1, len(losses) // 5)
     before, last = fmean(losses[-2 * part : -part]), fmean(losses[-part:])
     is_last_best = losses.index(min(losses)) >= len(losses) - part
-    if before <= 0 or last > (1 - _FALLING) * before or not is_last_best:
+    fall = before - last
+    is_falling = fall > min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
+    if not is_falling or not is_last_best:
         return None
     which = "validation" if course.validation else "training"
     epochs = f"the last {part} epochs" if part > 1 else "the last epoch"
@@ -387,7 +417,7 @@ def _underfitting(course: Course) -> Finding | None:
 def _plateau(course: Course) -> Finding | None:
     """Most of the epochs brought nothing."""
     losses = course.watched
-    if len(losses) < 10 or not all(map(math.isfinite, losses)):
+    if len(losses) < 10 or not all(map(math.isfinite, losses)) or course.is_enough:
         return None
     least = min(losses)
     whole = max(losses) - least
@@ -409,8 +439,8 @@ def _plateau(course: Course) -> Finding | None:
 def _neither(course: Course) -> Finding:
     score = course.score
     if len(course.train) < 3:
-        epochs = f"{len(course.train)} epoch{'s' if len(course.train) > 1 else ''}"
-        return Finding("short", "Too short to tell", (f"{epochs} tell little of how a training goes.",), is_good=True)
+        epochs = f"{len(course.train)} epochs tell" if len(course.train) > 1 else "1 epoch tells"
+        return Finding("short", "Too short to tell", (f"{epochs} little of how a training goes.",), is_good=True)
     evidence = [f"The training loss fell from {number(course.train[0])} to {number(course.train[-1])}."]
     if score is not None and score.train is not None and score.held_out is not None:
         evidence.append(

@@ -35,6 +35,7 @@ def course_of(story: Story, answers: Answers | None) -> Course:
         confidence=confidence,
         mistakes=mistakes,
         rates=column(history, "learning_rate"),
+        error=str(story.record.get("error") or "") if story.record.get("state") == "failed" else "",
     )
 
 

@@ -81,6 +81,8 @@ def looks_of(job: Any, split: str, rows: Array) -> list[Look]:
 
 def taken(array: Any, rows: Array) -> Array:
     """Some rows of raw examples, which TensorFlow holds, or an array, or a file."""
+    if isinstance(array, np.ndarray):
+        return array[rows]
     import tensorflow as tf
 
     return np.asarray(tf.gather(array, rows)) if tf.is_tensor(array) else np.asarray(array[rows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,7 +128,7 @@ def _cards(told: Told) -> Iterator[Cell]:
         yield from _score_cards(story, score, split)
     if split is not None and "loss" in story.metrics[split]:
         value = story.metrics[split]["loss"]
-        yield Cell(number(value), f"{split}.loss", repr(value), f"{split} loss")
+        yield Cell(_shown_figure(value), f"{split}.loss", repr(value), f"{split} loss")
     planned = (story.spec.get("train") or {}).get("epochs")
     if story.history:
         best = f"best: {story.best_epoch}, by {story.monitor.replace('_', ' ')}" if story.best_epoch else ""
@@ -147,8 +148,12 @@ def _score_cards(story: Story, score: Score, split: str | None) -> Iterator[Cell
             continue
         figure = next((key for key in story.metrics.get(name, {}) if key.replace("_", " ") == score.name), None)
         key = f"{name}.{figure}" if figure else ""
-        yield Cell(number(value), key, repr(value) if key else "", f"{name} {score.name}", trivial)
+        yield Cell(_shown_figure(value), key, repr(value) if key else "", f"{name} {score.name}", trivial)
         trivial = ""
+
+
+def _shown_figure(value: float) -> str:
+    return number(value) if math.isfinite(value) else "no number" if math.isnan(value) else "infinite"
 
 
 def _split(name: str, figures: Mapping[str, float], names: Sequence[str]) -> dict[str, Any]:
