@@ -86,13 +86,20 @@ def dlcli(capfd: pytest.CaptureFixture[str]) -> Command:
         capfd.readouterr()
         code = 0
         try:
-            app([str(argument) for argument in arguments])
+            app(_without_report(arguments))
         except SystemExit as end:
             code = int(end.code or 0)
         captured = capfd.readouterr()
         return Done(code, captured.out, captured.err)
 
     return run
+
+
+def _without_report(arguments: Sequence[object]) -> list[str]:
+    """The arguments of a command; a training writes no page on itself, which takes seconds, unless asked for one."""
+    written = [str(argument) for argument in arguments]
+    is_training = written[:1] == ["train"] and not {"--report", "--no-report"} & set(written)
+    return [*written, "--no-report"] if is_training else written
 
 
 @functools.cache
@@ -124,7 +131,7 @@ def run_quietly(*arguments: object) -> int:
     from dlcli.cli.app import app
 
     try:
-        app([str(argument) for argument in arguments])
+        app(_without_report(arguments))
     except SystemExit as end:
         return int(end.code or 0)
     return 0
@@ -143,7 +150,7 @@ def known_spec(path: Path) -> LoadedSpec:
 def in_new_process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a command as its own process, for what depends on how it starts or ends."""
     return subprocess.run(
-        [sys.executable, "-m", "dlcli", *map(str, arguments)],
+        [sys.executable, "-m", "dlcli", *_without_report(arguments)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

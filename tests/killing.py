@@ -145,7 +145,7 @@ def trial(
     most = rng.choice((1, 4, 8))
     while True:
         going_on = ["--resume", str(run)] if run.exists() else [str(spec), "--runs-dir", str(runs), "--run-name", "one"]
-        child = start(["train", *going_on], output)
+        child = start(["train", "--no-report", *going_on], output)
         if kills < most:
             child.kill_after(rng.uniform(0.0, seconds), number)
         code = child.wait()
@@ -205,7 +205,15 @@ def main(kills: int, number: int, folder: Path, seed: int = 0, *, is_streamed: b
     text = streamed(folder) if is_streamed else SPEC
     (whole / "killed.yaml").write_text(text)
     began = time.monotonic()
-    arguments = ["train", str(whole / "killed.yaml"), "--runs-dir", str(whole / "runs"), "--run-name", "one"]
+    arguments = [
+        "train",
+        "--no-report",
+        str(whole / "killed.yaml"),
+        "--runs-dir",
+        str(whole / "runs"),
+        "--run-name",
+        "one",
+    ]
     child = start(arguments, whole / "output.txt")
     assert child.wait() == 0, (whole / "output.txt").read_text()
     seconds = time.monotonic() - began

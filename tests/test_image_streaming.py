@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dlcli.data.image_folders import pictures_below
 from PIL import Image
 
 from dlcli.data import image_cache, image_files, image_reading
@@ -19,7 +20,6 @@ from dlcli.data.fingerprint import have_changed
 from dlcli.data.from_images import load_images
 from dlcli.data.image_decoding import Form
 from dlcli.data.image_files import Pictures
-from dlcli.data.image_folders import pictures_below
 from dlcli.data.looking import restore_reader
 from dlcli.data.stored import InFile
 from dlcli.data.where import Where

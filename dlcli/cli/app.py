@@ -15,7 +15,20 @@ from dlcli import __version__
 from dlcli.console import Screen
 from dlcli.errors import DlcliError
 
-COMMANDS = ("train", "check", "evaluate", "predict", "summary", "code", "import", "runs", "init", "data", "schema")
+COMMANDS = (
+    "train",
+    "check",
+    "evaluate",
+    "predict",
+    "report",
+    "summary",
+    "code",
+    "import",
+    "runs",
+    "init",
+    "data",
+    "schema",
+)
 """the names of the commands: each is a function, or a group of them, in the module of its name (`import_`)"""
 _SECOND = {"data": ("fetch",)}
 """what a command's first argument may be that makes it another command; a file of that name is `./fetch`"""

@@ -9,16 +9,20 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlcli.cli.live import LiveDisplay, epoch_columns, epoch_header, epoch_line, start_lines
-from dlcli.cli.result import show_end
+from dlcli.cli.result import show_end, show_report
 from dlcli.files import to_json
 from dlcli.training.listening import End, EpochEnd, Listener, Start
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
+    from dlcli.report.writing import Report
 
 
 class Display(Listener, Protocol):
     """A listener that can be closed."""
+
+    def reported(self, report: Report) -> None:
+        """The page on the run is written."""
 
     def close(self) -> None:
         """Give the terminal back as it was; may be called twice."""
@@ -77,6 +81,9 @@ class QuietDisplay:
         """The figures of the best epoch."""
         show_end(self.screen, end)
 
+    def reported(self, report: Report) -> None:
+        """Not shown."""
+
     def close(self) -> None:
         """Nothing to give back."""
 
@@ -114,6 +121,10 @@ class PlainDisplay(QuietDisplay):
             self.screen.message(header)
             self.header = header
         self.screen.message(epoch_line(end, self.start.epochs if self.start else end.epoch, names))
+
+    def reported(self, report: Report) -> None:
+        """A word on the fit, and where the page is."""
+        show_report(self.screen, report)
 
 
 class JsonDisplay(QuietDisplay):
@@ -156,3 +167,7 @@ class JsonDisplay(QuietDisplay):
     def ended(self, end: End) -> None:
         """`end`: the fields of End."""
         self._write("end", {**asdict(end), "run": str(end.run)})
+
+    def reported(self, report: Report) -> None:
+        """`report`: the path of the page, and the findings on the fit."""
+        self._write("report", {"page": str(report.page), "findings": [asdict(one) for one in report.findings]})

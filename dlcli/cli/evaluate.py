@@ -34,6 +34,7 @@ def evaluate(
     from dlcli.cli.result import class_table, confusion_table, metrics_table, scaled_lines
     from dlcli.data.scaling import scales_of
     from dlcli.evaluation import evaluating
+    from dlcli.evaluation.by_class import ByClass
     from dlcli.files import to_json
 
     evaluation, scales = evaluating.evaluate(job, split), scales_of(job.encoding)
@@ -45,7 +46,7 @@ def evaluate(
     screen.out.print("\n".join(lines), markup=False, soft_wrap=True)
     screen.show("")
     screen.show(metrics_table({split: evaluation.metrics}))
-    only = evaluating.ByClass(evaluation.classes, evaluation.confusion)
+    only = ByClass(evaluation.classes, evaluation.confusion)
     for name, figures in {"": only, **evaluation.outputs}.items():
         if figures.classes:
             screen.show("")

@@ -13,11 +13,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from dlcli.cli.result import number, scaled_lines, show_end
+from dlcli.cli.result import scaled_lines, show_end, show_report
+from dlcli.figures import number
 from dlcli.training.listening import End, EpochEnd, Start
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
+    from dlcli.report.writing import Report
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 40
@@ -211,6 +213,10 @@ class LiveDisplay:
         """The figures of the best epoch."""
         self.close()
         show_end(self.screen, end)
+
+    def reported(self, report: Report) -> None:
+        """A word on the fit, and where the page is."""
+        show_report(self.screen, report)
 
     def close(self) -> None:
         """Take the bars away and show the cursor again."""

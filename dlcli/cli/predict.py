@@ -110,7 +110,7 @@ def _show(screen: Screen, predictions: Predictions, output: Path | None, as_json
 
 
 def _cell(value: Any) -> str:
-    from dlcli.cli.result import number
+    from dlcli.figures import number
 
     if isinstance(value, list):
         sizes = []

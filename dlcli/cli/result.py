@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from dlcli.figures import duration, number
+
 if TYPE_CHECKING:
     from dlcli.console import Screen
+    from dlcli.report.writing import Report
     from dlcli.training.listening import End
 
 _MOST_MATRIX_CLASSES = 20
 _MOST_COLUMNS = 4  # of figures, in 80 characters
-
-
-def number(value: float) -> str:
-    """A figure with four decimals, or with four digits that count where it is very small or large."""
-    if not math.isfinite(value):
-        return str(value)
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def scaled_lines(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -50,6 +36,12 @@ def show_end(screen: Screen, end: End) -> None:
         screen.show(Text("smoke run: built, trained, saved, reloaded and evaluated; nothing is kept"))
         return
     screen.out.print(str(end.run / "checkpoints" / "best.h5"), soft_wrap=True, markup=False)
+
+
+def show_report(screen: Screen, report: Report) -> None:
+    """A word on the fit, and where the page is."""
+    screen.message("; ".join(finding.title for finding in report.findings))
+    screen.message(f"report: {report.page}")
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dlcli.cli.columns import Column, joined, lines_of
-from dlcli.cli.result import duration, number
 from dlcli.cli.runs_list import run_column
 from dlcli.data.memory import readable_bytes
+from dlcli.figures import duration, number
 from dlcli.runs.entries import Entry, read_parameters
 from dlcli.runs.figures import IN_ORDER, SPLITS, best_of, mode_of
 

@@ -141,8 +141,8 @@ def _score_key(entry: Entry, metric: str | None) -> tuple[bool, str, float]:
 
 def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
     from dlcli.cli.columns import Column
-    from dlcli.cli.result import duration
     from dlcli.data.memory import readable_bytes
+    from dlcli.figures import duration
 
     now = datetime.now(timezone.utc)
     data = [entry.record.get("data") for entry in entries]
@@ -171,7 +171,7 @@ def run_column(entries: Sequence[Entry], title: str = "run") -> Column:
 def score_columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
     """The score of each run, and what it is, unless that is the same for all."""
     from dlcli.cli.columns import Column
-    from dlcli.cli.result import number
+    from dlcli.figures import number
 
     scores = [score_of(entry, metric) for entry in entries]
     values = [number(entry.figures[score]) if score else "" for entry, score in zip(entries, scores, strict=True)]

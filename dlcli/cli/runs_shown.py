@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from dlcli.cli.result import duration, metrics_table
+from dlcli.cli.result import metrics_table
 from dlcli.cli.runs_list import local
 from dlcli.data.memory import readable_bytes
+from dlcli.figures import duration
 from dlcli.runs.figures import IN_ORDER, SPLITS
 
 if TYPE_CHECKING:

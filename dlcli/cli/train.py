@@ -14,9 +14,12 @@ from dlcli.cli import options
 from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from dlcli.cli.displays import Display
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
+    from dlcli.training.final import Final
+    from dlcli.training.listening import End
     from dlcli.training.resuming import Point
     from dlcli.training.session import Hooks
 
@@ -60,6 +63,7 @@ def train(
     engine: Annotated[
         str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
     ] = "graph",
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the page on the run at its end.")] = True,
     strict: options.Strict = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
@@ -118,7 +122,11 @@ def train(
             loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
             is_plain, sys.argv[1:], point, initial, allow_change, seconds,
         )  # fmt: skip
-        run_training(request, display, hooks_of(screen, display, keep_log=not smoke))
+        finals: list[Final] = []
+        keep = finals.append if report and not smoke else None
+        end = run_training(request, display, hooks_of(screen, display, keep_log=not smoke, on_final=keep))
+        for final in finals:
+            _write_report(display, end, final)
 
 
 def _check_usage(
@@ -215,7 +223,19 @@ def _is_at_end(screen: Screen, point: Point, loaded: LoadedSpec) -> bool:
     return True
 
 
-def hooks_of(screen: Screen, display: Any, *, keep_log: bool) -> Hooks:
+def _write_report(display: Display, end: End, final: Final) -> None:
+    """The page on the run, from what its last evaluation left. Raises RunError if it cannot be written."""
+    from dlcli.report.story import story_of_run
+    from dlcli.report.writing import write_report
+    from dlcli.runs import RunFolder
+    from dlcli.training.checkpoint import open_checkpoint
+
+    run = RunFolder(end.run)
+    written = write_report(story_of_run(run, open_checkpoint(run.best)), final, run.path / "report")
+    display.reported(written)
+
+
+def hooks_of(screen: Screen, display: Any, *, keep_log: bool, on_final: Callable[[Any], object] | None = None) -> Hooks:
     """What the command line does while a training runs."""
     from dlcli.cli.layer_table import layer_table
     from dlcli.training.session import Hooks
@@ -236,4 +256,5 @@ def hooks_of(screen: Screen, display: Any, *, keep_log: bool) -> Hooks:
         on_run=lambda run: screen.keep_log(run.log) if keep_log else None,
         summary_text=summary_text,
         before_leaving=before_leaving,
+        on_final=on_final,
     )

@@ -18,7 +18,8 @@ from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fi
 from dlcli.data.scaling import with_scales, with_scales_of
 from dlcli.data.where import Where
 from dlcli.errors import DataError, UsageError
-from dlcli.evaluation.outputs import Outcome, outcome_of
+from dlcli.evaluation.by_class import ByClass, by_class
+from dlcli.evaluation.outputs import outcome_of
 from dlcli.model.building import by_name, compile_model, make_layers, shapes_of
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec, restore_spec
@@ -45,14 +46,6 @@ class Evaluation:
     classes: list[dict[str, Any]]
     confusion: list[list[int]]
     outputs: dict[str, ByClass] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ByClass:
-    """Figures for each class of one output; see `Evaluation`."""
-
-    classes: list[dict[str, Any]]
-    confusion: list[list[int]]
 
 
 def job_of(checkpoint: Checkpoint, data_spec: LoadedSpec | None, where: Where, choices: Choices) -> Job:
@@ -157,16 +150,14 @@ def evaluate(job: Job, split: str) -> Evaluation:
         metrics = progress.logs
     outputs = outputs_of(parts, job.encoding)
 
-    def by_class(outputs: Array, encoding: Encoding, names: ClassNames, targets: Any, logits: bool) -> ByClass:
+    def figures(outputs: Array, encoding: Encoding, names: ClassNames, targets: Any, logits: bool) -> ByClass:
         if names is None or encoding.kind == "input":
             return ByClass([], [])
         outcome = outcome_of(outputs, encoding, from_logits=logits)
-        return _by_class(np.asarray(targets)[rows.order], outcome, names)
+        return by_class(np.asarray(targets)[rows.order], outcome.classes, names)
 
     each = job.encoding.each if isinstance(job.encoding, Encodings) else job.encoding
-    found = for_each(
-        by_class, outputs, each, job.facts.class_names, rows.data.targets, from_logits(job.loaded, outputs)
-    )
+    found = for_each(figures, outputs, each, job.facts.class_names, rows.data.targets, from_logits(job.loaded, outputs))
     if isinstance(found, Mapping):
         return Evaluation(split, metrics, [], [], dict(found))
     return Evaluation(split, metrics, found.classes, found.confusion)
@@ -185,16 +176,3 @@ def from_logits(loaded: LoadedSpec, like: OneOrNamed[Any]) -> OneOrNamed[bool]:
     heads = heads_of(loaded.spec)
     logits = {name: bool(head.loss.arguments.get("from_logits", False)) for name, head in heads.items()}
     return logits if isinstance(like, Mapping) else next(iter(logits.values()))
-
-
-def _by_class(truth: Array, outcome: Outcome, names: tuple[str, ...]) -> ByClass:
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    labels = list(range(len(names)))
-    predicted = outcome.classes
-    precision, recall, f1, counts = precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=0.0)
-    rows = [
-        {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "examples": int(n)}
-        for name, p, r, f, n in zip(names, precision, recall, f1, counts, strict=True)
-    ]
-    return ByClass(rows, confusion_matrix(truth, predicted, labels=labels).tolist())

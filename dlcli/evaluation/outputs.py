@@ -30,17 +30,25 @@ class Outcome:
 
 def outcome_of(outputs: Array, encoding: Encoding, *, from_logits: bool) -> Outcome:
     """Classes from outputs of shape (n, units). One unit: the second class where it is over one half."""
+    scores = scores_of(outputs, encoding, from_logits=from_logits)
+    classes = scores.argmax(axis=1)
+    return Outcome(classes, scores[np.arange(len(scores)), classes])
+
+
+def scores_of(outputs: Array, encoding: Encoding, *, from_logits: bool) -> Array:
+    """The probability of each class, as the model gives them, shape (n, classes), of outputs of shape (n, units).
+
+    One unit, where there are two classes, is the probability of the second.
+    """
     if encoding.kind == "binary":
         positive = outputs[:, 0]
         if from_logits:
             positive = 1.0 / (1.0 + np.exp(-positive))
-        classes = (positive > 0.5).astype(np.int64)
-        return Outcome(classes, np.where(classes == 1, positive, 1.0 - positive))
+        return np.column_stack([1.0 - positive, positive])
     if from_logits:
         shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        outputs = shifted / shifted.sum(axis=1, keepdims=True)
-    classes = outputs.argmax(axis=1)
-    return Outcome(classes, outputs[np.arange(len(outputs)), classes])
+        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+    return outputs
 
 
 def write_arrays(path: Path, arrays: OneOrNamed[Array]) -> None:

@@ -34,7 +34,7 @@ _COLOURS = {
     "Subtract": "#fbf0b8", "Dot": "#fbf0b8",
 }  # fmt: skip
 _MOST_IN_A_FRAME = 30
-_Frame = tuple[str, ...]  # its label, behind those of the frames around it
+Frame = tuple[str, ...]  # its label, behind those of the frames around it
 _OTHER_COLOUR = "#eeeeee"
 _FRAME = (
     'style="rounded"',
@@ -91,12 +91,12 @@ def to_dot(summary: ModelSummary, groups: Mapping[str, str] | None = None) -> st
     lines = [_HEAD % _quoted(f"{summary.name}: {summary.parameters:,} parameters")]
     for name, shape in summary.input_shapes.items():
         lines.append(f"  {_quoted(name)} [label={_table([(name, None, shape, 0)])}]")
-    frames: dict[str, _Frame] = {name: (label,) for name, label in (groups or {}).items()}
+    frames: dict[str, Frame] = {name: (label,) for name, label in (groups or {}).items()}
     layers = list(_opened(summary, {name: (name,) for name in summary.input_shapes}, "", frames))
     box_of = {name: name for name in summary.input_shapes}
     edges = []
-    drawn: dict[_Frame, list[str]] = {}
-    for box in _boxes(layers, frames):
+    drawn: dict[Frame, list[str]] = {}
+    for box in boxes(layers, frames):
         first = box[0]
         box_of |= {layer.name: first.name for layer in box}
         rows = [(layer.name, layer.class_name, layer.output_shapes[-1], layer.parameters) for layer in box]
@@ -106,7 +106,7 @@ def to_dot(summary: ModelSummary, groups: Mapping[str, str] | None = None) -> st
 
 
 def _opened(
-    summary: ModelSummary, known: dict[str, tuple[str, ...]], prefix: str, frames: dict[str, _Frame]
+    summary: ModelSummary, known: dict[str, tuple[str, ...]], prefix: str, frames: dict[str, Frame]
 ) -> Iterator[LayerSummary]:
     """The layers, with those of the models among them in the places of these, under names of their own.
 
@@ -136,7 +136,7 @@ def _opened(
         known[layer.name] = last
 
 
-def _framed(drawn: Mapping[_Frame, Sequence[str]], around: _Frame, number: Iterator[int]) -> Iterator[str]:
+def _framed(drawn: Mapping[Frame, Sequence[str]], around: Frame, number: Iterator[int]) -> Iterator[str]:
     """The boxes, those in a frame within it."""
     yield from drawn.get(around, ())
     inside_of = [frame for frame in drawn if len(frame) > len(around) and frame[: len(around)] == around]
@@ -145,9 +145,10 @@ def _framed(drawn: Mapping[_Frame, Sequence[str]], around: _Frame, number: Itera
         yield "\n".join([f"  subgraph cluster_{next(number)} {{", *_FRAME, f"label={_quoted(label)}", *inside, "  }"])
 
 
-def _boxes(layers: Sequence[LayerSummary], frames: Mapping[str, _Frame]) -> list[list[LayerSummary]]:
+def boxes(layers: Sequence[LayerSummary], frames: Mapping[str, Frame]) -> list[list[LayerSummary]]:
+    """The layers, those that only follow another one together with it; none of them across the edge of a frame."""
     readers = Counter(read for layer in layers for read in layer.reads)
-    boxes: list[list[LayerSummary]] = []
+    found: list[list[LayerSummary]] = []
     last: dict[str, list[LayerSummary]] = {}
     for layer in layers:
         above = last.get(layer.reads[0]) if len(layer.reads) == 1 else None
@@ -157,9 +158,9 @@ def _boxes(layers: Sequence[LayerSummary], frames: Mapping[str, _Frame]) -> list
             above.append(layer)
             last[layer.name] = above
         else:
-            boxes.append([layer])
-            last[layer.name] = boxes[-1]
-    return boxes
+            found.append([layer])
+            last[layer.name] = found[-1]
+    return found
 
 
 def _table(rows: Sequence[tuple[str, str | None, Shape, int]]) -> str:
@@ -168,7 +169,7 @@ def _table(rows: Sequence[tuple[str, str | None, Shape, int]]) -> str:
     for number, (name, class_name, shape, parameters) in enumerate(rows):
         title = f"<B>{escape(class_name)}</B>" if number == 0 and class_name else escape(class_name or "")
         own = f'<FONT COLOR="#777777" POINT-SIZE="9"> {escape(name)}</FONT>' if class_name else f"<I>{escape(name)}</I>"
-        colour = _colour(class_name) if number == 0 else "#ffffff"
+        colour = colour_of(class_name) if number == 0 else "#ffffff"
         count = f"{parameters:,}" if parameters else " "
         cells = (("LEFT", title + own), ("RIGHT", _shape(shape)), ("RIGHT", count))
         row = "".join(f'<TD ALIGN="{side}" BGCOLOR="{colour}">{text}</TD>' for side, text in cells)
@@ -177,7 +178,8 @@ def _table(rows: Sequence[tuple[str, str | None, Shape, int]]) -> str:
     return f"<<TABLE {style}>{''.join(written)}</TABLE>>"
 
 
-def _colour(class_name: str | None) -> str:
+def colour_of(class_name: str | None) -> str:
+    """The colour that layers of this class have; one for all that have none of their own."""
     fitting = (colour for word, colour in _COLOURS.items() if class_name is not None and word in class_name)
     return next(fitting, _OTHER_COLOUR)
 

@@ -154,10 +154,16 @@ def find_unfinished(runs_dir: Path, spec: Spec, notify: Callable[[str], object])
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What of a spec has changed, of what decides the bits: a line each, such as `seed: 0 → 1`."""
-    flat = [{path: value for path, value in _flat(spec, ()) if not _is_free(path)} for spec in (then, now)]
+    changed = [change for change in all_differences(then, now) if not _is_free(change[0])]
+    return [f"{'.'.join(path)}: {before} → {after}" for path, before, after in changed]
+
+
+def all_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str, str]]:
+    """What differs between two specs, at which path: the value of each as text, `nothing` where there is none."""
+    flat = [dict(_flat(spec, ())) for spec in (then, now)]
     paths = dict.fromkeys([*flat[0], *flat[1]])
     changed = [path for path in paths if flat[0].get(path, "") != flat[1].get(path, "")]
-    return [f"{'.'.join(path)}: {_shown(flat[0], path)} → {_shown(flat[1], path)}" for path in changed]
+    return [(path, _shown(flat[0], path), _shown(flat[1], path)) for path in changed]
 
 
 def _is_free(path: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlcli.data.dataset import Dataset
 from dlcli.data.fingerprint import have_changed
@@ -82,11 +82,13 @@ class Hooks:
         on_run: the run's folder is there.
         summary_text: the text for summary.txt.
         before_leaving: a second signal came, and the process is about to end.
+        on_final: gets the `Final` of the run when the best epoch is evaluated; None if no one looks closer at it.
     """
 
     on_run: Callable[[RunFolder], None]
     summary_text: Callable[[ModelSummary], str]
     before_leaving: Callable[[], object]
+    on_final: Callable[[Any], object] | None = None
 
 
 def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End:
@@ -110,6 +112,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
 
         from dlcli.model.summary import summarize
         from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
+        from dlcli.training.final import Final
         from dlcli.training.monitoring import choose_best
         from dlcli.training.trainer import train
         from dlcli.training.training import Training
@@ -137,14 +140,19 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         stop = stack.enter_context(StopRequest(lambda: _leave_at_once(hooks, record), until))
         hooks.on_run(run)
         callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
-        training = Training(job, run, record, listener, stop, best, callbacks, summary)
-        return train(
+        training = Training(
+            job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_final is not None
+        )
+        end = train(
             training,
             point,
             device=ready.backend.device_name,
             is_smoke=request.is_smoke,
             is_changed=ready.is_changed,
         )
+        if hooks.on_final is not None:
+            hooks.on_final(Final(job, training.outputs))
+        return end
 
 
 @dataclass(frozen=True)

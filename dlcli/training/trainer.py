@@ -14,7 +14,7 @@ from dlcli.training.callback_state import begin_patience_anew, go_on_in_files
 from dlcli.training.callbacks import hears_steps
 from dlcli.training.checkpoint import Contents, open_checkpoint
 from dlcli.training.diverging import DivergenceError, check_finite, go_back
-from dlcli.training.engine import Engine, Logs, steps_of
+from dlcli.training.engine import Collect, Engine, Logs, steps_of
 from dlcli.training.failing import callbacks_work, kept
 from dlcli.training.feeding import Rows
 from dlcli.training.going_on import InEpoch
@@ -226,10 +226,12 @@ def _validate(training: Training) -> Logs:
     return logs
 
 
-def run_test(engine: Engine, rows: Rows, listener: Listener, stop: StopRequest | None = None) -> Logs:
-    """The loss and metrics of the engine's model over `rows`."""
+def run_test(
+    engine: Engine, rows: Rows, listener: Listener, stop: StopRequest | None = None, collect: Collect | None = None
+) -> Logs:
+    """The loss and metrics of the engine's model over `rows`; what it puts out goes to `collect`, if that is given."""
     logs: Logs = {}
-    for progress in engine.test(rows):
+    for progress in engine.test(rows) if collect is None else engine.evaluate(rows, collect):
         logs = progress.logs
         listener.validating(progress.examples / len(rows))
         if stop is not None and stop.is_asked:
@@ -276,7 +278,8 @@ def _evaluate_best(training: Training) -> dict[str, Logs]:
     metrics: dict[str, Logs] = {}
     for name, rows in job.rows.items():
         same = next((other for other in known if job.rows[other] is rows), None)
-        known[name] = known[same] if same else run_test(job.engine, rows, training.listener, training.stop)
+        collect = training.collector(name)
+        known[name] = known[same] if same else run_test(job.engine, rows, training.listener, training.stop, collect)
         metrics[name] = known[name]
         if training.stop.is_asked:
             raise Interrupted(

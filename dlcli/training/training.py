@@ -16,7 +16,8 @@ from dlcli.model.summary import ModelSummary
 from dlcli.runs import RunFolder
 from dlcli.training.callback_state import CallbackMemory
 from dlcli.training.checkpoint import Checkpoint, Contents, open_checkpoint
-from dlcli.training.engine import Logs
+from dlcli.training.engine import Collect, Logs
+from dlcli.training.final import are_kept
 from dlcli.training.going_on import GoingOn, InEpoch
 from dlcli.training.job import Job
 from dlcli.training.listening import Listener
@@ -47,6 +48,8 @@ class Training:
         retries: how often it has gone back after its loss was no number.
         seconds_before: how long the processes before this one have trained.
         first: the moment at which it began, if it is small.
+        keeps: whether what the best epoch puts out for `shown` is kept, for whoever looks closer.
+        outputs: that, block by block.
     """
 
     job: Job
@@ -64,6 +67,8 @@ class Training:
     retries: int = 0
     seconds_before: float = 0.0
     first: Moment | None = None
+    keeps: bool = False
+    outputs: list[Any] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
     saver: Saver = field(init=False)
     state: TrainingState = field(init=False)
@@ -95,6 +100,10 @@ class Training:
     def seconds(self) -> float:
         """How long the run has trained, all its processes together."""
         return self.seconds_before + time.perf_counter() - self.began
+
+    def collector(self, split: str) -> Collect | None:
+        """What collects the outputs for a split in the final evaluation; None if they are not to be kept."""
+        return self.outputs.append if self.keeps and are_kept(self.job, split) else None
 
     @property
     def kept(self) -> str:

@@ -1,0 +1,1 @@
+"""The report of a run: one page that opens anywhere, and the pictures in it."""

@@ -1,0 +1,453 @@
+"""A word on the fit: what the course of a training and its scores say, in numbers, and what to try.
+
+Pure functions of numbers. Scores are compared on one scale: the gain, 0 for the trivial predictor and 1 for no mistake.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import fmean
+
+from dlcli.figures import number
+
+# Gains: from where on nothing is left to be desired, and up to where nearly nothing was learned.
+_ENOUGH, _NOTHING, _BY_HEART = 0.97, 0.05, 0.2
+# A model is called weak below these: of classes, and of numbers, much of which often no input tells.
+_WEAK, _WEAK_NUMBERS = 0.75, 0.5
+# How much more of the gain in training than elsewhere is overfitting, besides what chance explains.
+_GAP = 0.08
+# By how much of its least value the validation loss has risen at the end, where it is overfitting.
+_RISEN = 0.12
+# An epoch's loss that is so many times the least one before it is a jump; so many of the epochs are unsteady.
+_JUMP, _UNSTEADY = 1.4, 0.15
+# The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
+# that of the fifth before.
+_FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
+# The best epoch was so early that the rest was for nothing.
+_EARLY = 0.6
+# Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
+_BLIND = 0.64
+_MANY_MISTAKES = 30
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figure that a person looks at first, on several examples.
+
+    Attributes:
+        name: such as "accuracy".
+        train: of the training examples, after training; None if it is not known.
+        held_out: of examples that were not trained on; None if there are none.
+        trivial: what always giving the most frequent class, or the mean, comes to on those; None if not known.
+        perfect: what no mistake would come to: 1.0 for shares, 0.0 for errors.
+        held_out_examples: how many these are.
+        is_squared: whether an error is of squares, as a variance is; others are squared to be compared.
+    """
+
+    name: str
+    train: float | None
+    held_out: float | None
+    trivial: float | None
+    perfect: float
+    held_out_examples: int = 0
+    is_squared: bool = True
+
+    @property
+    def chance(self) -> float:
+        """By how much the gain of a share may be another by chance, for so few examples: two standard deviations."""
+        room = abs(self.perfect - self.trivial) if self.trivial is not None else 1.0
+        return 1.0 / math.sqrt(max(1, self.held_out_examples)) / max(0.05, room)
+
+    def gain(self, value: float | None) -> float | None:
+        """How far a value is from trivial, 0, to perfect, 1; below 0 if it is worse; None if that is not known."""
+        if value is None or self.trivial is None or not math.isfinite(value) or self.trivial == self.perfect:
+            return None
+        if self.perfect == 0.0:
+            return 1 - (value / self.trivial) ** (1 if self.is_squared else 2)
+        return (value - self.trivial) / (self.perfect - self.trivial)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went.
+
+    Attributes:
+        train: the training loss of each epoch.
+        validation: that of validation; empty if nothing is held out.
+        best_epoch: counted from 1; None if it is not known.
+        planned: how many epochs were asked for.
+        score: the figure to judge by; None if there is none.
+        train_loss: the loss on the training examples after training; None if it is not known.
+        examples: to train on.
+        parameters: that were trained.
+        is_shuffled: whether the examples came in another order in each epoch.
+        confidence: how much surer right answers are than mistakes, as an area under the ROC curve; None if not known.
+        mistakes: how many mistakes that is measured on.
+        rates: the learning rate of each epoch.
+        error: what ended the run, if it failed.
+    """
+
+    train: Sequence[float]
+    validation: Sequence[float] = ()
+    best_epoch: int | None = None
+    planned: int = 0
+    score: Score | None = None
+    train_loss: float | None = None
+    examples: int = 0
+    parameters: int = 0
+    is_shuffled: bool = True
+    confidence: float | None = None
+    mistakes: int = 0
+    rates: Sequence[float] = field(default_factory=tuple)
+    error: str = ""
+
+    @property
+    def watched(self) -> Sequence[float]:
+        """The validation loss, or else that of training."""
+        return self.validation or self.train
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether nearly nothing is left to gain."""
+        _, held_out = self.gains()
+        return held_out is not None and held_out > _ENOUGH
+
+    def gains(self) -> tuple[float | None, float | None]:
+        """Of the training examples, and of others."""
+        if self.score is None:
+            return None, None
+        return self.score.gain(self.score.train), self.score.gain(self.score.held_out)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that can be said of a fit.
+
+    Attributes:
+        kind: a word for programs.
+        title: a few words for a person.
+        evidence: whole sentences with the numbers that say so.
+        advice: what to try, the most promising first; empty if there is nothing to do.
+        is_good: whether this is how it should be.
+    """
+
+    kind: str
+    title: str
+    evidence: tuple[str, ...]
+    advice: tuple[str, ...] = ()
+    is_good: bool = False
+
+
+_SMALLER_STEPS = (
+    "A smaller learning rate: a tenth of it, first.",
+    "Gradients that are cut off: `clipnorm: 1.0` for the optimizer.",
+    "Look at the inputs for values that are very large or missing: `dlcli data`.",
+    "`train: {divergence: {factor: 0.1, retries: 3}}` goes back and on with a smaller rate by itself.",
+)
+
+
+def diagnose(course: Course) -> tuple[Finding, ...]:
+    """What there is to say, the most important first; never nothing."""
+    if course.error:
+        return (_failed(course),)
+    if not course.train:
+        return (Finding("unknown", "No epoch was done", ("There is no history to judge by.",)),)
+    if any(not math.isfinite(loss) for loss in course.train):
+        return (_diverged(course),)
+    checks: tuple[Callable[[Course], Finding | None], ...] = (
+        _not_shuffled, _unstable, _learned_nothing, _noisy_labels, _overfitting, _undertrained, _underfitting, _plateau,
+    )  # fmt: skip
+    found = [finding for check in checks if (finding := check(course)) is not None]
+    kinds = {finding.kind for finding in found}
+    # What follows from something else is not told, too.
+    for cause, consequences in _EXPLAINS.items():
+        if cause in kinds:
+            found = [finding for finding in found if finding.kind not in consequences]
+    return tuple(found) if found else (_neither(course),)
+
+
+_EXPLAINS = {
+    "not-shuffled": {"unstable", "overfitting", "underfitting", "plateau", "undertrained", "learned-nothing"},
+    "unstable": {"plateau", "undertrained", "underfitting", "learned-nothing"},
+    "learned-nothing": {"underfitting", "plateau", "undertrained"},
+    "label-noise": {"underfitting", "plateau"},
+    "overfitting": {"plateau", "underfitting"},
+    "undertrained": {"underfitting"},
+}
+
+
+def _failed(course: Course) -> Finding:
+    if re.search(r"loss is (no number|infinite)", course.error):
+        return Finding("diverged", "The loss became no number", (course.error,), _SMALLER_STEPS)
+    return Finding("failed", "The run has failed", (course.error,))
+
+
+def _diverged(course: Course) -> Finding:
+    epoch = next(at for at, loss in enumerate(course.train, start=1) if not math.isfinite(loss))
+    word = "no number" if math.isnan(course.train[epoch - 1]) else "infinite"
+    before = f" The epoch before, it was {number(course.train[epoch - 2])}." if epoch > 1 else ""
+    return Finding(
+        "diverged",
+        "The loss became no number",
+        (f"In epoch {epoch} the training loss is {word}.{before}",),
+        _SMALLER_STEPS,
+    )
+
+
+def _not_shuffled(course: Course) -> Finding | None:
+    """Examples in a fixed order: what an epoch ends with is remembered, and the rest forgotten."""
+    if (
+        course.is_shuffled
+        or course.train_loss is None
+        or not course.best_epoch
+        or course.best_epoch > len(course.train)
+    ):
+        return None
+    meanwhile = course.train[course.best_epoch - 1]
+    if not course.train_loss > 1.5 * meanwhile + 1e-9 or course.is_enough:
+        return None
+    evidence = (
+        "The spec says `shuffle: false`, so the examples came in the same order in each epoch.",
+        f"While epoch {course.best_epoch} ran, the loss was {number(meanwhile)}; on all training examples at its end "
+        f"it was {number(course.train_loss)}: what came last was learned, and what came first forgotten.",
+    )
+    return Finding(
+        "not-shuffled", "The examples are not shuffled", evidence, ("Leave `dataset.shuffle` out, or set it to true.",)
+    )
+
+
+def _jumps(losses: Sequence[float]) -> list[int]:
+    """The epochs, from 1, whose loss is well above the least before."""
+    found, least = [], losses[0]
+    for epoch, loss in enumerate(losses[1:], start=2):
+        if loss > _JUMP * least:
+            found.append(epoch)
+        least = min(least, loss)
+    return found
+
+
+def _unstable(course: Course) -> Finding | None:
+    """The training loss goes up and down. It may be large from the first step on, and fall to what means nothing."""
+    losses = course.train
+    if len(losses) < 4 or course.is_enough:
+        return None
+    jumps = _jumps(losses)
+    largest = max(losses)
+    rises = sum(after > before * 1.05 for before, after in pairwise(losses))
+    is_unsteady = len(jumps) > _UNSTEADY * len(losses) and rises >= 2
+    if not is_unsteady and not (jumps and largest > 3 * losses[0]):
+        return None
+    worst = max(jumps, key=lambda epoch: losses[epoch - 1])
+    evidence = (
+        f"The training loss was well above its least value before in {len(jumps)} of {len(losses)} epochs, the most in "
+        f"epoch {worst}: {number(losses[worst - 1])}, after {number(min(losses[: worst - 1]))}.",
+        *_rate(course),
+    )
+    advice = (
+        "A smaller learning rate: a third or a tenth of it.",
+        "Larger batches, whose gradients differ less: twice `dataset.batch_size`.",
+        "A schedule that makes the rate smaller in the end, such as `CosineDecay`.",
+    )
+    return Finding("unstable", "Unstable: the training loss jumps", evidence, advice)
+
+
+def _rate(course: Course) -> list[str]:
+    rates = [rate for rate in course.rates if math.isfinite(rate)]
+    if not rates:
+        return []
+    same = max(rates) <= min(rates) * 1.0001
+    return [
+        f"The learning rate was {rates[0]:.3g}." if same else f"The rate went from {rates[0]:.3g} to {rates[-1]:.3g}."
+    ]
+
+
+def _learned_nothing(course: Course) -> Finding | None:
+    train, held_out = course.gains()
+    known = train if train is not None else held_out
+    score = course.score
+    if score is None or score.trivial is None or known is None or len(course.train) < 2:
+        return None
+    # Of what only chance gives, a little can be learned by heart.
+    by_heart = held_out is not None and held_out < _NOTHING + score.chance / 2 and known < _BY_HEART
+    if known > _NOTHING and not by_heart:
+        return None
+    first, last = course.train[0], min(course.train)
+    value = score.train if train is not None else score.held_out
+    evidence = (
+        f"The {score.name} of the training examples is {number(value or 0.0)}; always giving the same comes to about "
+        f"{number(score.trivial)}.",
+        f"In {len(course.train)} epochs the training loss went from {number(first)} to {number(last)}.",
+        *_rate(course),
+    )
+    advice = (
+        "Another learning rate: ten times smaller, then ten times larger. Too large a rate ends ReLU units at once.",
+        "Look at inputs and labels side by side: `dlcli data --plot`.",
+        "More units or layers.",
+    )
+    return Finding("learned-nothing", "No better than the trivial predictor", evidence, advice)
+
+
+def _noisy_labels(course: Course) -> Finding | None:
+    """Mistakes that are as sure as right answers, of a model that knows its matter otherwise."""
+    _, held_out = course.gains()
+    if course.confidence is None or held_out is None or course.mistakes < _MANY_MISTAKES:
+        return None
+    if course.confidence > _BLIND or held_out < 0.3:
+        return None
+    evidence = (
+        f"Mistakes are nearly as sure as right answers: of a mistake and a right answer, the right one is the surer in "
+        f"{course.confidence:.0%} of the pairs, {course.mistakes} mistakes in all. By chance it would be 50%; where "
+        "examples are hard and not mislabelled, it is 80% and more.",
+    )
+    advice = (
+        "Look at the surest mistakes below: the labels of some may be wrong.",
+        "A loss that trusts labels less: `CategoricalCrossentropy: {label_smoothing: 0.1}`.",
+    )
+    return Finding("label-noise", "Some labels may be wrong", evidence, advice)
+
+
+def _overfitting(course: Course) -> Finding | None:
+    evidence = [*_gap(course), *_rise(course)]
+    if not evidence:
+        return None
+    if course.examples and course.parameters > course.examples:
+        ratio = course.parameters / course.examples
+        evidence.append(
+            f"{course.parameters:,} parameters learned from {course.examples:,} examples, {ratio:,.0f} for each."
+        )
+    advice = (
+        "More examples; for images `dataset.augment`.",
+        "A smaller network, or `Dropout` and `L2`.",
+        "`EarlyStopping: {monitor: val_loss, patience: 5}`. best.h5 has the best epoch in any case.",
+    )
+    return Finding(
+        "overfitting", "Overfitting: it knows its training examples better than others", tuple(evidence), advice
+    )
+
+
+def _gap(course: Course) -> list[str]:
+    """A better score in training than elsewhere, by more than chance."""
+    train, held_out = course.gains()
+    score = course.score
+    if score is None or train is None or held_out is None or score.trivial is None:
+        return []
+    allowed = _GAP + (score.chance if score.perfect == 1.0 else 0.5 * max(0.0, 1 - train))
+    if train - held_out <= allowed:
+        return []
+    return [
+        f"The {score.name} is {number(score.train or 0.0)} on the training examples, and "
+        f"{number(score.held_out or 0.0)} on examples that it has not seen."
+    ]
+
+
+def _rise(course: Course) -> list[str]:
+    """A validation loss that rises while that of training falls."""
+    losses = course.validation
+    if len(losses) < 5 or not all(map(math.isfinite, losses)):
+        return []
+    tail = max(1, len(losses) // 10)
+    # Means of some epochs: of a validation loss that goes up and down, the least one is low by chance.
+    means = [fmean(losses[first : first + tail]) for first in range(len(losses) - tail + 1)]
+    least, end = min(means), means[-1]
+    at = means.index(least) + tail // 2
+    has_fallen = fmean(course.train[-tail:]) < 0.95 * course.train[at]
+    if not has_fallen or end <= (1 + _RISEN) * least or at > 0.8 * len(losses):
+        return []
+    if course.is_enough:
+        return []
+    return [
+        f"The validation loss was least in epoch {at + 1}, {number(least)}, and has risen to {number(end)} since, "
+        f"while the training loss fell from {number(course.train[at])} to {number(course.train[-1])}."
+    ]
+
+
+def _undertrained(course: Course) -> Finding | None:
+    """The loss still falls at the end, and there is something to gain."""
+    losses = course.watched
+    if len(losses) < 3 or not all(map(math.isfinite, losses)) or course.is_enough:
+        return None
+    part = max(1, len(losses) // 5)
+    before, last = fmean(losses[-2 * part : -part]), fmean(losses[-part:])
+    is_last_best = losses.index(min(losses)) >= len(losses) - part
+    fall = before - last
+    is_falling = fall > min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
+    if not is_falling or not is_last_best:
+        return None
+    which = "validation" if course.validation else "training"
+    epochs = f"the last {part} epochs" if part > 1 else "the last epoch"
+    evidence = (
+        f"The {which} loss still falls: {number(last)} in {epochs}, {1 - last / before:.0%} less than before that.",
+    )
+    advice = (
+        f"Go on for longer: `--resume RUN --epochs +{max(1, len(losses))}`.",
+        "A larger learning rate, if the loss falls slowly from the first epoch on.",
+    )
+    return Finding("undertrained", "Undertrained: it was still getting better", evidence, advice)
+
+
+def _underfitting(course: Course) -> Finding | None:
+    """Weak on the training examples, too, and no longer getting better."""
+    train, held_out = course.gains()
+    score = course.score
+    if score is None or train is None or len(course.train) < 3:
+        return None
+    if train > (_WEAK if score.perfect == 1.0 else _WEAK_NUMBERS):
+        return None
+    evidence = [
+        f"The {score.name} of the training examples themselves is only {number(score.train or 0.0)}"
+        f" (trivial: {number(score.trivial or 0.0)}).",
+    ]
+    if held_out is not None:
+        evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}: it does not overfit.")
+    part = max(1, len(course.train) // 5)
+    fall = 1 - fmean(course.train[-part:]) / (fmean(course.train[-2 * part : -part]) or 1.0)
+    evidence.append(f"The training loss has fallen by {max(0.0, fall):.1%} in the last fifth of the epochs.")
+    advice = (
+        "More units, or more layers.",
+        "Less `Dropout` and `L2`, if there is any.",
+        "Inputs that tell more: if a larger network is no better, what is asked may not be in them.",
+    )
+    return Finding("underfitting", "Underfitting: it is weak on its own training examples", tuple(evidence), advice)
+
+
+def _plateau(course: Course) -> Finding | None:
+    """Most of the epochs brought nothing."""
+    losses = course.watched
+    if len(losses) < 10 or not all(map(math.isfinite, losses)) or course.is_enough:
+        return None
+    least = min(losses)
+    whole = max(losses) - least
+    near = next(at for at, loss in enumerate(losses, start=1) if loss <= least + 0.02 * whole)
+    if near > _EARLY * len(losses):
+        return None
+    which = "validation" if course.validation else "training"
+    evidence = (
+        f"The {which} loss was within 2% of its whole fall in epoch {near} already; "
+        f"the {len(losses) - near} epochs after it brought next to nothing.",
+    )
+    advice = (
+        "`EarlyStopping: {monitor: val_loss, patience: 5}` saves the time.",
+        "`ReduceLROnPlateau`, or a schedule: a smaller rate may find a lower loss.",
+    )
+    return Finding("plateau", "A plateau: most epochs brought nothing", evidence, advice)
+
+
+def _neither(course: Course) -> Finding:
+    score = course.score
+    if len(course.train) < 3:
+        epochs = f"{len(course.train)} epochs tell" if len(course.train) > 1 else "1 epoch tells"
+        return Finding("short", "Too short to tell", (f"{epochs} little of how a training goes.",), is_good=True)
+    evidence = [f"The training loss fell from {number(course.train[0])} to {number(course.train[-1])}."]
+    if score is not None and score.train is not None and score.held_out is not None:
+        evidence.append(
+            f"The {score.name} is {number(score.train)} on the training examples, and {number(score.held_out)} on "
+            "others."
+        )
+    if not course.validation:
+        evidence.append("Nothing was held out while training, so the curves do not show how it does on other examples.")
+    advice = () if course.validation else ("`dataset.validation: 0.1` shows over- and underfitting as it comes.",)
+    return Finding("good", "A good fit: neither over- nor underfitting shows", tuple(evidence), advice, is_good=True)

@@ -1,0 +1,360 @@
+"""`dlcli report`: the page says what the run's files say, whatever the data is like; the word on the fit is right."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import shutil
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.evaluation.by_class import by_class
+from dlcli.figures import number
+from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
+from dlcli.report import charts
+from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
+from dlcli.report.base import differences_from_base
+from dlcli.report.diagnosis import Course, Score, diagnose
+from dlcli.report.judging import course_of
+from dlcli.report.network import drawing_of
+from dlcli.report.page import Told, render
+from dlcli.report.sections import sections_of
+from dlcli.report.story import Story
+from dlcli.report.writing import _curves
+from tests.conftest import Command, run_quietly
+
+COURSES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "report_courses.json").read_text())
+
+
+class Page(HTMLParser):
+    """What a browser would see: figures by name, text, and every address that it would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.figures: list[tuple[str, float, str]] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.findings: list[str] = []
+        self.text = self.prose = ""
+        self._figure: tuple[str, float] | None = None
+        self._hidden = self._is_spec = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.addresses += [
+            str(given[name]) for name in ("src", "href", "xlink:href", "srcset", "action") if name in given
+        ]
+        self.addresses += re.findall(r"url\(([^)]*)\)", given.get("style") or "")
+        self._hidden = tag == "style"
+        self._is_spec = tag == "pre"
+        self._figure = None
+        if "data-finding" in given:
+            self.findings.append(str(given["data-finding"]))
+        if given.get("data-figure"):
+            self._figure = str(given["data-figure"]), float(str(given["data-value"]))
+
+    def handle_data(self, data: str) -> None:
+        if self._figure is not None:
+            self.figures.append((*self._figure, data))
+            self._figure = None
+        if not self._hidden:
+            self.text += data
+            self.prose += "" if self._is_spec else data
+
+    def assert_whole(self) -> None:
+        assert not {"script", "link", "iframe", "object", "base"} & set(self.tags)
+        assert [one for one in self.addresses if not one.startswith(("data:", "#"))] == []
+        assert not re.search(r"\bnan\b", self.prose)
+
+
+def assert_figures(page: Page, metrics: dict[str, Any]) -> None:
+    """Each figure on the page is that of metrics.json, to the last digit, and none is missing."""
+    known = {
+        f"{split}.{name}": value
+        for split, row in metrics.items()
+        if isinstance(row, dict)
+        for name, value in row.items()
+    }
+    assert {key for key, _, _ in page.figures} == set(known)
+    for key, exact, shown in page.figures:
+        assert exact == known[key]
+        assert shown == number(known[key])
+
+
+SUMMARY = ModelSummary(
+    "net", {"input": (None, 2)}, (
+        LayerSummary("a", "Dense", ((None, 4),), (WeightSummary("kernel", (2, 4), True),), 8, "relu", ("input",)),
+        LayerSummary("a_very_long_name_of_a_layer_that_is_<b>bold</b>", "Dense", ((None, 4),), reads=("a",)),
+        LayerSummary("sum", "Add", ((None, 4),), reads=("a", "a_very_long_name_of_a_layer_that_is_<b>bold</b>")),
+    ),
+)  # fmt: skip
+
+
+def story(history: Sequence[dict[str, float]], metrics: dict[str, dict[str, float]], **other: Any) -> Story:
+    rows = tuple({"epoch": at, **row, "learning_rate": 0.01, "seconds": 0.1} for at, row in enumerate(history, start=1))
+    spec = {"name": "made", "seed": 0, "dataset": {"shuffle": True}, "train": {"epochs": len(rows)}, "loss": "mse"}
+    given = {
+        "name": "made", "checkpoint": None, "record": {}, "history": rows, "metrics": metrics, "best_epoch": 1,
+        "monitor": "loss", "summary": SUMMARY, "spec": spec, "written": None, "data": {"source": "csv"}, "versions": {},
+        "seconds": 1.0,
+    }  # fmt: skip
+    return Story(**{**given, **other})
+
+
+def job_of(inputs: np.ndarray, kind: str = "features") -> Any:
+    data = SimpleNamespace(inputs=inputs)
+    rows = {"test": SimpleNamespace(data=data, order=np.arange(len(inputs)))}
+    return SimpleNamespace(rows=rows, facts=SimpleNamespace(kind=kind, reader=None, feature_names=None))
+
+
+def page_of(told: Story, answers: AnyAnswers | None, inputs: np.ndarray | None = None, kind: str = "features") -> Page:
+    with charts.drawing():
+        found = sections = None
+        if answers is not None and inputs is not None:
+            found = Answers("test", np.arange(len(inputs)), len(inputs), {"": answers}, {"accuracy": 0.4})
+            sections = sections_of(job_of(inputs, kind), found)
+        course = course_of(told, found)
+        page = render(
+            Told(
+                told, found, course.score, diagnose(course), _curves(told), sections or [],
+                differences_from_base(told), told.missing,
+            )
+        )  # fmt: skip
+    read = Page(page)
+    read.assert_whole()
+    assert len(page) < 3_000_000
+    return read
+
+
+def class_answers(names: Sequence[str], count: int = 60) -> ClassAnswers:
+    random = np.random.default_rng(1)
+    scores = random.dirichlet(np.ones(len(names)), count).astype(np.float32)
+    return ClassAnswers(tuple(names), random.integers(0, len(names), count), scores)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("few_rows", ["overfitting"]),
+        ("forgetful", ["not-shuffled"]),
+        ("good", ["good"]),
+        ("jumping_rate", ["unstable"]),
+        ("label_noise", ["label-noise"]),
+        ("memorised", ["label-noise", "overfitting"]),
+        ("mpg", ["plateau"]),
+        ("not_shuffled", ["good"]),  # it does no harm there
+        ("nothing_in_it", ["learned-nothing"]),
+        ("small_rate", ["undertrained"]),
+        ("sms_spam", ["good"]),
+        ("spirals", ["good"]),
+        ("temperatures", ["plateau"]),
+        ("too_large_rate", ["diverged"]),
+        ("too_small", ["underfitting"]),
+    ],
+)
+def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected: list[str]) -> None:
+    written = COURSES[name]
+    score = Score(**written["score"]) if written["score"] else None
+    findings = diagnose(Course(**{**written, "score": score}))
+    assert [finding.kind for finding in findings] == expected
+    assert all(re.search(r"\d", " ".join(finding.evidence)) for finding in findings)
+    assert all(finding.advice for finding in findings if not finding.is_good)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "kind"),
+    [
+        ([], [], "unknown"),
+        ([1.0], [1.0], "short"),
+        ([1.0, math.nan], [1.0, math.nan], "diverged"),
+        ([1.0, math.inf], [], "diverged"),
+        ([2.0, 1.0, 0.7, 0.5, 0.4], [2.1, 1.1, 0.8, 0.6, 0.5], "undertrained"),
+        ([1.0, 3.0, 0.9, 4.0, 0.8, 3.5, 1.0], [], "unstable"),
+    ],
+)
+def test_the_word_on_the_fit_of_curves_alone(train: list[float], validation: list[float], kind: str) -> None:
+    assert diagnose(Course(train, validation, best_epoch=1))[0].kind == kind
+
+
+HOSTILE = ["<script>alert(1)</script>", "&amp; $x^2$ \\frac", "🐈 猫", "a\"quote' onload=x", "n" * 300, "", "{{ 7*7 }}"]
+
+
+@pytest.mark.parametrize("names", [HOSTILE, ["only"], ["no", "yes"], [f"class {at}" for at in range(100)]], ids=len)
+def test_a_page_with_classes_of_any_kind(names: list[str]) -> None:
+    history = [{"loss": 1.0 / at, "accuracy": 0.1 * at} for at in range(1, 6)]
+    metrics = {"train": {"loss": 0.2, "accuracy": 0.5}, "test": {"loss": 0.25, "accuracy": 0.4}}
+    page = page_of(story(history, metrics), class_answers(names), np.zeros((60, 3), np.float32))
+    assert_figures(page, metrics)
+    assert all(name[:200] in page.text for name in names)
+    assert ("ROC" in page.text) == (len(names) == 2)
+    assert ("confusion matrix" in page.text) == (len(names) > 1)
+
+
+@pytest.mark.parametrize(
+    ("history", "word"),
+    [
+        ([], "There is nothing"),
+        ([{"loss": 0.5, "val_loss": 0.6}], "1 epoch tells little"),
+        ([{"loss": 0.5}, {"loss": 0.4}, {"loss": 0.39}], "Nothing was held out"),
+        ([{"loss": 0.5, "val_loss": 0.6}, {"loss": math.nan, "val_loss": math.nan}], "the training loss is no number"),
+        ([{"loss": math.nan}], "the training loss is no number"),
+    ],
+    ids=["no epoch", "one epoch", "no validation", "NaN in the end", "NaN at once"],
+)
+def test_a_page_on_a_training_that_tells_little(history: list[dict[str, float]], word: str) -> None:
+    page = page_of(story(history, {}, missing=("There is nothing else.",)), None)
+    assert word in page.text
+    assert "There is nothing else." in page.text
+    assert ("The course of training" in page.text) == any(math.isfinite(row["loss"]) for row in history)
+
+
+def test_a_page_on_numbers_and_pictures() -> None:
+    random = np.random.default_rng(0)
+    truth = random.normal(size=50)
+    answers = NumberAnswers(truth, truth + random.normal(scale=0.1, size=50))
+    pictures = random.integers(0, 255, (50, 20, 30, 3), dtype=np.uint8)
+    page = page_of(story([{"loss": 1.0}, {"loss": 0.5}], {"test": {"loss": 0.01}}), answers, pictures, "images")
+    assert {"R²", "predicted against true", "residuals", "The largest errors"} <= {
+        word for word in ("R²", "predicted against true", "residuals", "The largest errors") if word in page.text
+    }
+    assert sum(address.startswith("data:image/png") for address in page.addresses) > 30
+
+
+def test_figures_of_classes_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
+
+    random = np.random.default_rng(3)
+    truth, predicted = random.integers(0, 4, 200), random.integers(0, 5, 200)
+    found = by_class(truth, predicted, list("abcde"))
+    expected = precision_recall_fscore_support(truth, predicted, labels=range(5), zero_division=0.0)
+    for at, name in enumerate(("precision", "recall", "f1", "examples")):
+        assert [row[name] for row in found.classes] == pytest.approx(expected[at])
+    two = class_answers(["no", "yes"], 300)
+    rounded = ClassAnswers(two.names, two.truth, np.round(two.scores, 1))  # with ties
+    with charts.drawing():
+        facts = dict(sections_of(job_of(np.zeros((300, 3))), _only(rounded))[0].facts)
+    positive = rounded.scores[:, 1]
+    assert facts["area under the ROC curve"] == f"{roc_auc_score(two.truth, positive):.4f}"
+    assert facts["average precision"] == f"{average_precision_score(two.truth, positive):.4f}"
+
+
+def _only(answers: AnyAnswers, count: int = 300) -> Answers:
+    return Answers("test", np.arange(count), count, {"": answers}, {})
+
+
+def test_a_network_with_branches_is_drawn_without_another_program() -> None:
+    drawing = drawing_of(SUMMARY)
+    assert [box.lines[0].title for box in drawing.boxes] == ["input", "Dense", "Dense", "Add"]
+    assert len(drawing.steps) == 3
+    assert len(drawing.arcs) == 1
+    ends = [box.y + box.height for box in drawing.boxes]
+    assert all(end < box.y for end, box in zip(ends, drawing.boxes[1:], strict=False))
+    assert ends[-1] < drawing.height
+
+
+SPEC = """extends: base.yaml
+name: made
+train: {epochs: 3}
+"""
+BASE = """
+dataset:
+  source: {csv: {path: data.csv, target: kind}}
+  validation: 0.2
+  batch_size: 8
+model:
+  layers:
+    - Dense: {units: 8, activation: relu}
+    - Dense: {units: 3, activation: softmax}
+loss: sparse_categorical_crossentropy
+metrics: [accuracy]
+train: {epochs: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its report, on a table of classes with names like no others."""
+    folder = tmp_path_factory.mktemp("report")
+    random = np.random.default_rng(0)
+    with (folder / "data.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["height", "<i>width</i>", "colour", "kind"])
+        for row in range(120):
+            kind = row % 3
+            place = (round(kind + random.normal(0, 0.3), 3), round(random.normal(), 3))
+            writer.writerow([*place, ["red", "blue"][row % 2], ["<b>one</b>", "🐈", "$three$"][kind]])
+    (folder / "base.yaml").write_text(BASE, encoding="utf-8")
+    (folder / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    arguments = ("train", folder / "spec.yaml", "--runs-dir", folder, "-q", "--run-name")
+    assert run_quietly(*arguments, "one", "--report") == 0
+    return folder / "made" / "one"
+
+
+def test_a_training_ends_with_a_page_that_says_what_its_files_say(run: Path) -> None:
+    page = Page((run / "report" / "report.html").read_text(encoding="utf-8"))
+    page.assert_whole()
+    assert_figures(page, json.loads((run / "metrics.json").read_text()))
+    assert {path.stem for path in (run / "report").glob("*.png")} == {"loss", "accuracy", "confusion", "calibration"}
+    assert all(
+        word in page.text for word in ("<b>one</b>", "🐈", "$three$", "<i>width</i>", "train.epochs", "base.yaml")
+    )
+    assert all(word in page.text for word in ("seed", "tensorflow", "data.csv", "trivial: 0.3333", "blue"))
+    assert "cannot tell" not in page.text
+
+
+def test_a_report_later_is_the_same_and_the_report_changes_no_figure(run: Path, dlcli: Command) -> None:
+    def tables(text: str) -> list[str]:
+        return [*re.findall(r"<table.*?</table>", text, re.S), *re.findall(r'data-finding="[^"]*"', text)]
+
+    first = (run / "report" / "report.html").read_text(encoding="utf-8")
+    done = dlcli("report", run, "--json")
+    assert done.code == 0
+    assert done.json["missing"] == []
+    assert done.json["page"] == str(run / "report" / "report.html")
+    assert tables((run / "report" / "report.html").read_text(encoding="utf-8")) == tables(first)
+    spec = run.parents[1] / "spec.yaml"
+    assert dlcli("train", spec, "--runs-dir", run.parents[1], "-q", "--run-name", "two").code == 0
+    assert not (run.parent / "two" / "report").exists()
+    assert (run.parent / "two" / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
+
+
+def test_a_checkpoint_alone_whose_data_is_gone_tells_what_it_can(run: Path, tmp_path: Path, dlcli: Command) -> None:
+    moved = shutil.copy(run / "checkpoints" / "best.h5", tmp_path / "moved.h5")
+    data = run.parents[1] / "data.csv"
+    kept = data.rename(data.with_suffix(".gone"))
+    try:
+        done = dlcli("report", moved)
+    finally:
+        kept.rename(data)
+    assert done.code == 0
+    assert done.out.strip() == str(tmp_path / "moved-report" / "report.html")
+    assert "data.csv" in done.err
+    page = Page(Path(done.out.strip()).read_text(encoding="utf-8"))
+    page.assert_whole()
+    assert page.figures == []
+    assert all(word in page.text for word in ("cannot tell", "The course of training", "The network", "The spec"))
+    assert not any(word in page.text for word in ("Classes", "Some predictions", "The surest mistakes", "Scores"))
+
+
+def test_what_is_no_run_has_no_report(run: Path, tmp_path: Path, dlcli: Command) -> None:
+    assert dlcli("report", tmp_path / "none").code == 4
+    (tmp_path / "text.h5").write_text("no")
+    assert dlcli("report", tmp_path / "text.h5").code == 4
+    broken = tmp_path / "broken"
+    shutil.copytree(run, broken)
+    (broken / "run.json").write_text("{")
+    refused = dlcli("report", broken)
+    assert refused.code == 4
+    assert "run.json cannot be read" in refused.err
+    (tmp_path / "file").write_text("")
+    assert dlcli("report", run, "-o", tmp_path / "file" / "x").code == 4
