@@ -35,6 +35,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Instead of the spec's own value: `--set train.epochs=3`."),
 ]
+Fold = Annotated[
+    int | None, typer.Option("--fold", metavar="N", min=1, help="Of `dataset.folds`, this one alone, counted from 1.")
+]
 TrustCode = Annotated[
     bool,
     typer.Option("--trust-code", help="Run the Python files that the spec lists as `extensions`. Read them before."),
@@ -64,6 +67,13 @@ def load(
     if loaded.warnings and not quiet:
         screen.problems(loaded.warnings)
     return loaded
+
+
+def of_fold(fold: int | None) -> list[Override]:
+    """What `--fold` stands for."""
+    from dlcli.spec.overrides import option
+
+    return [option("--fold", "dataset.fold", fold)] if fold is not None else []
 
 
 def looker(screen: Screen, data_dir: Path | None = None, point: Point | None = None) -> Look:

@@ -16,7 +16,6 @@ from dlcli.errors import UsageError
 if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
-    from dlcli.spec.overrides import Override
     from dlcli.training.resuming import Point
     from dlcli.training.session import Hooks
 
@@ -32,6 +31,7 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
     set_: options.Set = None,
+    fold: options.Fold = None,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -77,8 +77,8 @@ def train(
     seconds = options.duration("--max-time", max_time)
     _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
-    point = _find_point(screen, resume)
-    short: list[Override] = []
+    point = _find_point(screen, resume, fold)
+    short = options.of_fold(_fold_of(point) or fold)
     if seed is not None:
         short.append(option("--seed", "seed", seed))
     wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
@@ -99,6 +99,7 @@ def train(
     screen.divert()
 
     from dlcli.data.where import Where
+    from dlcli.training.folds import run_folds
     from dlcli.training.session import TrainRequest, run_training
 
     with (
@@ -117,7 +118,11 @@ def train(
             loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
             is_plain, sys.argv[1:], point, initial, allow_change, seconds,
         )  # fmt: skip
-        run_training(request, display, hooks_of(screen, display, keep_log=not smoke))
+        hooks = hooks_of(screen, display, keep_log=not smoke)
+        if loaded.spec.dataset.has_all_folds:
+            run_folds(request, display, hooks)
+        else:
+            run_training(request, display, hooks)
 
 
 def _check_usage(
@@ -137,12 +142,28 @@ def _check_usage(
         raise UsageError("--run-name is for a new run; --resume goes on in the folder that there is.")
 
 
-def _find_point(screen: Screen, resume: str | None) -> Point | None:
+def _find_point(screen: Screen, resume: str | None, fold: int | None) -> Point | None:
     if resume in (None, "auto"):
         return None
+    from dlcli.runs import find_run
     from dlcli.training.resuming import find_point
 
-    return find_point(Path(str(resume)), lambda text: screen.panel("damaged", [text]))
+    path = Path(str(resume))
+    run = find_run(path) if fold is not None else None
+    if run is not None and run.folds:
+        path = run.fold(fold or 1).path
+        if not path.exists():
+            raise UsageError(
+                f"Fold {fold} of {run.path} has not begun.", "Without --fold, --resume trains all that is left."
+            )
+    return find_point(path, lambda text: screen.panel("damaged", [text]))
+
+
+def _fold_of(point: Point | None) -> int | None:
+    """Which fold the run is of that goes on; None if it is of none."""
+    dataset = point.contents.spec["dataset"] if point is not None and point.contents is not None else {}
+    fold: int | None = dataset.get("fold")
+    return fold
 
 
 def _find_unfinished(screen: Screen, runs_dir: Path, loaded: LoadedSpec) -> Point | None:
@@ -166,6 +187,9 @@ def _wanted_epochs(written: str | None, point: Point | None, *, is_auto: bool) -
     if point is None or is_auto:
         hint = "Name the run: `--resume runs/NAME/latest --epochs +5`."
         raise UsageError(f"--epochs {written} is for a run that goes on, and that is named.", hint)
+    if point.run is not None and point.run.folds:
+        hint = "Say how many epochs each is to have, as in `--epochs 20`; or name a fold's own folder."
+        raise UsageError(f"--epochs {written}: {point.run.path} has several folds, each with epochs of its own.", hint)
     planned = point.contents.spec["train"]["epochs"] if point.contents else None
     if planned is None:
         raise UsageError(f"--epochs {written}: nothing of the run is saved yet; say how many epochs it is to have.")
@@ -202,13 +226,8 @@ def _bare_spec(read: Callable[..., LoadedSpec], point: Point | None) -> tuple[Lo
 
 def _is_at_end(screen: Screen, point: Point, loaded: LoadedSpec) -> bool:
     """Whether there is nothing more to train, and a person has been told so. Raises UsageError."""
-    epochs = loaded.spec.train.epochs
-    if epochs < point.epochs_done:
-        message = f"The run has done {point.epochs_done} epochs already; `train.epochs` is {epochs}."
-        raise UsageError(message, "Ask for more, as in `--epochs +5`.")
-    planned = point.contents.spec["train"]["epochs"] if point.contents else 0
-    if not point.is_done or epochs > planned:
-        return False
+    if loaded.spec.dataset.has_all_folds or not point.is_at_end(loaded.spec.train.epochs):
+        return False  # which of its folds are at their ends, is seen one after another
     where = point.run.path if point.run else ""
     screen.message(f"{where} is done: {point.epochs_done} epochs. To train on: --resume {where} --epochs +5")
     return True

@@ -18,7 +18,7 @@ from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.finding import find_all
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.shuffling import Windows
-from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.stored import InFile, Stored
 from dlcli.data.streaming import check_in_place, fit_into_memory, told_of, windows_of
 from dlcli.data.where import Where
@@ -44,6 +44,13 @@ def load_arrays(
     Raises:
         DataError: a file cannot be read, or its arrays are not what they should be.
     """
+    dataset = loaded.once("dataset", lambda: _read(loaded, source, where, folders, reader))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _read(
+    loaded: LoadedSpec, source: Arrays, where: Where, folders: Sequence[Path], reader: ArrayReader | None
+) -> Dataset:
     paths = find_all(source.path, folders)
     chosen = _choose(loaded, source, open_arrays(paths))
     inputs, targets = (reader.inputs, reader.targets) if reader else (_inputs(source, chosen.train), {})
@@ -67,7 +74,7 @@ def load_arrays(
     if chosen.test is not None and tested is not None:
         stored = chosen.test.targets
         test = _examples(tested, {name: one.encode(stored[name]) for name, one in targets.items()}, reader.windows)
-    dataset = Dataset(
+    return Dataset(
         source=source.name,
         kind=one_or_named((name, one.kind) for name, one in inputs.items()),
         train=train,
@@ -78,8 +85,6 @@ def load_arrays(
         fingerprint=fingerprint_of(train, test),
         reader=reader,
     )
-    spec = loaded.spec.dataset
-    return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
 
 
 def _stays_in_files(source: Arrays, rows: Sequence[InFile], where: Where) -> bool:

@@ -12,7 +12,7 @@ from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.image_decoding import SUFFIXES, Appearance, Form, UnreadableError, appearance, set_up
 from dlcli.data.image_folders import Listed, Listing, list_folders
 from dlcli.data.image_reader import ImageReader, Read, check_memory, in_parts, read_pictures, unreadable_error
-from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
@@ -38,6 +38,13 @@ def load_images(
         DataError: there are none, one cannot be read, or they are not what they should be.
         SpecError: the source says something that cannot be.
     """
+    dataset = loaded.once("dataset", lambda: _read(loaded, source, where, folders, reader))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _read(
+    loaded: LoadedSpec, source: Images, where: Where, folders: Sequence[Path], reader: ImageReader | None
+) -> Dataset:
     origin = _find_one(source.path, folders)
     set_up()
     listing, is_text = _listing(loaded, source, origin, where, folders, reader)
@@ -52,12 +59,10 @@ def load_images(
     }
     _check_classes(examples["train"], listing, origin)
     train, test, validation = examples["train"], examples.get("test"), examples.get("validation")
-    dataset = Dataset(
+    return Dataset(
         source.name, source.kind, train, test, listing.classes, None, str(origin),
         fingerprint_of(train, test, validation), reader=reader, validation=validation,
     )  # fmt: skip
-    spec = loaded.spec.dataset
-    return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
 
 
 def _without_unused(listing: Listing, loaded: LoadedSpec, origin: Path, where: Where) -> Listing:

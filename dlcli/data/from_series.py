@@ -49,12 +49,15 @@ def load_series(
     spec = loaded.spec.dataset
     paths = find_all(source.path, folders)
     fitting = _Fitting(loaded, source, str(paths[0]))
-    frame = reader.read(paths, with_targets=True) if reader else fitting.read(paths)
+    frame = loaded.once(
+        ("table", reader and reader.table.texts),
+        lambda: reader.read(paths, with_targets=True) if reader else fitting.read(paths),
+    )
     table = TableReader(layout_of(source), {}, {}, ())
     unfitted = reader or SeriesReader(table, source.time, source.group, source.length, source.horizon, is_dated=False)
     found = unfitted.in_order(frame, fitting.where)
     windows = _whole_windows(unfitted, source.stride, frame, found, (paths[0], where))
-    cuts = cut(found.keys, source=source.name, validation=spec.validation, test=spec.test)
+    cuts = cut(found.keys, source=source.name, validation=spec.validation, test=spec.test, fold=spec.held_out_fold)
     if reader is None:
         fitting.check_order(frame, found)
         is_training = cuts.is_training(found.keys)

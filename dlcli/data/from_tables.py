@@ -46,8 +46,12 @@ def load_table(
     test_paths = find_all(source.test_path, folders) if source.test_path is not None else []
     fitting = _Fitting(loaded, source, str(paths[0]))
     besides = [name for name in (source.split, source.group, source.time, source.weight) if name is not None]
-    frame = reader.read(paths, with_targets=True, also=besides) if reader else fitting.read(paths)
-    frame = with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
+
+    def read() -> pd.DataFrame:
+        frame = reader.read(paths, with_targets=True, also=besides) if reader else fitting.read(paths)
+        return with_targets(frame, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
+
+    frame = loaded.once(("table", reader and reader.texts), read)
     targets = reader.targets if reader else fitting.targets(frame)
     table = TableReader(layout_of(source), {}, targets, tuple(frame.columns))
     raw = Examples(np.empty((len(frame), 0), np.float32), table.encode_targets(frame, str(paths[0])))
@@ -64,8 +68,13 @@ def load_table(
     train = Examples(reader.encode(frame, str(paths[0])), raw.targets, weights=weights)
     del frame
     if test_paths:
-        rows = reader.read(test_paths, with_targets=True)
-        rows = with_targets(rows, [each.column for each in targets.values()], test_paths[0], where)
+        known = reader
+
+        def read_test() -> pd.DataFrame:
+            rows = known.read(test_paths, with_targets=True)
+            return with_targets(rows, [each.column for each in known.targets.values()], test_paths[0], where)
+
+        rows = loaded.once(("test table", known.texts), read_test)
         test = Examples(reader.encode(rows, str(test_paths[0])), reader.encode_targets(rows, str(test_paths[0])))
     dataset = replace(
         dataset,

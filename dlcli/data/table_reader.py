@@ -63,6 +63,12 @@ class TableReader:
         return tuple(dict.fromkeys(column.name for columns in self.inputs.values() for column in columns))
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """The names of the columns that are read as they are written, whatever they look like."""
+        names = [column.name for columns in self.inputs.values() for column in columns if column.is_text]
+        return (*names, *(target.column for target in self.targets.values() if target.is_text))
+
+    @property
     def facts(self) -> dict[str, InputFacts]:
         """What is known of each input."""
         return {name: _facts(columns) for name, columns in self.inputs.items()}
@@ -77,10 +83,8 @@ class TableReader:
     def read(self, paths: Sequence[Path], *, with_targets: bool, also: Sequence[str] = ()) -> pd.DataFrame:
         """The rows of tables, in which all columns are that are needed, and `also` these. Raises DataError if not."""
         needed = (*self.columns, *(target.column for target in self.targets.values() if with_targets), *also)
-        texts = [column.name for columns in self.inputs.values() for column in columns if column.is_text]
-        texts += [target.column for target in self.targets.values() if target.is_text]
         layout = self.layout if with_targets else self._without_targets(paths)
-        frame = read_tables(paths, layout, texts)
+        frame = read_tables(paths, layout, self.texts)
         check_columns(frame, needed, paths[0])
         return frame
 

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain
 from dlcli.spec.characters import shortened
+from dlcli.spec.held_out import VALIDATION_SCHEMA, Fold, check_fold, check_folds, check_validation
 from dlcli.spec.keras_objects import (
     LAYER_WORDS,
     NAMES_READ,
@@ -62,21 +63,6 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _validation(value: Any) -> Any:
-    if value in (None, "test", VALIDATION_FOLDER) or (isinstance(value, float) and 0.0 < value < 1.0):
-        return value
-    raise PydanticCustomError("expected", "must be a fraction between 0 and 1, or `test` for the test set")
-
-
-_VALIDATION = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        {"enum": ["test", VALIDATION_FOLDER]},
-        {"type": "null"},
-    ]
-}
-
-
 def _not_empty(layers: Items) -> Items:
     # Not pydantic's `min_length`, which does not count the items that are wrong and says so besides.
     if not layers:
@@ -101,9 +87,15 @@ class DatasetSpec(Part):
     """where the examples come from"""
     fallback: SerializeAsAny[Source] | None = None
     """the source to use, loudly, if the first cannot be reached"""
-    validation: Annotated[float | str | None, BeforeValidator(_validation), WithJsonSchema(_VALIDATION)] = None
+    validation: Annotated[float | str | None, BeforeValidator(check_validation), WithJsonSchema(VALIDATION_SCHEMA)] = (
+        None
+    )
     """a fraction of the training examples (stratified by class), or `test` for the test set; `folder` for `images` that
     have a folder for it beside `train`"""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """how many parts the training examples are divided into: training is done once for each, which validates it"""
+    fold: Count | None = None
+    """the one of the folds to train for alone, counted from 1"""
     test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """the fraction held out for testing where the source has no test set of its own"""
     preparation: List[KerasObject] | None = None
@@ -129,10 +121,35 @@ class DatasetSpec(Part):
             raise PydanticCustomError("expected", "must be a fraction, or `test`: only `images` have it in a folder")
         return value
 
+    @field_validator("folds")
+    @classmethod
+    def _folds(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return check_folds(value, info.data.get("validation"))
+
+    @field_validator("fold")
+    @classmethod
+    def _fold(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return check_fold(value, info.data["folds"]) if "folds" in info.data else value
+
     @field_validator("fallback", mode="before")
     @classmethod
     def _fallback(cls, raw: Any) -> Any:
         return None if raw is None else _parse_source(raw)
+
+    @property
+    def has_all_folds(self) -> bool:
+        """Whether there are folds to train for, one after another."""
+        return self.folds is not None and self.fold is None
+
+    @property
+    def held_out_fold(self) -> Fold | None:
+        """The fold that is held out; of all of them, what is told of the data is told of the first."""
+        return None if self.folds is None else Fold(self.fold or 1, self.folds)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether there are examples to validate with."""
+        return self.validation is not None or self.folds is not None
 
 
 def _not_too_deep(layers: Any) -> Any:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.errors import RunError
+from dlcli.errors import DivergedError
 from dlcli.training.checkpoint import open_checkpoint
 from dlcli.training.feeding import Pace
 
@@ -68,7 +68,7 @@ def go_back(training: Training, error: DivergenceError) -> None:
     """Go back to the last good moment, with a smaller rate, as the spec says.
 
     Raises:
-        RunError: the spec does not say so, or it has been done as often as it says; what is known is in the message.
+        DivergedError: the spec does not say so, or it has been done as often as it says; the message has what is known.
     """
     training.listener.phase("looking for where it began")
     rate = float(keras.ops.convert_to_numpy(training.job.model.optimizer.learning_rate))
@@ -81,9 +81,9 @@ def go_back(training: Training, error: DivergenceError) -> None:
         _with_smaller_rate(training, message, spec.factor)
         return
     if in_data is not None:
-        raise RunError(f"{message} {in_data}", "Mend the data, or take these examples out.")
+        raise DivergedError(f"{message} {in_data}", "Mend the data, or take these examples out.")
     where = _where(training, error)
-    raise RunError(f"{message} {where}", _remedies(training, rate))
+    raise DivergedError(f"{message} {where}", _remedies(training, rate))
 
 
 def _spoken(loss: float) -> str:

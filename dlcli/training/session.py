@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dlcli.spec.loading import LoadedSpec
     from dlcli.training.checkpoint import Checkpoint
     from dlcli.training.job import DataFacts, Job
+    from dlcli.training.whole import Whole
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class TrainRequest:
         allow_change: whether a run may go on although something has changed that decides its bits.
         max_seconds: for how long to train at most; None without a limit.
         like: where a run is that this new one is to run as: on the same device, with the same choices.
+        whole: the run of all folds that this one is in; None for a run that stands alone.
     """
 
     loaded: LoadedSpec
@@ -69,6 +71,17 @@ class TrainRequest:
     allow_change: bool = False
     max_seconds: float | None = None
     like: Point | None = None
+    whole: Whole | None = None
+
+    @property
+    def parent(self) -> Path:
+        """The folder of the runs of this name."""
+        return self.runs_dir / self.loaded.spec.name
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody has been told yet what is the same for all folds."""
+        return self.whole is None or not self.whole.has_begun
 
 
 @dataclass(frozen=True)
@@ -94,15 +107,15 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
             nothing but an empty runs folder is written.
         Interrupted: a signal came, or the time was up; the work is saved.
     """
-    point = request.point
+    point, whole = request.point, request.whole
     until = time.monotonic() + request.max_seconds if request.max_seconds is not None else None
     with ExitStack() as stack:
         if point is not None and point.run is not None:
             stack.enter_context(point.run.locked())
             point.run.remove_parts()
-        else:
+        elif whole is None:
             check_writable(request.runs_dir)
-            check_free(request.runs_dir, request.loaded.spec.name, request.run_name)
+            check_free(request.parent, request.run_name)
         ready = _assemble(request, listener)
 
         from dlcli.model.summary import summarize
@@ -119,19 +132,22 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
 
         def fill(run: RunFolder) -> None:
             record.run = run
+            run.best.parent.mkdir(exist_ok=True)
             record.write()
             run.write_spec(request.written, job.loaded.spec.resolved(), job.loaded.extensions)
             run.write_summary(hooks.summary_text(summary), summary.to_json())
 
+        parent = whole.begin(record) if whole is not None else request.parent
         if point is not None and point.run is not None:
             run = point.run
             fill(run)
         else:
-            run = create_run(request.runs_dir, job.loaded.spec.name, request.run_name, fill)
+            run = create_run(parent, request.run_name, fill)
             record.run = run
             stack.enter_context(run.locked())
         stack.enter_context(recorded(record))
-        stop = stack.enter_context(StopRequest(lambda: _leave_at_once(hooks, record), until))
+        alone = StopRequest(lambda: _leave_at_once(hooks, record), until)
+        stop = whole.stop if whole is not None else stack.enter_context(alone)
         hooks.on_run(run)
         callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
         training = Training(job, run, record, listener, stop, best, callbacks, summary)
@@ -202,7 +218,7 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
     rehearsal = rehearse(loaded, EVERYTHING, choose_for, pretrained_from)
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
-    _warn_of_the_model(loaded, rehearsal.summary, listener)
+    _warn_of_the_model(request, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
     data = reading.result()
     other_data = _see_data(request, data[0].fingerprint, listener)
@@ -214,8 +230,7 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
         loaded, data, plain=is_plain, choices=choices, prepared_by=prepared_by, pretrained_from=pretrained_from
     )
     del data  # TensorFlow has it now
-    if job.facts.requested:
-        _tell_of_fallback(job.facts, listener)
+    _tell_of_fallback(request, job.facts, listener)
     if request.init_from is not None:
         title, lines = take_weights(job.model, request.init_from)
         listener.notice(title, lines)
@@ -286,16 +301,19 @@ def _leave_at_once(hooks: Hooks, record: RunRecord) -> None:
     hooks.before_leaving()
 
 
-def _warn_of_the_model(loaded: LoadedSpec, summary: ModelSummary | None, listener: Listener) -> None:
-    if summary is None:
+def _warn_of_the_model(request: TrainRequest, summary: ModelSummary | None, listener: Listener) -> None:
+    if summary is None or not request.is_first:
         return
+    loaded = request.loaded
     parts = Parts.of(loaded.spec)
     for problem in silenced(lint_model(summary, parts, machine_memory()), loaded.spec.silence, ()):
         lines = [problem.message, *problem.trail, *([problem.hint] if problem.hint else [])]
         listener.notice(f"warning[{problem.code}]", lines)
 
 
-def _tell_of_fallback(facts: DataFacts, listener: Listener) -> None:
+def _tell_of_fallback(request: TrainRequest, facts: DataFacts, listener: Listener) -> None:
+    if not facts.requested or not request.is_first:
+        return
     listener.notice(
         f"{facts.source} instead of {facts.requested}",
         [

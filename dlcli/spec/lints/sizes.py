@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dlcli.spec.grammar import DatasetSpec, TrainSpec
+from dlcli.spec.held_out import Fold
 
 
 class SplitSizes(NamedTuple):
@@ -29,10 +30,18 @@ def split_sizes(dataset: DatasetSpec) -> SplitSizes | None:
     if test == 0:
         test = round(dataset.test * train)
         train -= test
+    if dataset.held_out_fold is not None:
+        validation = held_out_size(train, dataset.held_out_fold)
+        return SplitSizes(train - validation, validation, test)
     if isinstance(dataset.validation, float):
         validation = round(dataset.validation * train)
         return SplitSizes(train - validation, validation, test)
     return SplitSizes(train, test if dataset.validation == "test" else 0, test)
+
+
+def held_out_size(examples: int, fold: Fold) -> int:
+    """How many of so many training examples a fold holds out, where they are drawn: the first folds have one more."""
+    return examples // fold.of + (fold.number <= examples % fold.of)
 
 
 def training_examples(dataset: DatasetSpec) -> int | None:
