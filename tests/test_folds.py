@@ -13,6 +13,8 @@ from dlcli.data.splits import Splits, split_dataset
 from dlcli.errors import DataError
 from dlcli.runs import RunFolder
 from dlcli.spec.held_out import Fold
+from dlcli.training import trainer
+from dlcli.training.diverging import DivergenceError
 from tests.conftest import Command, known_spec, run_quietly
 from tests.killing import compare, outcome
 from tests.test_data_splits import dataset_of
@@ -219,19 +221,98 @@ def test_one_fold_alone_is_the_one_of_the_whole(whole: Path) -> None:
     assert not compare(outcome(whole / "fold-2"), outcome(whole.parent / "alone"))
 
 
-@pytest.mark.parametrize("looks", [2, 14], ids=["first fold", "second fold"])
 def test_a_stopped_run_of_folds_comes_to_the_same_bits(
-    whole: Path, tmp_path: Path, looks: int, monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = write(tmp_path / "b")
     stops = Stops(monkeypatch)
-    stops.after(looks)
+    stops.after(14)  # in the second fold
     assert run_quietly("train", spec, "--runs-dir", spec.parent, "--run-name", "one", "-q") == 143
     run = spec.parent / "folded" / "one"
-    assert read_json(run / "run.json")["state"] == "interrupted"
+    states = [read_json(folder / "run.json")["state"] for folder in (run, run / "fold-1", run / "fold-2")]
+    assert states == ["interrupted", "done", "interrupted"]
+    assert not (run / "fold-3").exists()
     stops.after(None)
     assert run_quietly("train", "--resume", run, "-q") == 0
     assert read_json(run / "run.json")["state"] == "done"
     assert read_json(run / "metrics.json") == read_json(whole / "metrics.json")
     for fold in ("fold-1", "fold-2", "fold-3"):
         assert not compare(outcome(whole / fold), outcome(run / fold))
+
+
+def test_a_fold_that_fails_is_told_and_the_others_are_trained(
+    tmp_path: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write(tmp_path)
+    looked = 0
+
+    def check_finite(steps: int, logs: Any) -> None:
+        nonlocal looked
+        looked += 1
+        if looked == 1:
+            raise DivergenceError(steps, float("nan"))
+
+    monkeypatch.setattr(trainer, "check_finite", check_finite)
+    done = dlcli("train", spec, "--runs-dir", tmp_path, "--run-name", "one", "--epochs", 1, "--json")
+    assert done.code == 4
+    assert "Fold 1 of 3 failed: The loss is no number (NaN)" in done.err
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [event["fold"] for event in events if event["event"] == "end"] == [2, 3]
+    assert any(event["event"] == "notice" and event["title"] == "fold 1 failed" for event in events)
+    run = tmp_path / "folded" / "one"
+    metrics = read_json(run / "metrics.json")
+    assert events[-1] == {"event": "folds", "run": str(run), **metrics}
+    assert "The loss is no number" in metrics["folds"][0]["error"]
+    values = [fold["validation"]["loss"] for fold in metrics["folds"][1:]]
+    assert metrics["mean"]["validation"]["loss"] == pytest.approx(np.mean(values))
+    assert read_json(run / "run.json")["state"] == "failed"
+    assert run_quietly("train", "--resume", run, "-q") == 0
+    assert read_json(run / "run.json")["state"] == "done"
+    assert read_json(run / "metrics.json")["folds"][1:] == metrics["folds"][1:]
+    for words, said in (
+        (("--epochs", "+2"), "several folds, each with epochs of its own"),
+        (("--fold", 4), "has not begun"),
+    ):
+        refused = dlcli("train", "--resume", run, *words)
+        assert refused.code == 2
+        assert said in " ".join(refused.err.split())
+
+
+@pytest.mark.parametrize("is_series", [False, True], ids=["a table", "a series"])
+def test_a_script_holds_out_the_same(tmp_path: Path, dlcli: Command, is_series: bool) -> None:
+    spec = write(tmp_path)
+    if is_series:
+        (tmp_path / "s.csv").write_text("v\n" + "\n".join(f"{i * 37 % 100}.5" for i in range(100)), encoding="utf-8")
+        text = spec.read_text().replace(
+            "{csv: {path: t.csv, target: kind}}", "{series: {path: s.csv, target: v, length: 3}}"
+        )
+        text = text.replace("metrics: [accuracy]", "").replace("sparse_categorical_crossentropy", "mse")
+        spec.write_text(
+            text.replace("units: 2, activation: softmax", "units: 1").replace(
+                "model:\n  layers: [", "model:\n  layers: [Flatten, "
+            )
+        )
+    refused = dlcli("code", spec)
+    assert refused.code == 2
+    assert "trains for each of 3 folds; a script trains for one" in refused.err
+    done = dlcli("code", spec, "--fold", 2)
+    assert done.code == 0, done.err
+    found: dict[str, Any] = {}
+    exec(done.out.split("\nmodel = ")[0].split("\ninputs = ")[0], found)
+    splits = splits_of(spec, 2)
+    for letter, name in (("train", "train"), ("val", "validation"), ("test", "test")):
+        split = splits.named(name)
+        np.testing.assert_allclose(
+            found[f"x_{letter}"], np.asarray(split.examples.inputs)[split.indices], rtol=1e-5, atol=1e-6
+        )
+
+
+def test_sizes_of_folds(tmp_path: Path, dlcli: Command) -> None:
+    spec = write(tmp_path)
+    found = dlcli("data", spec, "--json").json
+    assert [one["validation"] for one in found["folds"]] == [27, 27, 26]
+    assert [one["train"] for one in found["folds"]] == [53, 53, 54]
+    alone = dlcli("data", spec, "--fold", 3, "--json").json
+    assert alone["folds"] == []
+    assert alone["splits"] == found["folds"][2]
+    assert "fold 3" in dlcli("data", spec).out

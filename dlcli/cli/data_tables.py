@@ -23,7 +23,8 @@ def show_data(screen: Screen, summary: DataSummary) -> None:
     """All of it."""
     instead = f", instead of {summary.instead_of}" if summary.instead_of else ""
     screen.show(Text.assemble((summary.source, "bold"), f"{instead}: {summary.origin}"))
-    _section(screen, "splits", _splits(summary))
+    _section(screen, "splits, as in fold 1" if summary.folds else "splits", _splits(summary))
+    _section(screen, "folds", _folds(summary.folds))
     _section(screen, "inputs", _values({**summary.inputs, **_prepared(summary)}))
     for name, target in summary.targets.items():
         _section(screen, f"target {name}" if len(summary.targets) > 1 else "target", _target(target))
@@ -59,6 +60,14 @@ def _splits(summary: DataSummary) -> Table:
     for name, count in summary.splits.items():
         repeated = summary.repeats.within[name]
         table.add_row(name, f"{count:,}", f"{count / max(1, total):.1%}", f"{repeated:,}" if repeated else "·")
+    return table
+
+
+def _folds(folds: Sequence[Mapping[str, int]]) -> Table:
+    names = list(folds[0]) if folds else []
+    table = _table("", *(f">{name}" for name in names))
+    for number, sizes in enumerate(folds, start=1):
+        table.add_row(f"fold {number}", *(f"{sizes[name]:,}" for name in names))
     return table
 
 

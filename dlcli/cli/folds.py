@@ -54,7 +54,7 @@ def _of_each(folds: Sequence[FoldEnd], split: str) -> Table:
         table.add_column(name, justify="right")
     for one in folds:
         if one.metrics is None:
-            table.add_row(f"fold {one.number}", Text("failed", style="red"))
+            table.add_row(f"fold {one.number}", Text("not done", style="red"))
         else:
             figures = (number(one.metrics[split][name]) for name in names)
             table.add_row(f"fold {one.number}", str(one.best_epoch), *figures)

@@ -143,7 +143,7 @@ def _by_name(made: Mapping[str, str], heads: Mapping[str, Head]) -> str:
 def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]) -> tuple[list[str], list[str]]:
     """What augments the training examples, and the call of `fit`."""
     dataset, train = spec.dataset, spec.train
-    held_out = "test" if dataset.validation == "test" else "val" if dataset.validation is not None else None
+    held_out = "test" if dataset.validation == "test" else "val" if dataset.is_validated else None
     callbacks = [writer.made("callback", callback) for callback in train.callbacks]
     more = [f"epochs={train.epochs}"]
     if held_out:

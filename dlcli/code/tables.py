@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dlcli.data.columns import Category, Date, Fitted, Index, Number, Plain, Text
-from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
+from dlcli.data.splits import FOLDS_DRAW, TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.spec.grammar import Spec
 from dlcli.spec.sources_files import MISSING, Csv, Table
@@ -18,6 +18,13 @@ def hold_out(table, share, seed):
         np.arange(len(table)), test_size=round(share * len(table)), random_state=seed{stratify}
     )
     return table.iloc[np.sort(rows)], table.iloc[np.sort(held_out)]
+'''
+_HOLD_OUT_FOLD = '''
+def hold_out_fold(table, fold, folds, seed):
+    """Set one of several folds of the rows apart{classes}."""
+    divided = {divider}(folds, shuffle=True, random_state=seed).split(table{labels})
+    rows, held_out = list(divided)[fold - 1]
+    return table.iloc[rows], table.iloc[held_out]
 '''
 _FUNCTIONS = {
     Number: '''
@@ -55,6 +62,7 @@ def date_parts(column, rows):
     return np.column_stack([(part - all.mean()) / (all.std(ddof=0) or 1.0) for part, all in parts])
 ''',
 }
+_NO_LABELS = {"divider": "KFold", "labels": ""}
 _NAMES = {Number: "standardized", Plain: "filled", Category: "one_hot", Index: "numbered", Date: "date_parts"}
 
 
@@ -83,8 +91,9 @@ def table_code(spec: Spec, source: Csv, reader: TableReader, folder: str | None)
         lines.append(f"table = table.dropna(subset={columns!r}, ignore_index=True)")
     held, more, splits = _split(spec, source, reader, folder)
     lines += more
-    if held:
-        imports.append("from sklearn.model_selection import train_test_split")
+    for divider in ("train_test_split", "StratifiedKFold", "KFold"):
+        if any(f" {divider}(" in function for function in held):
+            imports.append(f"from sklearn.model_selection import {divider}")
     functions = [*held, *functions_code(reader)]
     made, prepared = prepared_code(reader)
     lines += made
@@ -140,18 +149,26 @@ def _split(spec: Spec, source: Csv, reader: TableReader, folder: str | None) -> 
         lines.append(f"train, test = hold_out(table, {dataset.test}, seed={split_seed(spec.seed, TEST_DRAW)})")
         before = "train"
         splits.append("test")
-    if isinstance(dataset.validation, float):
+    if dataset.held_out_fold is not None:
+        fold, seed = dataset.held_out_fold, split_seed(spec.seed, FOLDS_DRAW)
+        lines.append(f"train, val = hold_out_fold({before}, {fold.number}, {fold.of}, seed={seed})")
+        before = "train"
+        splits.insert(1, "val")
+    elif isinstance(dataset.validation, float):
         seed = split_seed(spec.seed, VALIDATION_DRAW)
         lines.append(f"train, val = hold_out({before}, {dataset.validation}, seed={seed})")
         before = "train"
         splits.insert(1, "val")
     if before == "table":
         lines.append("train = table")
-    function = _HOLD_OUT.format(
-        classes=", with the same shares of the classes in both parts" if labels else "",
-        stratify=f", stratify=table[{labels!r}]" if labels else "",
-    )
-    return [function] if any("hold_out" in line for line in lines) else [], lines, splits
+    classes = ", with the same shares of the classes in both parts" if labels else ""
+    stratify = f", stratify=table[{labels!r}]" if labels else ""
+    of_folds = {"divider": "StratifiedKFold", "labels": f", table[{labels!r}]"} if labels else _NO_LABELS
+    functions = {
+        "hold_out(": _HOLD_OUT.format(classes=classes, stratify=stratify),
+        "hold_out_fold(": _HOLD_OUT_FOLD.format(classes=classes, **of_folds),
+    }
+    return [text for name, text in functions.items() if any(name in line for line in lines)], lines, splits
 
 
 def prepared_code(reader: TableReader) -> tuple[list[str], list[str]]:

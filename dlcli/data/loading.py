@@ -64,6 +64,18 @@ def _load(loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None, *, 
     )
 
 
+def sizes_of_folds(loaded: LoadedSpec, where: Where) -> list[dict[str, int]]:
+    """How many examples each split of each fold has, if the spec is for all folds. Raises DataError."""
+    if not loaded.spec.dataset.has_all_folds:
+        return []
+    quiet = replace(where, notify=lambda text: None)  # it was told when the first one was read
+    found = []
+    for number in range(1, (loaded.spec.dataset.folds or 0) + 1):
+        _, splits = load_data(loaded.of_fold(number), quiet)
+        found.append({name: len(splits.named(name)) for name in splits.names})
+    return found
+
+
 class ReadAhead:
     """Reads the data of a spec in a thread of its own; what it finds, also wrong, is told when it is asked for.
 

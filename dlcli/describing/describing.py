@@ -77,6 +77,8 @@ class DataSummary:
         repeats: what is there more than once.
         lines: a few texts.
         prepared: the first batch as the model gets it, by input; empty if nobody asked for it.
+        folds: the number of examples in each split of each fold; what else is told is told of the first one. Empty
+            where one alone, or none, is trained for.
     """
 
     source: str
@@ -90,6 +92,7 @@ class DataSummary:
     repeats: Repeats
     lines: tuple[Line, ...]
     prepared: dict[str, Values]
+    folds: tuple[dict[str, int], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -97,7 +100,12 @@ class DataSummary:
 
 
 def describe(
-    loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where, prepared: Mapping[str, Array] | None = None
+    loaded: LoadedSpec,
+    dataset: Dataset,
+    splits: Splits,
+    where: Where,
+    prepared: Mapping[str, Array] | None = None,
+    folds: Sequence[dict[str, int]] = (),
 ) -> DataSummary:
     """What the data of a spec is.
 
@@ -107,6 +115,7 @@ def describe(
         splits: how that is divided.
         where: where the files of it may be.
         prepared: a batch as the model gets it, by input, if it is to be told of.
+        folds: the sizes of the splits of each fold, if there are several to train for.
 
     Raises:
         DataError: its files cannot be read again.
@@ -133,6 +142,7 @@ def describe(
         find_repeats(splits),
         lines,
         {_called(name, INPUT): values_of(array) for name, array in (prepared or {}).items()},
+        tuple(folds),
     )
 
 

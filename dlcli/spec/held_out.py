@@ -45,5 +45,7 @@ def check_fold(fold: int | None, folds: int | None) -> int | None:
     if fold is None or (folds is not None and fold <= folds):
         return fold
     if folds is None:
-        raise refusal("is wrong: it is one of several folds, and there are none", "Write `folds: 5` under `dataset`.")
+        raise refusal(
+            "is wrong: `fold` names one of the folds, and there are none", "Write `folds: 5` under `dataset`."
+        )
     raise refusal(f"is wrong: there are {folds} folds, counted from 1; received {fold}")

@@ -49,7 +49,7 @@ def run_folds(request: TrainRequest, listener: Listener, hooks: Hooks) -> FoldsE
             try:
                 _train_fold(request, whole, number, listener, hooks)
             except DivergedError as error:
-                failed[number] = error
+                failed[number] = DivergedError(error.message, error.hint)  # not with all that the error has seen
                 listener.notice(f"fold {number} failed", [error.message, *([error.hint] if error.hint else [])])
         end = _end(whole, request, folds)
         listener.folds_ended(end)

@@ -107,57 +107,66 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
             nothing but an empty runs folder is written.
         Interrupted: a signal came, or the time was up; the work is saved.
     """
-    point, whole = request.point, request.whole
+    point = request.point
     until = time.monotonic() + request.max_seconds if request.max_seconds is not None else None
     with ExitStack() as stack:
         if point is not None and point.run is not None:
             stack.enter_context(point.run.locked())
             point.run.remove_parts()
-        elif whole is None:
+        elif request.whole is None:
             check_writable(request.runs_dir)
             check_free(request.parent, request.run_name)
-        ready = _assemble(request, listener)
+        return _train(request, _start(request, listener), listener, hooks, (stack, until))
 
-        from dlcli.model.summary import summarize
-        from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
-        from dlcli.training.monitoring import choose_best
-        from dlcli.training.trainer import train
-        from dlcli.training.training import Training
 
-        job = ready.job
-        best = choose_best(job.loaded, job.figures)
-        check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
-        summary = summarize(job.model)
-        record = _make_record(request, ready)
+def _train(
+    request: TrainRequest, started: _Started, listener: Listener, hooks: Hooks, leaving: tuple[ExitStack, float | None]
+) -> End:
+    """Train once TensorFlow has started; when to leave, and what is to be left then, is in `leaving`."""
+    point, whole = request.point, request.whole
+    stack, until = leaving
+    ready = _assemble(request, started, listener)
 
-        def fill(run: RunFolder) -> None:
-            record.run = run
-            run.best.parent.mkdir(exist_ok=True)
-            record.write()
-            run.write_spec(request.written, job.loaded.spec.resolved(), job.loaded.extensions)
-            run.write_summary(hooks.summary_text(summary), summary.to_json())
+    from dlcli.model.summary import summarize
+    from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
+    from dlcli.training.monitoring import choose_best
+    from dlcli.training.trainer import train
+    from dlcli.training.training import Training
 
-        parent = whole.begin(record) if whole is not None else request.parent
-        if point is not None and point.run is not None:
-            run = point.run
-            fill(run)
-        else:
-            run = create_run(parent, request.run_name, fill)
-            record.run = run
-            stack.enter_context(run.locked())
-        stack.enter_context(recorded(record))
-        alone = StopRequest(lambda: _leave_at_once(hooks, record), until)
-        stop = whole.stop if whole is not None else stack.enter_context(alone)
-        hooks.on_run(run)
-        callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
-        training = Training(job, run, record, listener, stop, best, callbacks, summary)
-        return train(
-            training,
-            point,
-            device=ready.backend.device_name,
-            is_smoke=request.is_smoke,
-            is_changed=ready.is_changed,
-        )
+    job = ready.job
+    best = choose_best(job.loaded, job.figures)
+    check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
+    summary = summarize(job.model)
+    record = _make_record(request, ready)
+
+    def fill(run: RunFolder) -> None:
+        record.run = run
+        run.best.parent.mkdir(exist_ok=True)
+        record.write()
+        run.write_spec(request.written, job.loaded.spec.resolved(), job.loaded.extensions)
+        run.write_summary(hooks.summary_text(summary), summary.to_json())
+
+    parent = whole.begin(record) if whole is not None else request.parent
+    if point is not None and point.run is not None:
+        run = point.run
+        fill(run)
+    else:
+        run = create_run(parent, request.run_name, fill)
+        record.run = run
+        stack.enter_context(run.locked())
+    stack.enter_context(recorded(record))
+    alone = StopRequest(lambda: _leave_at_once(hooks, record), until)
+    stop = whole.stop if whole is not None else stack.enter_context(alone)
+    hooks.on_run(run)
+    callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
+    training = Training(job, run, record, listener, stop, best, callbacks, summary)
+    return train(
+        training,
+        point,
+        device=ready.backend.device_name,
+        is_smoke=request.is_smoke,
+        is_changed=ready.is_changed,
+    )
 
 
 @dataclass(frozen=True)
@@ -179,10 +188,22 @@ class _Ready:
     seconds: dict[str, float]
 
 
-def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
-    """Start TensorFlow, read the data, and make the model."""
-    loaded, point, device = request.loaded, request.point, request.device
-    like = request.like or point
+@dataclass(frozen=True)
+class _Started:
+    """TensorFlow, started; the data, being read; and when that began."""
+
+    backend: Backend
+    reading: ReadAhead
+    began: float
+
+
+def _start(request: TrainRequest, listener: Listener) -> _Started:
+    """Start TensorFlow, while the data is read.
+
+    The functions that run meanwhile must not hold the model later: modules of TensorFlow keep errors that they have
+    met, each with the frames that it came through, and those that called for the import (TensorFlow 2.21).
+    """
+    loaded, device, like = request.loaded, request.device, request.like or request.point
     began = time.perf_counter()
     if like is not None and like.engine:
         device = like.engine["device"] if device == "auto" else device
@@ -192,14 +213,20 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
     backend = start_backend(device)
     if loaded.spec.deterministic:
         make_deterministic()
+    return _Started(backend, reading, began)
 
+
+def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _Ready:
+    """Read the data, and make the model."""
     # Only now: what these import imports TensorFlow, which reads its environment then.
     from dlcli.training.job import assemble
     from dlcli.training.rehearsal import rehearse
     from dlcli.training.trainer import for_smoke
     from dlcli.training.transfer import take_weights
 
-    started = time.perf_counter()
+    loaded, point, backend = request.loaded, request.point, started.backend
+    like = request.like or point
+    began = time.perf_counter()
     other = _see_changes(request, backend, listener)
     listener.phase("checking the model")
     is_plain = request.is_plain or (like is not None and like.is_plain)
@@ -220,7 +247,7 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
         raise SpecError(rehearsal.problems)
     _warn_of_the_model(request, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
-    data = reading.result()
+    data = started.reading.result()
     other_data = _see_data(request, data[0].fingerprint, listener)
     if like is None or like.choices is None:
         steps = len(data[1].train.indices) // loaded.spec.dataset.batch_size
@@ -235,7 +262,7 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
         title, lines = take_weights(job.model, request.init_from)
         listener.notice(title, lines)
     job = for_smoke(job) if request.is_smoke else job
-    seconds = {"starting": started - began, "assembling": time.perf_counter() - started}
+    seconds = {"starting": began - started.began, "assembling": time.perf_counter() - began}
     return _Ready(backend, job, is_plain, other or other_data, seconds)
 
 
