@@ -233,7 +233,7 @@ def test_a_stopped_run_of_folds_comes_to_the_same_bits(
     assert states == ["interrupted", "done", "interrupted"]
     assert not (run / "fold-3").exists()
     stops.after(None)
-    assert run_quietly("train", "--resume", run, "-q") == 0
+    assert run_quietly("train", spec, "--resume", "auto", "--runs-dir", spec.parent, "-q") == 0
     assert read_json(run / "run.json")["state"] == "done"
     assert read_json(run / "metrics.json") == read_json(whole / "metrics.json")
     for fold in ("fold-1", "fold-2", "fold-3"):

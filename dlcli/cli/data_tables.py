@@ -85,13 +85,15 @@ def _target(target: TargetSummary) -> Table:
         return _values(target.numbers)
     counts = target.classes or {}
     splits = list(counts)
-    table = _table("class", *(f">{split}" for split in splits), ">share", "")
+    repeated = [">in an epoch"] if target.epoch is not None else []
+    table = _table("class", *(f">{split}" for split in splits), *repeated, ">share", "")
     classes = list(counts[splits[0]])
     totals = {name: sum(counts[split][name] for split in splits) for name in classes}
     every, most = max(1, sum(totals.values())), max(1, *totals.values())
     for name in classes[:_MOST_CLASSES]:
         bar = "█" * max(int(totals[name] > 0), round(_BAR * totals[name] / most))
-        numbers = (f"{counts[split][name]:,}" for split in splits)
+        numbers = [f"{counts[split][name]:,}" for split in splits]
+        numbers += [f"{target.epoch[name]:,}"] if target.epoch is not None else []
         table.add_row(Text(shortened(name)), *numbers, f"{totals[name] / every:.1%}", Text(bar, style="green"))
     if len(classes) > _MOST_CLASSES:
         table.add_row(f"… {len(classes) - _MOST_CLASSES} more")
@@ -141,7 +143,7 @@ def _remarks(summary: DataSummary) -> Table:
 
 
 def _uneven(target: TargetSummary) -> str:
-    counts = (target.classes or {}).get("train", {})
+    counts = target.epoch or (target.classes or {}).get("train", {})
     if not counts:
         return ""
     [(name, most)] = [max(counts.items(), key=lambda pair: pair[1])]

@@ -33,10 +33,16 @@ def start_lines(start: Start) -> list[str]:
     sizes = ", ".join(f"{size:,} {name}" for name, size in start.split_sizes.items())
     return [
         f"{start.name}: {start.parameters:,} parameters on {start.device}",
-        f"data: {start.data}; {sizes}",
+        f"data: {start.data}; {sizes}{_repeated(start)}",
         f"run: {start.run}",
         *([f"resumed: {_place(start)}"] if start.is_resumed else []),
     ]
+
+
+def _repeated(start: Start) -> str:
+    if start.examples_per_epoch == start.split_sizes["train"]:
+        return ""
+    return f"; {start.examples_per_epoch:,} in an epoch, those of some classes more often"
 
 
 def _place(start: Start) -> str:

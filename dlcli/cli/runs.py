@@ -54,6 +54,8 @@ def repeat(
     found = find_run(run)
     if found is None:
         raise CheckpointError(f"There is no run {run}.", "Name a run's folder, such as `runs/mnist_cnn/latest`.")
+    if found.folds:
+        raise RunError(f"{found.path} has a run for each of its folds.", f"Name one: {found.folds[0].path}.")
     point = find_point(found.path, lambda text: screen.panel("damaged", [text]))
     if not point.is_done or point.contents is None:
         raise RunError(
@@ -74,7 +76,7 @@ def repeat(
         where = Where(
             options.data_folder(data_dir, point), False, lambda text: display.notice("data", [text]), display.phase
         )
-        place = runs_dir or found.path.resolve().parent.parent
+        place = runs_dir or (found.whole or found).path.resolve().parent.parent
         request = TrainRequest(
             loaded, written, folder, where, "auto", place, None, False, point.is_plain, sys.argv[1:],
             init_from=initial, like=point,

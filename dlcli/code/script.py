@@ -11,7 +11,7 @@ from dlcli.code.data import DataCode, data_code
 from dlcli.code.network import network_lines
 from dlcli.code.objects import Writer
 from dlcli.code.outline import Outline
-from dlcli.code.weights import weights_code
+from dlcli.code.weights import repeated_code, weights_code
 from dlcli.data.dataset import OneOrNamed, Reader, Shape
 from dlcli.data.encoding import AnyEncoding
 from dlcli.errors import UsageError
@@ -86,6 +86,7 @@ def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) ->
         list(data.lines),
         statements, ["model.summary()"],
         _compiled(spec, writer),
+        repeated_code(spec, subject.encoding, subject.reader),
         augment,
         weighing + training,
         _evaluated(spec, data),

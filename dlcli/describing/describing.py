@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dlcli.data.columns import PADDING, UNKNOWN, Text
 from dlcli.data.dataset import Array, ClassNames, Dataset, named
 from dlcli.data.finding import find_all, folders_of
 from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.oversampling import Oversampling, oversampling_of
 from dlcli.data.splits import Split, Splits
 from dlcli.data.table_reader import TableReader
 from dlcli.data.tables import read_tables
@@ -46,10 +47,12 @@ class TargetSummary:
     Attributes:
         classes: how many examples of each class each split has, by split; None for a number.
         numbers: the values of a number, by split; None for classes.
+        epoch: how many examples of each class an epoch of training has, where some come more often than others.
     """
 
     classes: dict[str, dict[str, int]] | None
     numbers: dict[str, Values] | None
+    epoch: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,9 @@ def describe(
         name: _target(name if isinstance(dataset.class_names, Mapping) else "", some, names)
         for name, some in classes.items()
     }
+    oversampling = oversampling_of(loaded, dataset)
+    if oversampling is not None:
+        targets = {name: _repeated(target, oversampling, splits.train) for name, target in targets.items()}
     columns, lines = _table(loaded, dataset, splits, where)
     return DataSummary(
         dataset.source,
@@ -176,6 +182,14 @@ def _target(name: str, classes: ClassNames, splits: Mapping[str, Split]) -> Targ
     return TargetSummary(
         {split: dict(zip(classes, map(int, some), strict=True)) for split, some in counts.items()}, None
     )
+
+
+def _repeated(target: TargetSummary, oversampling: Oversampling, train: Split) -> TargetSummary:
+    """With what an epoch has of each class."""
+    counts = oversampling.counts(train.indices)
+    names = (target.classes or {})["train"]
+    each = np.pad(counts, (0, len(names) - len(counts))).tolist()  # the last ones may be in no training row
+    return replace(target, epoch=dict(zip(names, each, strict=True)))
 
 
 def _table(

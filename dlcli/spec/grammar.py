@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from dlcli.spec.by_class import CLASS_WEIGHT, OVERSAMPLE, check_class_weight, check_oversample
 from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain
 from dlcli.spec.characters import shortened
 from dlcli.spec.held_out import VALIDATION_SCHEMA, Fold, check_fold, check_folds, check_validation
@@ -218,28 +219,6 @@ class DivergenceSpec(Part):
     """how often training goes back before it is stopped"""
 
 
-def _by_class(raw: Any) -> Any:
-    if raw is None or raw == "balanced":
-        return raw
-    if not isinstance(raw, Mapping) or not raw:
-        raise PydanticCustomError("expected", "must be `balanced`, or weights by the names of classes")
-    for name, weight in raw.items():
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
-            text = f"is wrong: the weight of a class must be a number greater than 0; received `{weight}`"
-            raise refusal(text, None, (name,))
-    # Classes that are numbers need no quotes.
-    return {str(name): float(weight) for name, weight in raw.items()}
-
-
-_CLASS_WEIGHT = {
-    "anyOf": [
-        {"enum": ["balanced"]},
-        {"type": "object", "minProperties": 1, "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
-        {"type": "null"},
-    ]
-}
-
-
 class TrainSpec(Part):
     """How long to train, and what happens meanwhile."""
 
@@ -248,9 +227,16 @@ class TrainSpec(Part):
     callbacks: List[KerasObject] = ()
     """what happens during training, such as stopping early"""
     class_weight: Annotated[
-        Literal["balanced"] | Mapping[str, float] | None, PlainValidator(_by_class), WithJsonSchema(_CLASS_WEIGHT)
+        Literal["balanced"] | Mapping[str, float] | None,
+        PlainValidator(check_class_weight),
+        WithJsonSchema(CLASS_WEIGHT),
     ] = None
     """how much the examples of a class count in training, by its name; `balanced`: all classes as much as each other"""
+    oversample: Annotated[
+        Literal["balanced"] | Mapping[str, float] | None, PlainValidator(check_oversample), WithJsonSchema(OVERSAMPLE)
+    ] = None
+    """how many times as often the examples of a class come in an epoch, by its name; `balanced`: each class as often as
+    the most frequent"""
     monitor: str | None = None
     """the figure by which `best.h5` is chosen; left out: `val_loss`, or `loss` where nothing is held out"""
     mode: Literal["auto", "min", "max"] = "auto"

@@ -206,8 +206,8 @@ def examine(
     findings = Findings(_in_order(errors), (), None, sound)
     if spec is not None:
         kept: dict[Hashable, Any] | None = {} if spec.dataset.has_all_folds else None
-        loaded = LoadedSpec(spec, document, extensions=files, kept=kept)
-        findings = _looked_at(replace(findings, loaded=loaded), look)
+        examined = LoadedSpec(spec, document, extensions=files, kept=kept)
+        findings = _looked_at(replace(findings, loaded=examined), look)
         errors = list(findings.errors)
     loaded, sound = findings.loaded, findings.sound
     if loaded is not None and "silence" in sound:

@@ -101,7 +101,7 @@ def _remedies(training: Training, rate: float) -> str:
 
 def _batch(training: Training, epoch: int, step: int) -> Any:
     rows, spec = training.job.rows["train"], training.job.loaded.spec
-    order = rows.data.shuffled(rows.order, seed=spec.seed, epoch=epoch - 1) if spec.dataset.shuffle else rows.order
+    order = training.job.epoch_order(epoch - 1)
     size = spec.dataset.batch_size
     chosen = order[(step - 1) * size : step * size]
     [block] = rows.data.blocks(chosen, len(chosen), Pace(1))
@@ -178,10 +178,10 @@ def _first(training: Training, error: DivergenceError) -> _Found | None:
         return None
     until = time.monotonic() + _MOST_SECONDS
     before = training.in_epoch.steps if training.in_epoch else 0
-    spec, rows = training.job.loaded.spec, training.job.rows["train"]
+    spec = training.job.loaded.spec
     largest = _look(training.job.model)[2]
     for epoch in range(began.epoch, epochs + 1):
-        order = rows.data.shuffled(rows.order, seed=spec.seed, epoch=epoch) if spec.dataset.shuffle else rows.order
+        order = training.job.epoch_order(epoch)
         first = before * spec.dataset.batch_size if epoch == began.epoch else 0
         again = training.job.engine.train(
             training.job.training_rows(order), spec.dataset.batch_size, one_by_one=True, first=first

@@ -13,6 +13,7 @@ class Start:
     """What is known when the first step is about to run.
 
     Attributes:
+        examples_per_epoch: how many are trained on, each as often as it comes.
         epochs_done: by processes before this one.
         steps_done: of the epoch that follows, by processes before this one.
         is_resumed: whether there were any.
@@ -23,6 +24,7 @@ class Start:
     device: str
     data: str
     split_sizes: Mapping[str, int]
+    examples_per_epoch: int
     parameters: int
     epochs: int
     steps_per_epoch: int

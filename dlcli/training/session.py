@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.data.loading import ReadAhead
+from dlcli.data.oversampling import oversampling_of
 from dlcli.errors import RunError, SpecError
 from dlcli.machine import machine_memory
 from dlcli.model.lints import lint_model
@@ -25,6 +26,8 @@ from dlcli.training.resuming import Point, differences, machine_differences, ref
 from dlcli.training.stopping import StopRequest
 
 if TYPE_CHECKING:
+    from dlcli.data.dataset import Dataset
+    from dlcli.data.splits import Splits
     from dlcli.data.where import Where
     from dlcli.model.summary import ModelSummary
     from dlcli.spec.loading import LoadedSpec
@@ -250,7 +253,7 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     data = started.reading.result()
     other_data = _see_data(request, data[0].fingerprint, listener)
     if like is None or like.choices is None:
-        steps = len(data[1].train.indices) // loaded.spec.dataset.batch_size
+        steps = _examples_per_epoch(loaded, *data) // loaded.spec.dataset.batch_size
         choices = choices.for_epochs(0 if request.is_smoke else steps)
     prepared_by = point.checkpoint if point is not None and other_data else None
     job = assemble(
@@ -264,6 +267,11 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     job = for_smoke(job) if request.is_smoke else job
     seconds = {"starting": began - started.began, "assembling": time.perf_counter() - began}
     return _Ready(backend, job, is_plain, other or other_data, seconds)
+
+
+def _examples_per_epoch(loaded: LoadedSpec, dataset: Dataset, splits: Splits) -> int:
+    oversampling = oversampling_of(loaded, dataset)
+    return len(splits.train) if oversampling is None else int(oversampling.counts(splits.train.indices).sum())
 
 
 def _see_changes(request: TrainRequest, backend: Backend, listener: Listener) -> bool:
@@ -303,9 +311,10 @@ def _make_record(request: TrainRequest, ready: _Ready) -> RunRecord:
     job, point = ready.job, request.point
     then = point.record if point is not None else {}
     command = list(request.command)
+    data = {**job.facts.record(job.sizes), "examples_per_epoch": job.examples_per_epoch}
     record = RunRecord(
         RunFolder(Path()), job.loaded.spec.name, list(then.get("command") or command), ready.backend,
-        job.loaded.spec.seed, job.facts.record(job.sizes), git_commit(request.spec_folder), request.is_smoke,
+        job.loaded.spec.seed, data, git_commit(request.spec_folder), request.is_smoke,
     )  # fmt: skip
     record.engine = {"asked": "keras" if ready.is_plain else "graph"}
     folder = request.where.data_dir

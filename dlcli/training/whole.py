@@ -67,7 +67,7 @@ class Whole:
         then = point.record if point is not None else {}
         record = replace(
             of_fold, run=self.run or RunFolder(Path()), command=list(then.get("command") or command), seconds={},
-            engine={}, resumed=[], data={**of_fold.data, "examples": None},
+            engine={}, resumed=[], data={**of_fold.data, "examples": None, "examples_per_epoch": None},
             folds=self._request.loaded.spec.dataset.folds,
         )  # fmt: skip
         if point is not None:

@@ -50,13 +50,13 @@ def training_examples(dataset: DatasetSpec) -> int | None:
     return None if sizes is None else sizes.train
 
 
-def steps_per_epoch(dataset: DatasetSpec) -> int | None:
+def steps_per_epoch(dataset: DatasetSpec, train: TrainSpec) -> int | None:
     """How many batches an epoch has, the last of which may be smaller; None if that is known only with the data."""
-    examples = training_examples(dataset)
+    examples = training_examples(dataset) if train.oversample is None else None
     return None if examples is None else -(-examples // dataset.batch_size)
 
 
 def steps_of_run(dataset: DatasetSpec, train: TrainSpec) -> int | None:
     """How many steps the whole run takes; None if that is known only with the data."""
-    steps = steps_per_epoch(dataset)
+    steps = steps_per_epoch(dataset, train)
     return None if steps is None else steps * train.epochs
