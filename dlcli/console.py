@@ -82,14 +82,15 @@ class Screen:
         return self._log_path
 
     def keep_log(self, path: Path) -> None:
-        """From now on the chatter goes to `path`; what there is already is copied to it."""
+        """From now on the chatter goes to `path`; what there is already is copied to it, unless it is kept already."""
         if self._log_path is None or self._chatter is None:
             return
         sys.stderr.flush()
         self._chatter.flush()
         try:
             with path.open("ab") as file:
-                file.write(self._log_path.read_bytes())
+                if self._log_path == self._temporary_log:  # else it belongs to an earlier run
+                    file.write(self._log_path.read_bytes())
                 file.flush()
                 os.dup2(file.fileno(), 2)
                 os.dup2(file.fileno(), self._chatter.fileno())

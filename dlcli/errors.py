@@ -5,7 +5,8 @@
     │   └── SpecError          2   the YAML file has mistakes: one or more Problems
     ├── DataError              3   data that is missing, unreachable or not what it should be
     ├── RunError               4   a run folder that cannot be made, read or written
-    │   └── CheckpointError    4   a checkpoint that is missing, damaged or does not fit
+    │   ├── CheckpointError    4   a checkpoint that is missing, damaged or does not fit
+    │   └── DivergedError      4   a training whose loss became no number
     ├── DeviceError            5   a device that was asked for and is not there
     └── Interrupted    130 / 143   stopped by SIGINT or SIGTERM, the work saved
 
@@ -111,6 +112,10 @@ class RunError(DlcliError):
 
 class CheckpointError(RunError):
     """A checkpoint is missing, damaged, or does not fit what it is used for."""
+
+
+class DivergedError(RunError):
+    """The loss of a training became no number; others may still be trained."""
 
 
 class DeviceError(DlcliError):

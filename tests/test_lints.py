@@ -179,7 +179,17 @@ class TestSizes:
         assert sizes.validation == (len(real.validation) if real.validation else 0)
         assert sizes.test == (len(real.test) if real.test else 0)
         assert dataset.classes == spec.source.number_of_classes
-        assert steps_per_epoch(spec) == -(-len(real.train) // 32)
+        assert steps_per_epoch(spec, Spec.model_fields["train"].default) == -(-len(real.train) // 32)
+
+    @pytest.mark.parametrize("source", ["wine", "diabetes"])
+    def test_as_the_real_folds(self, source: str) -> None:
+        from dlcli.data.sources import load_dataset
+        from dlcli.data.splits import split_dataset
+
+        for fold in (1, 3, 7):
+            spec = DatasetSpec.model_validate({"source": source, "folds": 7, "fold": fold})
+            real = split_dataset(load_dataset(spec.source), validation=None, test=0.2, seed=0, fold=spec.held_out_fold)
+            assert split_sizes(spec) == tuple(len(real.named(name)) for name in ("train", "validation", "test"))
 
     def test_four_points_are_their_own_test_set(self) -> None:
         sizes = split_sizes(DatasetSpec.model_validate({"source": "xor", "validation": "test"}))

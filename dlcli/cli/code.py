@@ -23,15 +23,18 @@ def code(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to this file; it must not be there.")
     ] = None,
     set_: options.Set = None,
+    fold: options.Fold = None,
 ) -> None:
     """Show the plain Keras script that a spec stands for: `dlcli code configs/mnist_cnn.yaml > mnist_cnn.py`."""
     screen: Screen = context.obj
     is_spec = what.suffix.lower() in (".yaml", ".yml")
-    if set_ and not is_spec:
-        raise UsageError("--set changes a spec; a checkpoint is as it is.", "Name the YAML file instead.")
+    if (set_ or fold is not None) and not is_spec:
+        raise UsageError(
+            f"--{'set' if set_ else 'fold'} changes a spec; a checkpoint is as it is.", "Name the YAML file instead."
+        )
     if output is not None and output.exists():
         raise UsageError(f"There is a file {output} already.", "Name another, or remove it.")
-    subject = _of_spec(screen, what, set_) if is_spec else _of_checkpoint(screen, what)
+    subject = _of_spec(screen, what, set_, fold) if is_spec else _of_checkpoint(screen, what)
 
     from dlcli.code.script import write_script
 
@@ -45,14 +48,16 @@ def code(
         screen.message(f"script: {output}")
 
 
-def _of_spec(screen: Screen, path: Path, sets: list[str] | None) -> Subject:
+def _of_spec(screen: Screen, path: Path, sets: list[str] | None, fold: int | None) -> Subject:
     from dlcli.spec.composition import compose_blocks
     from dlcli.spec.overrides import parse_overrides
 
-    data, variables = compose_blocks(path, parse_overrides(sets or ())[0])
+    short = options.of_fold(fold)
+    data, variables = compose_blocks(path, [*parse_overrides(sets or ())[0], *short])
     if data.get("extensions"):
         raise UsageError(f"{path} has `extensions`: what is in files of code cannot be written as a script yet.")
-    loaded = options.load(screen, path, sets, quiet=True, look=options.looker(screen, only_looks=True))
+    look = options.looker(screen, only_looks=True)
+    loaded = options.load(screen, path, sets, short, quiet=True, look=look)
     screen.divert()
 
     from dlcli.training.backend import start_backend

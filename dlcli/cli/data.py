@@ -29,6 +29,7 @@ def data(
         Path | None, typer.Option(metavar="FILE.png", help="Draw examples with their labels, or a table's columns.")
     ] = None,
     set_: options.Set = None,
+    fold: options.Fold = None,
     data_dir: options.DataDir = None,
     no_fallback: options.NoFallback = False,
     trust_code: options.TrustCode = False,
@@ -41,16 +42,17 @@ def data(
     screen: Screen = context.obj
     screen.trusts_code = trust_code
     options.check_picture(plot)
-    loaded = options.load(screen, config, set_, quiet=True, look=options.looker(screen, data_dir))
+    look = options.looker(screen, data_dir)
+    loaded = options.load(screen, config, set_, options.of_fold(fold), quiet=True, look=look)
 
-    from dlcli.data.loading import load_data
+    from dlcli.data.loading import load_data, sizes_of_folds
     from dlcli.data.where import Where
     from dlcli.describing.describing import describe
 
     where = Where(data_dir, not no_fallback, screen.message, screen.message, trusts_code=trust_code)
     dataset, splits = found = loaded.data.pop() if loaded.data else load_data(loaded, where)
     prepared = _prepared(screen, loaded, found) if batch else None
-    summary = describe(loaded, dataset, splits, where, prepared)
+    summary = describe(loaded, dataset, splits, where, prepared, sizes_of_folds(loaded, where))
     if json:
         from dlcli.files import to_json
 

@@ -23,7 +23,8 @@ def show_data(screen: Screen, summary: DataSummary) -> None:
     """All of it."""
     instead = f", instead of {summary.instead_of}" if summary.instead_of else ""
     screen.show(Text.assemble((summary.source, "bold"), f"{instead}: {summary.origin}"))
-    _section(screen, "splits", _splits(summary))
+    _section(screen, "splits, as in fold 1" if summary.folds else "splits", _splits(summary))
+    _section(screen, "folds", _folds(summary.folds))
     _section(screen, "inputs", _values({**summary.inputs, **_prepared(summary)}))
     for name, target in summary.targets.items():
         _section(screen, f"target {name}" if len(summary.targets) > 1 else "target", _target(target))
@@ -62,6 +63,14 @@ def _splits(summary: DataSummary) -> Table:
     return table
 
 
+def _folds(folds: Sequence[Mapping[str, int]]) -> Table:
+    names = list(folds[0]) if folds else []
+    table = _table("", *(f">{name}" for name in names))
+    for number, sizes in enumerate(folds, start=1):
+        table.add_row(f"fold {number}", *(f"{sizes[name]:,}" for name in names))
+    return table
+
+
 def _values(each: Mapping[str, Values]) -> Table:
     table = _table("", "shape", "type", ">least", ">mean", ">largest")
     for name, values in each.items():
@@ -76,13 +85,15 @@ def _target(target: TargetSummary) -> Table:
         return _values(target.numbers)
     counts = target.classes or {}
     splits = list(counts)
-    table = _table("class", *(f">{split}" for split in splits), ">share", "")
+    repeated = [">in an epoch"] if target.epoch is not None else []
+    table = _table("class", *(f">{split}" for split in splits), *repeated, ">share", "")
     classes = list(counts[splits[0]])
     totals = {name: sum(counts[split][name] for split in splits) for name in classes}
     every, most = max(1, sum(totals.values())), max(1, *totals.values())
     for name in classes[:_MOST_CLASSES]:
         bar = "█" * max(int(totals[name] > 0), round(_BAR * totals[name] / most))
-        numbers = (f"{counts[split][name]:,}" for split in splits)
+        numbers = [f"{counts[split][name]:,}" for split in splits]
+        numbers += [f"{target.epoch[name]:,}"] if target.epoch is not None else []
         table.add_row(Text(shortened(name)), *numbers, f"{totals[name] / every:.1%}", Text(bar, style="green"))
     if len(classes) > _MOST_CLASSES:
         table.add_row(f"… {len(classes) - _MOST_CLASSES} more")
@@ -141,7 +152,7 @@ def _remarks(summary: DataSummary) -> Table:
 
 
 def _uneven(target: TargetSummary) -> str:
-    counts = (target.classes or {}).get("train", {})
+    counts = target.epoch or (target.classes or {}).get("train", {})
     if not counts:
         return ""
     [(name, most)] = [max(counts.items(), key=lambda pair: pair[1])]

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dlcli.cli.folds import show_folds
 from dlcli.cli.live import LiveDisplay, epoch_columns, epoch_header, epoch_line, start_lines
-from dlcli.cli.result import show_end, show_report
+from dlcli.cli.result import fold_line, show_end, show_report
 from dlcli.files import to_json
-from dlcli.training.listening import End, EpochEnd, Listener, Start
+from dlcli.training.listening import End, EpochEnd, FoldsEnd, Listener, Start
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -53,6 +54,7 @@ class QuietDisplay:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
+        self.fold: int | None = None
 
     def phase(self, text: str) -> None:
         """Not shown."""
@@ -78,8 +80,17 @@ class QuietDisplay:
         """Not shown."""
 
     def ended(self, end: End) -> None:
-        """The figures of the best epoch."""
-        show_end(self.screen, end)
+        """The figures of the best epoch; of a fold, they are shown with those of the others."""
+        if self.fold is None:
+            show_end(self.screen, end)
+
+    def fold_started(self, number: int, folds: int) -> None:
+        """Not shown."""
+        self.fold = number
+
+    def folds_ended(self, end: FoldsEnd) -> None:
+        """The figures of each fold, and of all."""
+        show_folds(self.screen, end)
 
     def reported(self, report: Report) -> None:
         """Not shown."""
@@ -126,6 +137,18 @@ class PlainDisplay(QuietDisplay):
         """A word on the fit, and where the page is."""
         show_report(self.screen, report)
 
+    def ended(self, end: End) -> None:
+        """The figures of the best epoch; a line for a fold."""
+        super().ended(end)
+        if self.fold is not None:
+            self.screen.message(fold_line(self.fold, end))
+
+    def fold_started(self, number: int, folds: int) -> None:
+        """A line."""
+        super().fold_started(number, folds)
+        self.header = ""
+        self.screen.message(f"\nfold {number} of {folds}")
+
 
 class JsonDisplay(QuietDisplay):
     """One JSON object a line on standard output; `event` says what it is."""
@@ -136,7 +159,8 @@ class JsonDisplay(QuietDisplay):
         self._last_step = 0.0
 
     def _write(self, event: str, content: Mapping[str, Any]) -> None:
-        self.screen.out.print(to_json({"event": event, **content}), soft_wrap=True, markup=False)
+        of = {"fold": self.fold} if self.fold is not None else {}
+        self.screen.out.print(to_json({"event": event, **of, **content}), soft_wrap=True, markup=False)
 
     def phase(self, text: str) -> None:
         """`phase`: what takes a moment."""
@@ -171,3 +195,13 @@ class JsonDisplay(QuietDisplay):
     def reported(self, report: Report) -> None:
         """`report`: the path of the page, and the findings on the fit."""
         self._write("report", {"page": str(report.page), "findings": [asdict(one) for one in report.findings]})
+
+    def fold_started(self, number: int, folds: int) -> None:
+        """`fold`; what follows has its number."""
+        super().fold_started(number, folds)
+        self._write("fold", {"folds": folds})
+
+    def folds_ended(self, end: FoldsEnd) -> None:
+        """`folds`: what metrics.json has."""
+        self.fold = None
+        self._write("folds", {"run": str(end.run), **end.to_json()})

@@ -13,9 +13,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from dlcli.cli.result import scaled_lines, show_end, show_report
+from dlcli.cli.folds import show_folds
+from dlcli.cli.result import fold_line, scaled_lines, show_end, show_report
 from dlcli.figures import number
-from dlcli.training.listening import End, EpochEnd, Start
+from dlcli.training.listening import End, EpochEnd, FoldsEnd, Start
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -34,11 +35,17 @@ def start_lines(start: Start) -> list[str]:
     sizes = ", ".join(f"{size:,} {name}" for name, size in start.split_sizes.items())
     return [
         f"{start.name}: {start.parameters:,} parameters on {start.device}",
-        f"data: {start.data}; {sizes}",
+        f"data: {start.data}; {sizes}{_repeated(start)}",
         *scaled_lines(start.scales),
         f"run: {start.run}",
         *([f"resumed: {_place(start)}"] if start.is_resumed else []),
     ]
+
+
+def _repeated(start: Start) -> str:
+    if start.examples_per_epoch == start.split_sizes["train"]:
+        return ""
+    return f"; {start.examples_per_epoch:,} in an epoch, those of some classes more often"
 
 
 def _place(start: Start) -> str:
@@ -101,6 +108,11 @@ class LiveDisplay:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
+        self._fold: int | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has been trained yet."""
         self._start: Start | None = None
         self._header = ""
         self._now: dict[str, float] = {}
@@ -124,7 +136,7 @@ class LiveDisplay:
         # The picture is made when the screen is painted, ten times a second, however often figures come.
         self._live = Live(
             get_renderable=self._picture,
-            console=screen.err,
+            console=self.screen.err,
             refresh_per_second=10,
             transient=True,
             redirect_stdout=False,
@@ -210,9 +222,24 @@ class LiveDisplay:
             self._printed = time.monotonic()
 
     def ended(self, end: End) -> None:
-        """The figures of the best epoch."""
+        """The figures of the best epoch; a line for a fold."""
         self.close()
-        show_end(self.screen, end)
+        if self._fold is None:
+            show_end(self.screen, end)
+        else:
+            self.screen.message(fold_line(self._fold, end))
+
+    def fold_started(self, number: int, folds: int) -> None:
+        """A line, and bars of its own."""
+        self.close()
+        self._fold = number
+        self.screen.message(f"\nfold {number} of {folds}")
+        self._begin()
+
+    def folds_ended(self, end: FoldsEnd) -> None:
+        """The figures of each fold, and of all."""
+        self.close()
+        show_folds(self.screen, end)
 
     def reported(self, report: Report) -> None:
         """A word on the fit, and where the page is."""

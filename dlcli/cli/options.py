@@ -42,6 +42,9 @@ Run = Annotated[
     ),
 ]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of all runs.")]
+Fold = Annotated[
+    int | None, typer.Option("--fold", metavar="N", min=1, help="Of `dataset.folds`, this one alone, counted from 1.")
+]
 TrustCode = Annotated[
     bool,
     typer.Option(
@@ -73,6 +76,13 @@ def load(
     if loaded.warnings and not quiet:
         screen.problems(loaded.warnings)
     return loaded
+
+
+def of_fold(fold: int | None) -> list[Override]:
+    """What `--fold` stands for."""
+    from dlcli.spec.overrides import option
+
+    return [option("--fold", "dataset.fold", fold)] if fold is not None else []
 
 
 def looker(

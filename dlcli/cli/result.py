@@ -44,6 +44,14 @@ def show_report(screen: Screen, report: Report) -> None:
     screen.message(f"report: {report.page}")
 
 
+def fold_line(number_of_fold: int, end: End) -> str:
+    """What a fold came to, in a line."""
+    figure = f"{end.monitor} {number(end.best_value)}"
+    return (
+        f"fold {number_of_fold}: best epoch {end.best_epoch} of {end.epochs_done}, by {figure}; {duration(end.seconds)}"
+    )
+
+
 def metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:
     """A row a split, a column a metric; or the reverse, where there are many metrics."""
     table = Table(box=None, pad_edge=False, header_style="dim")

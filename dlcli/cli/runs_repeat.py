@@ -40,6 +40,8 @@ def repeat(
     screen: Screen = context.obj
     screen.trusts_code = trust_code
     found = the_run(run, runs_dir or RUNS)
+    if found.folds:
+        raise RunError(f"{found.path} has a run for each of its folds.", f"Name one: {found.folds[0].path}.")
     point = find_point(found.path, lambda text: screen.panel("damaged", [text]))
     if not point.is_done or point.contents is None:
         raise RunError(
@@ -64,7 +66,7 @@ def repeat(
             display.phase,
             trusts_code=trust_code,
         )
-        place = runs_dir or found.path.resolve().parent.parent
+        place = runs_dir or (found.whole or found).path.resolve().parent.parent
         request = TrainRequest(
             loaded, written, folder, where, "auto", place, None, False, point.is_plain, sys.argv[1:],
             init_from=initial, like=point,

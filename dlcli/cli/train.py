@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from dlcli.cli.displays import Display
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
-    from dlcli.spec.overrides import Override
     from dlcli.training.final import Final
     from dlcli.training.listening import End
     from dlcli.training.resuming import Point
-    from dlcli.training.session import Hooks
+    from dlcli.training.session import Hooks, TrainRequest
 
 
 def train(
@@ -35,6 +34,7 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
     set_: options.Set = None,
+    fold: options.Fold = None,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -81,8 +81,8 @@ def train(
     seconds = options.duration("--max-time", max_time)
     _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
-    point = _find_point(screen, resume, runs_dir)
-    short: list[Override] = []
+    point = _find_point(screen, resume, fold, runs_dir)
+    short = options.of_fold(_fold_of(point) or fold)
     if seed is not None:
         short.append(option("--seed", "seed", seed))
     wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
@@ -103,7 +103,7 @@ def train(
     screen.divert()
 
     from dlcli.data.where import Where
-    from dlcli.training.session import TrainRequest, run_training
+    from dlcli.training.session import TrainRequest
 
     with (
         tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir,
@@ -122,11 +122,22 @@ def train(
             loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
             is_plain, sys.argv[1:], point, initial, allow_change, seconds,
         )  # fmt: skip
-        finals: list[Final] = []
-        keep = finals.append if report and not smoke else None
-        end = run_training(request, display, hooks_of(screen, display, keep_log=not smoke, on_final=keep))
-        for final in finals:
-            _write_report(display, end, final)
+        _run(screen, display, request, with_report=report and not smoke)
+
+
+def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report: bool) -> None:
+    """Train, for each of several folds if there are such; and write a report on the run, if it is one."""
+    from dlcli.training.folds import run_folds
+    from dlcli.training.session import run_training
+
+    if request.loaded.spec.dataset.has_all_folds:
+        run_folds(request, display, hooks_of(screen, display, keep_log=not request.is_smoke))
+        return
+    finals: list[Final] = []
+    on_final = finals.append if with_report else None
+    end = run_training(request, display, hooks_of(screen, display, keep_log=not request.is_smoke, on_final=on_final))
+    for final in finals:
+        _write_report(display, end, final)
 
 
 def _check_usage(
@@ -146,12 +157,28 @@ def _check_usage(
         raise UsageError("--run-name is for a new run; --resume goes on in the folder that there is.")
 
 
-def _find_point(screen: Screen, resume: str | None, runs_dir: Path) -> Point | None:
+def _find_point(screen: Screen, resume: str | None, fold: int | None, runs_dir: Path) -> Point | None:
     if resume in (None, "auto"):
         return None
+    from dlcli.runs.finding import find_run
     from dlcli.training.resuming import find_point
 
-    return find_point(Path(str(resume)), lambda text: screen.panel("damaged", [text]), runs_dir)
+    path = Path(str(resume))
+    run = find_run(path, runs_dir) if fold is not None else None
+    if run is not None and run.folds:
+        path = run.fold(fold or 1).path
+        if not path.exists():
+            raise UsageError(
+                f"Fold {fold} of {run.path} has not begun.", "Without --fold, --resume trains all that is left."
+            )
+    return find_point(path, lambda text: screen.panel("damaged", [text]), runs_dir)
+
+
+def _fold_of(point: Point | None) -> int | None:
+    """Which fold the run is of that goes on; None if it is of none."""
+    dataset = point.contents.spec["dataset"] if point is not None and point.contents is not None else {}
+    fold: int | None = dataset.get("fold")
+    return fold
 
 
 def _find_unfinished(screen: Screen, runs_dir: Path, loaded: LoadedSpec) -> Point | None:
@@ -175,6 +202,9 @@ def _wanted_epochs(written: str | None, point: Point | None, *, is_auto: bool) -
     if point is None or is_auto:
         hint = "Name the run: `--resume runs/NAME/latest --epochs +5`."
         raise UsageError(f"--epochs {written} is for a run that goes on, and that is named.", hint)
+    if point.run is not None and point.run.folds:
+        hint = "Say how many epochs each is to have, as in `--epochs 20`; or name a fold's own folder."
+        raise UsageError(f"--epochs {written}: {point.run.path} has several folds, each with epochs of its own.", hint)
     planned = point.contents.spec["train"]["epochs"] if point.contents else None
     if planned is None:
         raise UsageError(f"--epochs {written}: nothing of the run is saved yet; say how many epochs it is to have.")
@@ -211,13 +241,8 @@ def _bare_spec(read: Callable[..., LoadedSpec], point: Point | None) -> tuple[Lo
 
 def _is_at_end(screen: Screen, point: Point, loaded: LoadedSpec) -> bool:
     """Whether there is nothing more to train, and a person has been told so. Raises UsageError."""
-    epochs = loaded.spec.train.epochs
-    if epochs < point.epochs_done:
-        message = f"The run has done {point.epochs_done} epochs already; `train.epochs` is {epochs}."
-        raise UsageError(message, "Ask for more, as in `--epochs +5`.")
-    planned = point.contents.spec["train"]["epochs"] if point.contents else 0
-    if not point.is_done or epochs > planned:
-        return False
+    if loaded.spec.dataset.has_all_folds or not point.is_at_end(loaded.spec.train.epochs):
+        return False  # which of its folds are at their ends, is seen one after another
     where = point.run.path if point.run else ""
     screen.message(f"{where} is done: {point.epochs_done} epochs. To train on: --resume {where} --epochs +5")
     return True

@@ -21,7 +21,7 @@ from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
 from dlcli.data.image_reader import ImageReader
 from dlcli.data.series_reader import SeriesReader
-from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
+from dlcli.data.splits import FOLDS_DRAW, TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.data.text_reader import TextReader
 from dlcli.errors import DlcliError, UsageError
@@ -32,7 +32,6 @@ from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, 
 from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv, Table
-from dlcli.spec.sources_folders import VALIDATION_FOLDER
 from dlcli.spec.sources_images import Images
 from dlcli.spec.sources_series import Series
 from dlcli.spec.sources_texts import Text
@@ -44,6 +43,13 @@ def hold_out(x, y, share, seed):
         np.arange(len({labels})), test_size=round(share * len({labels})), random_state=seed{stratify}
     )
     rows, held_out = np.sort(rows), np.sort(held_out)
+    return {kept_x}, {kept_y}, {held_x}, {held_y}
+'''
+_HOLD_OUT_FOLD = '''
+def hold_out_fold(x, y, fold, folds, seed):
+    """Set one of several folds of the examples apart{classes}."""
+    divided = {divider}(folds, shuffle=True, random_state=seed).split({labels}, {labels})
+    rows, held_out = list(divided)[fold - 1]
     return {kept_x}, {kept_y}, {held_x}, {held_y}
 '''
 _OF_SEVERAL = "{{name: array[{rows}] for name, array in {letter}.items()}}"
@@ -85,6 +91,9 @@ def data_code(
     if len(source.input_facts) > 1 and dataset.preparation is not None:
         message = "How several inputs are prepared by layers of the spec's own cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
+    if dataset.has_all_folds:
+        message = f"This spec trains for each of {dataset.folds} folds; a script trains for one."
+        raise UsageError(message, "Name it, as in `--fold 1`.")
     if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images, Text)):
         return _from_files(spec, encoding, writer, reader, folder)
     outputs = _asked(spec)
@@ -93,23 +102,10 @@ def data_code(
         if isinstance(source, FileSource)
         else _loaded(source, spec.seed, outputs)
     )
-    splits = ["train"]
     has_test_set = source.has_test_set or bool(source.examples and source.examples[1])
-    if (dataset.test and not has_test_set) or isinstance(dataset.validation, float):
-        imports += ["import numpy as np", "from sklearn.model_selection import train_test_split"]
-        functions.append(_hold_out(source, outputs))
-    if has_test_set:
-        splits.append("test")
-    elif dataset.test:
-        seed = split_seed(spec.seed, TEST_DRAW)
-        lines.append(f"x_train, y_train, x_test, y_test = hold_out(x_train, y_train, {dataset.test}, seed={seed})")
-        splits.append("test")
-    if isinstance(dataset.validation, float):
-        seed = split_seed(spec.seed, VALIDATION_DRAW)
-        lines.append(f"x_train, y_train, x_val, y_val = hold_out(x_train, y_train, {dataset.validation}, seed={seed})")
-        splits.insert(1, "val")
-    if dataset.validation == VALIDATION_FOLDER:
-        splits.insert(1, "val")
+    divided = _divided(spec, outputs, has_test_set=has_test_set)
+    imports, functions, lines = [*imports, *divided.imports], [*functions, *divided.functions], [*lines, *divided.lines]
+    splits = list(divided.splits)
     if isinstance(reader, TextReader):
         lines += numbered_code(reader, splits)
     lines += prepared_code(dataset, splits, writer)
@@ -147,9 +143,44 @@ def _chosen(source: Source, outputs: Sequence[str]) -> list[str]:
     return [f'y_train = y_train["{outputs[0]}"]'] if len(outputs) == 1 and len(source.target_classes) > 1 else []
 
 
-def _hold_out(source: Source, outputs: Sequence[str]) -> str:
+def _divided(spec: Spec, outputs: Sequence[str], *, has_test_set: bool) -> DataCode:
+    """The statements that hold out what the source does not."""
+    dataset, source = spec.dataset, spec.dataset.source
+    imports, functions, lines, splits = ["import numpy as np"], [], [], ["train"]
+    if (dataset.test and not has_test_set) or isinstance(dataset.validation, float):
+        imports.append("from sklearn.model_selection import train_test_split")
+        functions.append(_hold_out(source, outputs, _HOLD_OUT))
+    if has_test_set or dataset.test:
+        splits.append("test")
+    if dataset.test and not has_test_set:
+        seed = split_seed(spec.seed, TEST_DRAW)
+        lines.append(f"x_train, y_train, x_test, y_test = hold_out(x_train, y_train, {dataset.test}, seed={seed})")
+    if dataset.held_out_fold is not None:
+        fold, seed = dataset.held_out_fold, split_seed(spec.seed, FOLDS_DRAW)
+        imports.append(f"from sklearn.model_selection import {_divider_of(source, outputs)}")
+        functions.append(_hold_out(source, outputs, _HOLD_OUT_FOLD))
+        call = f"hold_out_fold(x_train, y_train, {fold.number}, {fold.of}, seed={seed})"
+        lines.append(f"x_train, y_train, x_val, y_val = {call}")
+    elif isinstance(dataset.validation, float):
+        seed = split_seed(spec.seed, VALIDATION_DRAW)
+        lines.append(f"x_train, y_train, x_val, y_val = hold_out(x_train, y_train, {dataset.validation}, seed={seed})")
+    if dataset.is_validated and dataset.validation != "test":
+        splits.insert(1, "val")
+    return DataCode(tuple(imports), tuple(functions), tuple(lines), tuple(splits))
+
+
+def _divider_of(source: Source, outputs: Sequence[str]) -> str:
+    """The class of scikit-learn's that makes folds."""
+    return "KFold" if _with_classes(source, outputs) is None else "StratifiedKFold"
+
+
+def _with_classes(source: Source, outputs: Sequence[str]) -> str | None:
+    return next((name for name in outputs if source.target_classes[name] is not None), None)
+
+
+def _hold_out(source: Source, outputs: Sequence[str], function: str) -> str:
     """The function that sets examples apart, as `dlcli.data.splits` does."""
-    with_classes = next((name for name in outputs if source.target_classes[name] is not None), None)
+    with_classes = _with_classes(source, outputs)
     labels = f'y["{with_classes or outputs[0]}"]' if len(outputs) > 1 else "y"
 
     def rows_of(letter: str, rows: str, *, is_one: bool) -> str:
@@ -160,7 +191,8 @@ def _hold_out(source: Source, outputs: Sequence[str]) -> str:
         for how, rows in (("kept", "rows"), ("held", "held_out"))
         for letter, is_one in (("x", len(source.input_facts) == 1), ("y", len(outputs) == 1))
     }
-    return _HOLD_OUT.format(
+    return function.format(
+        divider=_divider_of(source, outputs),
         classes=", with the same shares of the classes in both parts" if with_classes else "",
         stratify=f", stratify={labels}" if with_classes else "",
         labels=labels,

@@ -13,7 +13,7 @@ from dlcli.code.reading import read_code
 from dlcli.data.columns import as_texts
 from dlcli.data.dividing import split_of
 from dlcli.data.finding import find_all
-from dlcli.data.splits import TEST_DRAW, VALIDATION_DRAW, split_seed
+from dlcli.data.splits import FOLDS_DRAW, TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.data.tables import read_tables
 from dlcli.data.times import times_of
@@ -28,6 +28,13 @@ def hold_out(table, share, seed):
         np.arange(len(table)), test_size=round(share * len(table)), random_state=seed{stratify}
     )
     return table.iloc[np.sort(rows)], table.iloc[np.sort(held_out)]
+'''
+_FOLD = '''
+def hold_out_fold(table, fold, folds, seed):
+    """Set one of several folds of the rows apart{classes}."""
+    divided = {divider}(folds, shuffle=True, random_state=seed).split(table{labels})
+    rows, held_out = list(divided)[fold - 1]
+    return table.iloc[rows], table.iloc[held_out]
 '''
 _BY_GROUP = '''
 def hold_out(table, share, seed):
@@ -63,28 +70,39 @@ def division_code(spec: Spec, source: Csv, reader: TableReader, folder: str | No
         DataError: the table, which tells how, cannot be read.
     """
     of_test = _test_set(source, reader, folder) if source.test_path is not None else []
+    by = source.split or source.group or source.time
+    if by is not None and spec.dataset.held_out_fold is not None:
+        message = f"How folds are held out where `{by}` divides the rows cannot be written as a script yet."
+        raise UsageError(message, "With --model-only the model is written.")
     if source.split is not None:
         return _by_name(source.split, _column(source.split, source, reader, folder), of_test, spec.dataset.validation)
     if source.group is not None:
-        function = _BY_GROUP.format(groups=_groups(source.group, _column(source.group, source, reader, folder)))
-        imported, before = "GroupShuffleSplit", []
+        functions = [_BY_GROUP.format(groups=_groups(source.group, _column(source.group, source, reader, folder)))]
+        imported, before = ["GroupShuffleSplit"], []
     elif source.time is not None:
         _, is_date = times_of(source.time, _column(source.time, source, reader, folder), source.path[0])
         dates = f'pd.to_datetime(table[{source.time!r}], format="mixed", utc=True).dt.tz_localize(None)'
-        function, imported = _BY_TIME.format(time=source.time), ""
+        functions, imported = [_BY_TIME.format(time=source.time)], []
         before = [f"table[{source.time!r}] = {dates}"] if is_date else []
     else:
         labels = next((one.column for one in reader.targets.values() if one.classes is not None), None)
-        function = _DRAWN.format(
-            classes=", with the same shares of the classes in both parts" if labels else "",
-            stratify=f", stratify=table[{labels!r}]" if labels else "",
-        )
-        imported, before = "train_test_split", []
+        classes = ", with the same shares of the classes in both parts" if labels else ""
+        divider = "StratifiedKFold" if labels else "KFold"
+        functions = [
+            _DRAWN.format(classes=classes, stratify=f", stratify=table[{labels!r}]" if labels else ""),
+            _FOLD.format(classes=classes, divider=divider, labels=f", table[{labels!r}]" if labels else ""),
+        ]
+        imported, before = ["train_test_split", divider], []
     lines, splits = _held_out(spec, of_test, is_drawn=bool(imported))
-    if not any("hold_out" in line for line in lines):
-        return Division([], [], lines, splits)
-    imports = [f"from sklearn.model_selection import {imported}"] if imported else []
-    return Division(imports, [function], [*before, *lines], splits)
+    used = [text for text in functions if any(f" {_name_of(text)}(" in line for line in lines)]
+    imports = [
+        f"from sklearn.model_selection import {name}" for name in imported if any(f" {name}(" in text for text in used)
+    ]
+    return Division(imports, used, [*(before if used else []), *lines], splits)
+
+
+def _name_of(function: str) -> str:
+    return function.split("(")[0].removeprefix("\ndef ")
 
 
 def _test_set(source: Csv, reader: TableReader, folder: str | None) -> list[str]:
@@ -105,7 +123,12 @@ def _held_out(spec: Spec, of_test: list[str], *, is_drawn: bool) -> tuple[list[s
     if not of_test and dataset.test:
         lines.append(held("test", dataset.test, TEST_DRAW))
         before = "train"
-    if isinstance(dataset.validation, float):
+    if dataset.held_out_fold is not None:
+        fold, seed = dataset.held_out_fold, split_seed(spec.seed, FOLDS_DRAW)
+        lines.append(f"train, val = hold_out_fold({before}, {fold.number}, {fold.of}, seed={seed})")
+        before = "train"
+        splits.append("val")
+    elif isinstance(dataset.validation, float):
         lines.append(held("val", dataset.validation, VALIDATION_DRAW))
         before = "train"
         splits.append("val")

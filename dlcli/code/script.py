@@ -12,7 +12,7 @@ from dlcli.code.network import network_lines
 from dlcli.code.objects import Writer
 from dlcli.code.outline import Outline
 from dlcli.code.scaling import measured_code
-from dlcli.code.weights import weights_code
+from dlcli.code.weights import repeated_code, weights_code
 from dlcli.data.dataset import OneOrNamed, Reader, Shape
 from dlcli.data.encoding import AnyEncoding
 from dlcli.errors import UsageError
@@ -88,6 +88,7 @@ def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) ->
         statements, ["model.summary()"],
         _compiled(spec, writer),
         measured_code(subject.encoding) if spec.metrics else [],
+        repeated_code(spec, subject.encoding, subject.reader),
         augment,
         weighing + training,
         _evaluated(spec, data),
@@ -145,7 +146,7 @@ def _by_name(made: Mapping[str, str], heads: Mapping[str, Head]) -> str:
 def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]) -> tuple[list[str], list[str]]:
     """What augments the training examples, and the call of `fit`."""
     dataset, train = spec.dataset, spec.train
-    held_out = "test" if dataset.validation == "test" else "val" if dataset.validation is not None else None
+    held_out = "test" if dataset.validation == "test" else "val" if dataset.is_validated else None
     callbacks = [writer.made("callback", callback) for callback in train.callbacks]
     more = [f"epochs={train.epochs}"]
     if held_out:

@@ -16,6 +16,15 @@ def begins(moments, share):
 '''
 
 
+_FOLD = '''
+def begins_and_ends(moments, fold, folds):
+    """When some rows begin and end that are one of several folds; there is one part more, before all of them."""
+    size = len(moments) // (folds + 1)
+    begins = np.sort(moments)[len(moments) - size * np.arange(folds, 0, -1)]
+    return begins[fold - 1], begins[fold] if fold < folds else None
+'''
+
+
 def series_code(spec: Spec, source: Series, reader: SeriesReader, folder: str | None) -> TableCode:
     """What reads, orders, splits and prepares series.
 
@@ -38,9 +47,13 @@ def series_code(spec: Spec, source: Series, reader: SeriesReader, folder: str | 
     lines += ["", "", *prepared, "", ""]
     lines += _windows(source, reader, columns)
     names = ", ".join(splits)
-    lines += _divided(splits, names)
+    fold = spec.dataset.held_out_fold
+    lines += _divided(splits, names, is_last=fold is None or fold.number == fold.of)
     lines += targets_code(reader.table, splits, names)
-    functions = [*([_BEGINS] if cuts[:-1] else []), *functions_code(reader.table)]
+    used = [
+        text for name, text in (("begins(", _BEGINS), ("begins_and_ends(", _FOLD)) if any(name in line for line in cuts)
+    ]
+    functions = [*used, *functions_code(reader.table)]
     return TableCode(["import numpy as np", "import pandas as pd"], functions, lines, splits)
 
 
@@ -70,7 +83,11 @@ def _cuts(spec: Spec) -> tuple[list[str], list[str]]:
         lines.append(f"test_begins = begins(moments, {dataset.test})")
         splits.append("test")
         before = "moments[moments < test_begins]"
-    if isinstance(dataset.validation, float):
+    if dataset.held_out_fold is not None:
+        fold = dataset.held_out_fold
+        lines.append(f"val_begins, val_ends = begins_and_ends({before}, {fold.number}, {fold.of})")
+        splits.insert(1, "val")
+    elif isinstance(dataset.validation, float):
         lines.append(f"val_begins = begins({before}, {dataset.validation})")
         splits.insert(1, "val")
     first = f"{splits[1]}_begins" if len(splits) > 1 else None
@@ -93,20 +110,22 @@ def _windows(source: Series, reader: SeriesReader, columns: list[str]) -> list[s
     ]
 
 
-def _divided(splits: list[str], names: str) -> list[str]:
+def _divided(splits: list[str], names: str, *, is_last: bool) -> list[str]:
     """The windows of each split, and the rows that they are to tell."""
     if len(splits) == 1:
         return ["x_train, train = windows, table.iloc[targets]"]
     return [
-        f"chosen = {', '.join(_rows_of(split, splits) for split in splits)}",
+        f"chosen = {', '.join(_rows_of(split, splits, is_last=is_last) for split in splits)}",
         f"{', '.join(f'x_{split}' for split in splits)} = (windows[rows] for rows in chosen)",
         f"{names} = (table.iloc[targets[rows]] for rows in chosen)",
     ]
 
 
-def _rows_of(split: str, splits: list[str]) -> str:
+def _rows_of(split: str, splits: list[str], *, is_last: bool) -> str:
     if split == "train":
         return f"whens < {splits[1]}_begins"
+    if split == "val" and not is_last:
+        return "(whens >= val_begins) & (whens < val_ends)"
     if split == "val" and "test" in splits:
         return "(whens >= val_begins) & (whens < test_begins)"
     return f"whens >= {split}_begins"

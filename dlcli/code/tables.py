@@ -48,6 +48,7 @@ def date_parts(column, rows):
     return np.column_stack([(part - all.mean()) / (all.std(ddof=0) or 1.0) for part, all in parts])
 ''',
 }
+_NO_LABELS = {"divider": "KFold", "labels": ""}
 _NAMES = {Number: "standardized", Plain: "filled", Category: "one_hot", Index: "numbered", Date: "date_parts"}
 
 

@@ -9,8 +9,8 @@ from dlcli.data.array_files import find_array, open_arrays, shown_names
 from dlcli.data.array_reader import USUAL_INPUTS, USUAL_TARGETS, ArrayReader, test_name
 from dlcli.data.dataset import Dataset
 from dlcli.data.finding import find_all
-from dlcli.data.from_stored import Chosen, Part, check_chosen, load_stored
-from dlcli.data.splits import Splits
+from dlcli.data.from_stored import Chosen, Part, check_chosen, read_stored
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.stored import Stored
 from dlcli.data.where import Where
 from dlcli.errors import DataError
@@ -34,11 +34,18 @@ def load_arrays(
     Raises:
         DataError: a file cannot be read, or its arrays are not what they should be.
     """
+    dataset = loaded.once("dataset", lambda: _read(loaded, source, where, folders, reader))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _read(
+    loaded: LoadedSpec, source: Arrays, where: Where, folders: Sequence[Path], reader: ArrayReader | None
+) -> Dataset:
     paths = find_all(source.path, folders)
     train, test = choose(loaded, source, open_arrays(paths))
     origin = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     chosen = Chosen(train, test, origin, source.kind_of, source.class_names, source.stream)
-    return load_stored(loaded, chosen, where, reader)[:2]
+    return read_stored(loaded, chosen, where, reader)[0]
 
 
 def choose(loaded: LoadedSpec, source: NamedArrays, arrays: Mapping[str, Stored]) -> tuple[Part, Part | None]:

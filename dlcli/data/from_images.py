@@ -23,7 +23,7 @@ from dlcli.data.image_reading import (
     unreadable_error,
     verify_pictures,
 )
-from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.loading import LoadedSpec
@@ -48,6 +48,13 @@ def load_images(
         DataError: there are none, one cannot be read, or they are not what they should be.
         SpecError: the source says something that cannot be.
     """
+    dataset = loaded.once("dataset", lambda: _read(loaded, source, where, folders, reader))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _read(
+    loaded: LoadedSpec, source: Images, where: Where, folders: Sequence[Path], reader: ImageReader | None
+) -> Dataset:
     origin = find_one(source.path, folders)
     set_up()
     listing, is_text = _listing(loaded, source, origin, where, folders, reader)
@@ -60,22 +67,20 @@ def load_images(
     def examples_of(listed: Listed) -> Examples:
         return _examples(source, listed, form, where, is_exact=is_exact, in_files=in_files)
 
-    return load_listed(loaded, source, listing, origin, reader, examples_of)
+    return listed_dataset(source, listing, origin, reader, examples_of)
 
 
-def load_listed(
-    loaded: LoadedSpec,
+def listed_dataset(
     source: Pictures,
     listing: Listing,
     origin: Path,
     reader: Reader,
     examples_of: Callable[[Listed], Examples],
     sought: Sought = PICTURES,
-) -> tuple[Dataset, Splits]:
-    """The examples of pictures or films that were found, split.
+) -> Dataset:
+    """The examples of pictures or films that were found.
 
     Args:
-        loaded: the spec.
         source: its source.
         listing: the files.
         origin: where they are.
@@ -89,12 +94,10 @@ def load_listed(
     examples = {name: examples_of(listed) for name, listed in listing.splits.items()}
     _check_classes(examples["train"], listing, origin, sought)
     train, test, validation = examples["train"], examples.get("test"), examples.get("validation")
-    dataset = Dataset(
+    return Dataset(
         source.name, source.kind, train, test, listing.classes, None, str(origin),
         fingerprint_of(train, test, validation), reader=reader, validation=validation,
     )  # fmt: skip
-    spec = loaded.spec.dataset
-    return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
 
 
 def _listing(

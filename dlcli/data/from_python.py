@@ -23,8 +23,8 @@ from dlcli.data.array_reader import ArrayReader
 from dlcli.data.dataset import Array, Dataset
 from dlcli.data.finding import find_all
 from dlcli.data.from_arrays import choose
-from dlcli.data.from_stored import Chosen, load_stored
-from dlcli.data.splits import Splits
+from dlcli.data.from_stored import Chosen, read_stored
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.stored import Packed, Stored
 from dlcli.data.where import Where
 from dlcli.errors import DataError
@@ -58,14 +58,21 @@ def load_python(
     """
     if not where.trusts_code:
         raise DataError(f"The data comes from a function of one's own, `{source.function}`, which would be run.", TRUST)
+    dataset = loaded.once("dataset", lambda: _read(loaded, source, where, folders, reader))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _read(
+    loaded: LoadedSpec, source: Python, where: Where, folders: Sequence[Path], reader: ArrayReader | None
+) -> Dataset:
     code = _code_of(source, folders)
     with _importing_from(code.folder):
         returned = _called(_function(source, code), source, code, loaded.spec.seed)
     arrays = {name: _stored(name, value, code) for name, value in _by_name(returned, loaded, source).items()}
     train, test = choose(loaded, source, arrays)
     chosen = Chosen(train, test, f"{source.code[1]} of {code.path}", source.kind_of, source.class_names, stream=False)
-    dataset, splits, _ = load_stored(loaded, chosen, where, reader)
-    return replace(dataset, code=code.digest, folder=code.folder), splits
+    dataset, _ = read_stored(loaded, chosen, where, reader)
+    return replace(dataset, code=code.digest, folder=code.folder)
 
 
 @dataclass(frozen=True)

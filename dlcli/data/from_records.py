@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dlcli.data.dataset import Dataset
 from dlcli.data.finding import find_all
-from dlcli.data.from_stored import Chosen, Part, check_chosen, load_stored
+from dlcli.data.from_stored import Chosen, Part, check_chosen, read_stored
 from dlcli.data.record_features import (
     Column,
     First,
@@ -20,7 +20,7 @@ from dlcli.data.record_features import (
 )
 from dlcli.data.record_files import SKIP, DamagedError, Records, capital, open_records
 from dlcli.data.record_reader import RecordReader, record_files
-from dlcli.data.splits import Splits
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.where import Where
 from dlcli.errors import DataError
 from dlcli.spec.likeness import suggestion
@@ -49,6 +49,13 @@ def load_records(
     Raises:
         DataError: a file cannot be read, or its records are not what they should be.
     """
+    dataset = loaded.once("dataset", lambda: _read(loaded, source, where, folders, reader))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _read(
+    loaded: LoadedSpec, source: TfRecord, where: Where, folders: Sequence[Path], reader: RecordReader | None
+) -> Dataset:
     paths = record_files(find_all(source.path, folders))
     tested = record_files(find_all(source.test_path, folders)) if source.test_path is not None else None
     if tested is not None and set(paths) & set(tested):
@@ -61,8 +68,8 @@ def load_records(
     test = _part(_open(source, tested, where), names, layouts, source, where) if tested is not None else None
     origin = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     chosen = Chosen(train, test, origin, source.kind_of, source.class_names, source.stream)
-    dataset, splits, arrays = load_stored(loaded, chosen, where, reader.arrays if reader is not None else None)
-    return replace(dataset, reader=RecordReader(arrays, layouts, source.compression)), splits
+    dataset, arrays = read_stored(loaded, chosen, where, reader.arrays if reader is not None else None)
+    return replace(dataset, reader=RecordReader(arrays, layouts, source.compression))
 
 
 def _open(source: TfRecord, paths: Sequence[Path], where: Where) -> Records:

@@ -52,18 +52,22 @@ def load_series(
     refuse_twice(paths, ())
     fitting = _Fitting(loaded, source, str(paths[0]))
     reading = Reading(layout_of(source), source.corrupt == "skip", False, where)
-    if reader is None:
-        rows, checked = reading.rows(paths, (), lambda frame: fitting.needed(frame, paths[0]), fitting.checks())
-    else:
-        rows, checked = reading.again(paths, reader.table, reader.placed), {}
-    if rows.skipped is not None and rows.skipped.count and source.time is None:
-        where.notify("To a window the rows before and after one that is left out are neighbours.")
-    frame = pd.DataFrame({name: rows.whole(name) for name in rows.names})
+
+    def read() -> tuple[pd.DataFrame, dict[str, str]]:
+        if reader is None:
+            rows, checked = reading.rows(paths, (), lambda frame: fitting.needed(frame, paths[0]), fitting.checks())
+        else:
+            rows, checked = reading.again(paths, reader.table, reader.placed), {}
+        if rows.skipped is not None and rows.skipped.count and source.time is None:
+            where.notify("To a window the rows before and after one that is left out are neighbours.")
+        return pd.DataFrame({name: rows.whole(name) for name in rows.names}), checked
+
+    frame, checked = loaded.once(("table", reader and reader.table.texts), read)
     table = TableReader(layout_of(source), {}, {}, (), checked=checked)
     unfitted = reader or SeriesReader(table, source.time, source.group, source.length, source.horizon, is_dated=False)
     found = unfitted.in_order(frame, fitting.where)
     windows = _whole_windows(unfitted, source.stride, frame, found, (paths[0], where))
-    cuts = cut(found.keys, source=source.name, validation=spec.validation, test=spec.test)
+    cuts = cut(found.keys, source=source.name, validation=spec.validation, test=spec.test, fold=spec.held_out_fold)
     if reader is None:
         fitting.check_order(frame, found)
         is_training = cuts.is_training(found.keys)

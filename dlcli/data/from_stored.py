@@ -15,7 +15,6 @@ from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
 from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.fingerprint import fingerprint_of
 from dlcli.data.shuffling import Windows
-from dlcli.data.splits import Splits, split_dataset
 from dlcli.data.stored import InFile, Stored
 from dlcli.data.streaming import check_in_place, fit_into_memory, told_of, windows_of
 from dlcli.data.where import Where
@@ -53,10 +52,10 @@ class Chosen:
     stream: bool | None
 
 
-def load_stored(
+def read_stored(
     loaded: LoadedSpec, chosen: Chosen, where: Where, reader: ArrayReader | None
-) -> tuple[Dataset, Splits, ArrayReader]:
-    """The examples of arrays, split; and what the arrays became.
+) -> tuple[Dataset, ArrayReader]:
+    """The examples of arrays; and what the arrays became.
 
     Args:
         loaded: the spec.
@@ -99,8 +98,7 @@ def load_stored(
         fingerprint=fingerprint_of(train, test),
         reader=reader,
     )
-    spec = loaded.spec.dataset
-    return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed), reader
+    return dataset, reader
 
 
 def check_chosen(part: Part) -> Part:

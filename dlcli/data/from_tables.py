@@ -57,12 +57,16 @@ def load_table(
     fitting, name = _Fitting(loaded, source, str(paths[0])), str(paths[0])
     stays = _stays_on_disk(source, reader, [*paths, *test_paths], where)
     reading = Reading(layout_of(source), source.corrupt == "skip", stays, where)
-    if reader is None:
-        needed = partial(fitting.needed, path=paths[0])
-        rows, checked = reading.rows(paths, fitting.texts, needed, fitting.checks())
-    else:
-        rows, checked = reading.again(paths, reader, fitting.besides), {}
-    rows = with_targets(rows, [each.column for each in _named_targets(fitting, reader)], paths[0], where)
+
+    def read() -> tuple[TableRows, dict[str, str]]:
+        if reader is None:
+            needed = partial(fitting.needed, path=paths[0])
+            rows, checked = reading.rows(paths, fitting.texts, needed, fitting.checks())
+        else:
+            rows, checked = reading.again(paths, reader, fitting.besides), {}
+        return with_targets(rows, [each.column for each in _named_targets(fitting, reader)], paths[0], where), checked
+
+    rows, checked = loaded.once(("table", reader and reader.texts), read)
     asked = {column: rows.whole(column) for column in source.target or ()} if reader is None else {}
     targets = reader.targets if reader else fitting.targets(asked)
     table = TableReader(layout_of(source), {}, targets, rows.names, checked=checked)
@@ -83,8 +87,13 @@ def load_table(
     train = Examples(inputs, raw.targets, reader.windows, weights)
     del rows
     if test_paths:
-        tested = reading.again(test_paths, reader, ())
-        tested = with_targets(tested, [each.column for each in targets.values()], test_paths[0], where)
+        known = reader
+
+        def read_test() -> TableRows:
+            rows = reading.again(test_paths, known, ())
+            return with_targets(rows, [each.column for each in known.targets.values()], test_paths[0], where)
+
+        tested = loaded.once(("test table", known.texts), read_test)
         name = str(test_paths[0])
         test = Examples(tested.inputs(reader, name), tested.targets(reader, name), reader.windows)
     dataset = replace(

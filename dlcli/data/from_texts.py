@@ -15,7 +15,7 @@ from dlcli.data.columns import split_words
 from dlcli.data.dataset import Dataset, Examples
 from dlcli.data.finding import find_one
 from dlcli.data.fingerprint import fingerprint_of
-from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.text_reader import TEXTS, TextReader, read_texts
 from dlcli.data.where import Where
 from dlcli.errors import DataError
@@ -42,9 +42,13 @@ def load_texts(
     test = _folder(source.test_path, folders) if source.test_path is not None else None
     with_classes = loaded.spec.dataset.labels != "input"
     classes = reader.classes if reader is not None else None
-    listing = list_folders(origin, TEXTS, test, classes, where.notify, with_classes=with_classes)
-    listing = without_unused(listing, TEXTS, loaded, origin, where.notify)
-    texts = _texts(listing, source.encoding, where)
+
+    def read() -> tuple[Listing, Mapping[str, list[str]]]:
+        found = list_folders(origin, TEXTS, test, classes, where.notify, with_classes=with_classes)
+        found = without_unused(found, TEXTS, loaded, origin, where.notify)
+        return found, _texts(found, source.encoding, where)
+
+    listing, texts = loaded.once("texts", read)
     unread = {
         name: Examples(np.empty((len(listed.paths), 0), np.int32), listed.targets)
         for name, listed in listing.splits.items()
@@ -54,7 +58,7 @@ def load_texts(
         validation=unread.get("validation"),
     )  # fmt: skip
     if reader is None:
-        rows = _split(loaded, dataset).train.indices
+        rows = split_as_written(loaded, dataset).train.indices
         column = _fitted([texts["train"][row] for row in rows], source, origin)
         reader = TextReader(column, listing.classes, source.encoding)
     each = {name: replace(examples, inputs=reader.encode(texts[name])) for name, examples in unread.items()}
@@ -63,13 +67,7 @@ def load_texts(
         dataset, train=train, test=test_set, validation=validation, reader=reader,
         fingerprint=fingerprint_of(train, test_set, validation),
     )  # fmt: skip
-    return dataset, _split(loaded, dataset)
-
-
-def _split(loaded: LoadedSpec, dataset: Dataset) -> Splits:
-    """The same rows, whatever the inputs are."""
-    spec = loaded.spec.dataset
-    return split_dataset(dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed)
+    return dataset, split_as_written(loaded, dataset)
 
 
 def _folder(name: str, folders: Sequence[Path]) -> Path:
@@ -82,7 +80,7 @@ def _folder(name: str, folders: Sequence[Path]) -> Path:
 
 def _texts(listing: Listing, encoding: str, where: Where) -> Mapping[str, list[str]]:
     """The texts of each split."""
-    paths = [path for listed in listing.splits.values() for path in listed.paths]
+    paths = listing.every
     texts = read_texts(paths, encoding, where.progressed)
     empty = [path for path, text in zip(paths, texts, strict=True) if not split_words(text)]
     if empty:

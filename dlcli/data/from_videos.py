@@ -8,11 +8,11 @@ from pathlib import Path
 from dlcli.data.class_folders import Listed, list_folders, without_unused
 from dlcli.data.dataset import Array, Dataset, Examples
 from dlcli.data.finding import find_one
-from dlcli.data.from_images import form_of, load_listed, readable
+from dlcli.data.from_images import form_of, listed_dataset, readable
 from dlcli.data.image_decoding import set_up
 from dlcli.data.image_files import check_memory
 from dlcli.data.image_reading import read_each
-from dlcli.data.splits import Splits
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.video_files import FILMS, FilmForm, film_appearance, read_film
 from dlcli.data.video_reader import VideoReader
 from dlcli.data.where import Where
@@ -36,6 +36,13 @@ def load_videos(
     Raises:
         DataError: there are none, one cannot be read, or they are not what they should be.
     """
+    dataset = loaded.once("dataset", lambda: _read(loaded, source, where, folders, reader))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _read(
+    loaded: LoadedSpec, source: Video, where: Where, folders: Sequence[Path], reader: VideoReader | None
+) -> Dataset:
     origin = find_one(source.path, folders)
     test = find_one(source.test_path, folders) if source.test_path is not None else None
     for folder in (origin, *([test] if test is not None else [])):
@@ -60,4 +67,4 @@ def load_videos(
         read = read_each(listed.paths, wanted.shape, read_into, wanted.form, where.progressed, FILMS.one)
         return Examples(read.images, listed.targets[readable(source, listed.paths, read.unreadable, where, FILMS)])
 
-    return load_listed(loaded, source, listing, origin, reader, examples_of, FILMS)
+    return listed_dataset(source, listing, origin, reader, examples_of, FILMS)

@@ -11,7 +11,7 @@ from dlcli.data.fallback import adapt
 from dlcli.data.keras_cache import UnreachableError
 from dlcli.data.looking import load_files
 from dlcli.data.sources import load_dataset
-from dlcli.data.splits import Splits, split_dataset
+from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.where import Where
 from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
@@ -36,31 +36,44 @@ def load_data(
         DataError: it cannot be had, or not be split so.
     """
     spec = loaded.spec.dataset
-    seed = loaded.spec.seed
     if isinstance(spec.source, FileSource):
         return load_files(loaded, spec.source, where, recorded)
+    dataset = loaded.once("dataset", lambda: _load(loaded, where, recorded, allow_download=allow_download))
+    dataset = dataset.asked(heads_of(loaded.spec))
+    return dataset, split_as_written(loaded, dataset)
+
+
+def _load(loaded: LoadedSpec, where: Where, recorded: dict[str, Any] | None, *, allow_download: bool) -> Dataset:
+    spec, seed = loaded.spec.dataset, loaded.spec.seed
     if recorded and recorded.get("requested"):
         stand_in = spec.fallback if spec.fallback is not None else SOURCES[recorded["source"]]()
-        dataset = adapt(
-            load_dataset(
-                stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify, progressed=where.progressed
-            ),
-            type(spec.source),
+        found = load_dataset(
+            stand_in, data_dir=where.data_dir, seed=seed, notify=where.notify, progressed=where.progressed
         )
-    else:
-        # A model that was trained on the source itself is never evaluated on something else.
-        fallback = spec.fallback if where.allow_fallback and recorded is None else None
-        dataset = load_dataset(
-            spec.source,
-            fallback=fallback,
-            data_dir=where.data_dir,
-            seed=seed,
-            allow_download=allow_download,
-            notify=where.notify,
-            progressed=where.progressed,
-        )
-    dataset = dataset.asked(heads_of(loaded.spec))
-    return dataset, split_dataset(dataset, validation=spec.validation, test=spec.test, seed=seed)
+        return adapt(found, type(spec.source))
+    # A model that was trained on the source itself is never evaluated on something else.
+    fallback = spec.fallback if where.allow_fallback and recorded is None else None
+    return load_dataset(
+        spec.source,
+        fallback=fallback,
+        data_dir=where.data_dir,
+        seed=seed,
+        allow_download=allow_download,
+        notify=where.notify,
+        progressed=where.progressed,
+    )
+
+
+def sizes_of_folds(loaded: LoadedSpec, where: Where) -> list[dict[str, int]]:
+    """How many examples each split of each fold has, if the spec is for all folds. Raises DataError."""
+    if not loaded.spec.dataset.has_all_folds:
+        return []
+    quiet = replace(where, notify=lambda text: None)  # it was told when the first one was read
+    found = []
+    for number in range(1, (loaded.spec.dataset.folds or 0) + 1):
+        _, splits = load_data(loaded.of_fold(number), quiet)
+        found.append({name: len(splits.named(name)) for name in splits.names})
+    return found
 
 
 class ReadAhead:

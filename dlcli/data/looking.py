@@ -146,6 +146,19 @@ def look(loaded: LoadedSpec, where: Where, recorded: Mapping[str, Any] | None = 
     source = loaded.spec.dataset.source
     if not isinstance(source, FileSource) or source.is_known:
         return loaded
+    return _known(loaded, source, where, recorded)
+
+
+def look_for_fold(
+    loaded: LoadedSpec, number: int, where: Where, recorded: Mapping[str, Any] | None = None
+) -> LoadedSpec:
+    """The spec for one of its folds, whose columns are fitted to what that fold trains on; see `look`."""
+    one = loaded.of_fold(number)
+    source = one.spec.dataset.source
+    return _known(one, source, where, recorded) if isinstance(source, FileSource) else one
+
+
+def _known(loaded: LoadedSpec, source: FileSource, where: Where, recorded: Mapping[str, Any] | None) -> LoadedSpec:
     data = load_files(loaded, source, where, recorded)
     dataset = loaded.spec.dataset.model_copy(update={"source": source.looked_at(_found(*data))})
     return replace(loaded, spec=loaded.spec.model_copy(update={"dataset": dataset}), data=[data])

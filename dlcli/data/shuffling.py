@@ -36,7 +36,7 @@ class Windows:
 def epoch_order(indices: Array, *, seed: int, epoch: int, windows: Windows | None = None) -> Array:
     """`indices`, shape (n,), in the order of this epoch (counted from 0); another order in every epoch.
 
-    With `windows`, they must ascend.
+    With `windows`, they must ascend. What is in them several times comes several times.
     """
     random = np.random.default_rng([seed, epoch])
     if windows is None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from dlcli.data.dataset import Dataset, Examples
 from dlcli.errors import DataError
+from dlcli.spec.held_out import Fold
+from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_folders import VALIDATION_FOLDER
 
 Indices = npt.NDArray[np.int64]
-TEST_DRAW, VALIDATION_DRAW = 0, 1  # which of the seed's random states belongs to which split
+TEST_DRAW, VALIDATION_DRAW, FOLDS_DRAW = 0, 1, 2  # which of the seed's random states belongs to which split
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +75,9 @@ class Splits:
         return split
 
 
-def split_dataset(dataset: Dataset, *, validation: float | str | None, test: float, seed: int) -> Splits:
+def split_dataset(
+    dataset: Dataset, *, validation: float | str | None, test: float, seed: int, fold: Fold | None = None
+) -> Splits:
     """Divide `dataset` into training, validation and test rows, the same way each time for the same seed.
 
     The source's own test set is used where it has one. Otherwise `test`, a fraction of `dataset.train`, is held out
@@ -81,7 +86,8 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
     is rounded to the nearest number.
 
     The random states are `numpy.random.SeedSequence(seed, spawn_key=(k,)).generate_state(1)[0]`, where k is 0 for
-    the test rows and 1 for the validation rows.
+    the test rows, 1 for the validation rows and 2 for folds, which scikit-learn's StratifiedKFold and KFold draw: each
+    training row is held out by one of them.
 
     Args:
         dataset: the examples.
@@ -89,10 +95,11 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
             source's own validation set; or None for none.
         test: a fraction, at least 0 and below 1; without effect where the source has a test set.
         seed: what the choice of rows depends on; not negative.
+        fold: the fold that is held out for validation, instead of what `validation` says; None for no folds.
 
     Raises:
         DataError: a fraction is out of range or leaves a split without rows; a class has too few examples to be in
-            two splits; or validation names a split that there is not.
+            two splits, or in each fold; or validation names a split that there is not.
     """
     rows = np.arange(len(dataset.train), dtype=np.int64)
     test_split: Split | None = None
@@ -102,7 +109,10 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
         rows, held_out = _hold_out(dataset, rows, test, name="test", random_state=split_seed(seed, TEST_DRAW))
         test_split = Split(dataset.train, held_out)
     validation_split: Split | None = None
-    if isinstance(validation, str):
+    if fold is not None:
+        rows, held_out = hold_out_fold(dataset, rows, fold, random_state=split_seed(seed, FOLDS_DRAW))
+        validation_split = Split(dataset.train, held_out)
+    elif isinstance(validation, str):
         is_own = validation == VALIDATION_FOLDER
         validation_split = _own_validation(dataset) if is_own else validation_named(validation, test_split)
     elif validation is not None:
@@ -112,8 +122,16 @@ def split_dataset(dataset: Dataset, *, validation: float | str | None, test: flo
     return Splits(Split(dataset.train, rows), validation_split, test_split)
 
 
+def split_as_written(loaded: LoadedSpec, dataset: Dataset) -> Splits:
+    """The splits that a spec asks for, where the data does not tell them. Raises DataError; see `split_dataset`."""
+    spec = loaded.spec.dataset
+    return split_dataset(
+        dataset, validation=spec.validation, test=spec.test, seed=loaded.spec.seed, fold=spec.held_out_fold
+    )
+
+
 def split_seed(seed: int, draw: int) -> int:
-    """The random state of a split: `draw` is TEST_DRAW or VALIDATION_DRAW."""
+    """The random state of a split: `draw` is TEST_DRAW, VALIDATION_DRAW or FOLDS_DRAW."""
     return int(np.random.SeedSequence(seed, spawn_key=(draw,)).generate_state(1)[0])
 
 
@@ -176,6 +194,35 @@ def _hold_out(
         _check_classes(dataset, labels, names, count, name=name)
     kept, held_out = train_test_split(rows, test_size=count, random_state=random_state, stratify=labels)
     return np.sort(kept), np.sort(held_out)
+
+
+def hold_out_fold(dataset: Dataset, rows: Indices, fold: Fold, *, random_state: int) -> tuple[Indices, Indices]:
+    """Part `rows` of `dataset.train` in two: those that stay, and those of the fold; both ascend. Raises DataError."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    labels, divider = None, KFold
+    check_folds_of(len(rows), fold, f"examples of {dataset.source} to train on")
+    if dataset.labels is not None:
+        every, names = dataset.labels
+        labels, divider = every[rows], StratifiedKFold
+        numbers, counts = np.unique(labels, return_counts=True)
+        scarce = [f"{names[number]} has {size}" for number, size in zip(numbers, counts, strict=True) if size < fold.of]
+        if scarce:
+            raise DataError(
+                f"{dataset.source} cannot be divided into {fold.of} folds: each is to hold out an example of "
+                f"each class at least, but {', '.join(scarce)}.",
+                "Use fewer `folds`; or add examples of these classes, or take the classes out.",
+            )
+    folds = divider(fold.of, shuffle=True, random_state=random_state).split(rows, labels)
+    kept, held_out = next(islice(folds, fold.number - 1, None))
+    return rows[kept], rows[held_out]
+
+
+def check_folds_of(count: int, fold: Fold, what: str) -> None:
+    """Raises DataError if there are fewer of these things than folds."""
+    if count < fold.of:
+        message = f"There are {count} {what}, and {fold.of} folds: each needs one of its own at least."
+        raise DataError(message, "Use fewer `folds`, or more data.")
 
 
 def _check_classes(

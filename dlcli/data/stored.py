@@ -261,7 +261,8 @@ class InFile:
                 first = int(ascending[begin])
                 rows = read(first, int(ascending[end - 1]) + 1 - first)
                 wanted = ascending[begin:end]
-                rows = rows if len(rows) == end - begin else rows[wanted - first]
+                is_all = len(rows) == end - begin and bool((np.diff(wanted) == 1).all())
+                rows = rows if is_all else rows[wanted - first]
                 found[places[begin:end]] = self._convert(rows, wanted)
         return found
 

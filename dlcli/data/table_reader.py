@@ -81,10 +81,10 @@ class TableReader:
         return tuple(name for column in columns for name in column.names) if is_one else None
 
     @property
-    def texts(self) -> set[str]:
-        """The columns whose values stay as they are written."""
+    def texts(self) -> frozenset[str]:
+        """The columns whose values stay as they are written, whatever they look like."""
         texts = {column.name for columns in self.inputs.values() for column in columns if column.is_text}
-        return texts | {target.column for target in self.targets.values() if target.is_text}
+        return frozenset(texts | {target.column for target in self.targets.values() if target.is_text})
 
     @property
     def checks(self) -> Checks:

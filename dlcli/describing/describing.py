@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from dlcli.data.finding import find_all, find_one, folders_of
 from dlcli.data.from_tables import with_targets
 from dlcli.data.inferring import Kind, kind_of
 from dlcli.data.keras_numbers import word_index
+from dlcli.data.oversampling import Oversampling, oversampling_of
 from dlcli.data.splits import Split, Splits
 from dlcli.data.table_reader import TableReader
 from dlcli.data.table_reading import Reading
@@ -52,10 +53,12 @@ class TargetSummary:
     Attributes:
         classes: how many examples of each class each split has, by split; None for a number.
         numbers: the values of a number, by split; None for classes.
+        epoch: how many examples of each class an epoch of training has, where some come more often than others.
     """
 
     classes: dict[str, dict[str, int]] | None
     numbers: dict[str, Values] | None
+    epoch: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class DataSummary:
         repeats: what is there more than once.
         lines: a few texts.
         prepared: the first batch as the model gets it, by input; empty if nobody asked for it.
+        folds: the number of examples in each split of each fold; what else is told is told of the first one. Empty
+            where one alone, or none, is trained for.
     """
 
     source: str
@@ -96,6 +101,7 @@ class DataSummary:
     repeats: Repeats
     lines: tuple[Line, ...]
     prepared: dict[str, Values]
+    folds: tuple[dict[str, int], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -103,7 +109,12 @@ class DataSummary:
 
 
 def describe(
-    loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where, prepared: Mapping[str, Array] | None = None
+    loaded: LoadedSpec,
+    dataset: Dataset,
+    splits: Splits,
+    where: Where,
+    prepared: Mapping[str, Array] | None = None,
+    folds: Sequence[dict[str, int]] = (),
 ) -> DataSummary:
     """What the data of a spec is.
 
@@ -113,6 +124,7 @@ def describe(
         splits: how that is divided.
         where: where the files of it may be.
         prepared: a batch as the model gets it, by input, if it is to be told of.
+        folds: the sizes of the splits of each fold, if there are several to train for.
 
     Raises:
         DataError: its files cannot be read again.
@@ -126,6 +138,9 @@ def describe(
         name: _target(name if isinstance(dataset.class_names, Mapping) else "", some, names)
         for name, some in classes.items()
     }
+    oversampling = oversampling_of(loaded, dataset)
+    if oversampling is not None:
+        targets = {name: _repeated(target, oversampling, splits.train) for name, target in targets.items()}
     columns, lines = _table(loaded, dataset, splits, where)
     lines = lines or _texts(loaded, dataset, splits, where) or _numbered(loaded, dataset, splits, where)
     return DataSummary(
@@ -140,6 +155,7 @@ def describe(
         find_repeats(splits),
         lines,
         {_called(name, INPUT): values_of(array) for name, array in (prepared or {}).items()},
+        tuple(folds),
     )
 
 
@@ -174,6 +190,14 @@ def _target(name: str, classes: ClassNames, splits: Mapping[str, Split]) -> Targ
     return TargetSummary(
         {split: dict(zip(classes, map(int, some), strict=True)) for split, some in counts.items()}, None
     )
+
+
+def _repeated(target: TargetSummary, oversampling: Oversampling, train: Split) -> TargetSummary:
+    """With what an epoch has of each class."""
+    counts = oversampling.counts(train.indices)
+    names = (target.classes or {})["train"]
+    each = np.pad(counts, (0, len(names) - len(counts))).tolist()  # the last ones may be in no training row
+    return replace(target, epoch=dict(zip(names, each, strict=True)))
 
 
 def _table(

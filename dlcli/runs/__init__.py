@@ -63,6 +63,26 @@ class RunFolder:
         """What TensorFlow had to say."""
         return self.path / "log.txt"
 
+    @property
+    def whole(self) -> RunFolder | None:
+        """The run of all folds, of which this one is a fold; None for a run that stands alone."""
+        return RunFolder(self.path.parent) if (self.path.parent / "run.json").is_file() else None
+
+    @staticmethod
+    def name_of_fold(number: int) -> str:
+        """What the folder of a fold is called, which is in that of all folds."""
+        return f"fold-{number}"
+
+    def fold(self, number: int) -> RunFolder:
+        """The run of a fold, counted from 1; it may not be there."""
+        return RunFolder(self.path / self.name_of_fold(number))
+
+    @property
+    def folds(self) -> list[RunFolder]:
+        """The runs of folds that are in this one, in their order; none in a run that stands alone."""
+        found = (RunFolder(record.parent) for record in self.path.glob(f"{self.name_of_fold(0)[:-1]}[0-9]*/run.json"))
+        return sorted(found, key=lambda run: int(run.path.name.rpartition("-")[2]))
+
     def write_spec(
         self, written: str, resolved: Mapping[str, Any], extensions: Mapping[str, str] | None = None
     ) -> None:
@@ -101,15 +121,19 @@ class RunFolder:
         write_json(self.path / "metrics.json", metrics)
 
     def point_latest(self) -> None:
-        """Let `latest` beside the run point to it; called when it has a checkpoint. Raises RunError."""
-        beside = self.path.parent / f".latest.{os.getpid()}"
+        """Let `latest` beside the run point to it; called when it has a checkpoint. Raises RunError.
+
+        Of a fold's run, to that of all folds.
+        """
+        path = (self.whole or self).path
+        beside = path.parent / f".latest.{os.getpid()}"
         try:
-            beside.symlink_to(self.path.name)
-            beside.replace(self.path.parent / "latest")
+            beside.symlink_to(path.name)
+            beside.replace(path.parent / "latest")
         except OSError:
             # A file system without links: `newest` reads a text file as well.
             beside.unlink(missing_ok=True)
-            write_text(self.path.parent / "latest", self.path.name)
+            write_text(path.parent / "latest", path.name)
 
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Append one epoch to history.csv; the first one brings the names of the columns.
@@ -192,8 +216,8 @@ def check_writable(runs_dir: Path) -> None:
         raise writing_failed(runs_dir, error) from error
 
 
-def check_free(runs_dir: Path, name: str, run_name: str | None) -> None:
-    """Make sure that no run of this name exists. Raises RunError."""
+def check_free(parent: Path, run_name: str | None) -> None:
+    """Make sure that no run of this name exists in `parent`. Raises RunError."""
     if run_name is None:
         return
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}", run_name) or run_name == "latest":
@@ -201,25 +225,22 @@ def check_free(runs_dir: Path, name: str, run_name: str | None) -> None:
         raise UsageError(
             message, "Use up to 100 letters, digits, `_`, `-` and `.`; `latest` is taken for the newest run."
         )
-    path = runs_dir / name / run_name
+    path = parent / run_name
     if path.exists():
         raise RunError(f"The run {path} exists; nothing was written.", "Give another --run-name, or leave it out.")
 
 
-def create_run(
-    runs_dir: Path, name: str, run_name: str | None = None, fill: Callable[[RunFolder], None] = lambda run: None
-) -> RunFolder:
-    """Make a new run's folder, which is there with all that `fill` writes into it, or not at all.
+def create_run(parent: Path, run_name: str | None, fill: Callable[[RunFolder], None]) -> RunFolder:
+    """Make a new run's folder in `parent`, which is there with all that `fill` writes into it, or not at all.
 
     Raises:
         RunError: the run exists, or the folder cannot be made.
     """
-    check_free(runs_dir, name, run_name)
-    parent = runs_dir / name
+    check_free(parent, run_name)
     path = parent / (run_name or _new_name())
     beside = parent / f".{path.name}.{os.getpid()}.part"
     try:
-        (beside / "checkpoints").mkdir(parents=True, exist_ok=False)
+        beside.mkdir(parents=True, exist_ok=False)
         fill(RunFolder(beside))
         beside.rename(path)
     except OSError as error:

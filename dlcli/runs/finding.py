@@ -29,6 +29,10 @@ def find_checkpoints(path: Path, runs_dir: Path = RUNS) -> list[Path]:
         found = [file for file in (run.best, run.last, *run.kept) if file.exists()] if run else []
         if found:
             return found
+        if run is not None and run.folds:
+            names = ", ".join(one.path.name for one in run.folds)
+            hint = f"Name one: {run.folds[0].path}."
+            raise CheckpointError(f"{folder} has a run for each of its folds: {names}.", hint)
     if not path.exists():
         raise CheckpointError(f"There is no checkpoint or run {path}.", "`dlcli runs` lists the runs that are here.")
     raise CheckpointError(f"{path} is not a run: it has no checkpoints/best.h5.", "Name a run's folder or a .h5 file.")

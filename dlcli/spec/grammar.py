@@ -21,8 +21,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from dlcli.spec.by_class import CLASS_WEIGHT, OVERSAMPLE, check_class_weight, check_oversample
 from dlcli.spec.by_output import WORD, each_loss, each_metrics, plain
 from dlcli.spec.characters import shortened
+from dlcli.spec.held_out import VALIDATION_SCHEMA, Fold, check_fold, check_folds, check_validation
 from dlcli.spec.keras_objects import (
     LAYER_WORDS,
     NAMES_READ,
@@ -62,21 +64,6 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _validation(value: Any) -> Any:
-    if value in (None, "test", VALIDATION_FOLDER) or (isinstance(value, float) and 0.0 < value < 1.0):
-        return value
-    raise PydanticCustomError("expected", "must be a fraction between 0 and 1, or `test` for the test set")
-
-
-_VALIDATION = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        {"enum": ["test", VALIDATION_FOLDER]},
-        {"type": "null"},
-    ]
-}
-
-
 def _not_empty(layers: Items) -> Items:
     # Not pydantic's `min_length`, which does not count the items that are wrong and says so besides.
     if not layers:
@@ -101,9 +88,15 @@ class DatasetSpec(Part):
     """where the examples come from"""
     fallback: SerializeAsAny[Source] | None = None
     """the source to use, loudly, if the first cannot be reached"""
-    validation: Annotated[float | str | None, BeforeValidator(_validation), WithJsonSchema(_VALIDATION)] = None
+    validation: Annotated[float | str | None, BeforeValidator(check_validation), WithJsonSchema(VALIDATION_SCHEMA)] = (
+        None
+    )
     """a fraction of the training examples (stratified by class), or `test` for the test set; `folder` for `images`,
     `text` and `video` that have a folder for it beside `train`"""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """how many parts the training examples are divided into: training is done once for each, which validates it"""
+    fold: Count | None = None
+    """the one of the folds to train for alone, counted from 1"""
     test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """the fraction held out for testing where the source has no test set of its own"""
     preparation: List[KerasObject] | None = None
@@ -131,10 +124,35 @@ class DatasetSpec(Part):
             raise PydanticCustomError("expected", text)
         return value
 
+    @field_validator("folds")
+    @classmethod
+    def _folds(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return check_folds(value, info.data.get("validation"))
+
+    @field_validator("fold")
+    @classmethod
+    def _fold(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return check_fold(value, info.data["folds"]) if "folds" in info.data else value
+
     @field_validator("fallback", mode="before")
     @classmethod
     def _fallback(cls, raw: Any) -> Any:
         return None if raw is None else _parse_source(raw)
+
+    @property
+    def has_all_folds(self) -> bool:
+        """Whether there are folds to train for, one after another."""
+        return self.folds is not None and self.fold is None
+
+    @property
+    def held_out_fold(self) -> Fold | None:
+        """The fold that is held out; of all of them, what is told of the data is told of the first."""
+        return None if self.folds is None else Fold(self.fold or 1, self.folds)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether there are examples to validate with."""
+        return self.validation is not None or self.folds is not None
 
 
 def _not_too_deep(layers: Any) -> Any:
@@ -203,28 +221,6 @@ class DivergenceSpec(Part):
     """how often training goes back before it is stopped"""
 
 
-def _by_class(raw: Any) -> Any:
-    if raw is None or raw == "balanced":
-        return raw
-    if not isinstance(raw, Mapping) or not raw:
-        raise PydanticCustomError("expected", "must be `balanced`, or weights by the names of classes")
-    for name, weight in raw.items():
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
-            text = f"is wrong: the weight of a class must be a number greater than 0; received `{weight}`"
-            raise refusal(text, None, (name,))
-    # Classes that are numbers need no quotes.
-    return {str(name): float(weight) for name, weight in raw.items()}
-
-
-_CLASS_WEIGHT = {
-    "anyOf": [
-        {"enum": ["balanced"]},
-        {"type": "object", "minProperties": 1, "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
-        {"type": "null"},
-    ]
-}
-
-
 class TrainSpec(Part):
     """How long to train, and what happens meanwhile."""
 
@@ -233,9 +229,16 @@ class TrainSpec(Part):
     callbacks: List[KerasObject] = ()
     """what happens during training, such as stopping early"""
     class_weight: Annotated[
-        Literal["balanced"] | Mapping[str, float] | None, PlainValidator(_by_class), WithJsonSchema(_CLASS_WEIGHT)
+        Literal["balanced"] | Mapping[str, float] | None,
+        PlainValidator(check_class_weight),
+        WithJsonSchema(CLASS_WEIGHT),
     ] = None
     """how much the examples of a class count in training, by its name; `balanced`: all classes as much as each other"""
+    oversample: Annotated[
+        Literal["balanced"] | Mapping[str, float] | None, PlainValidator(check_oversample), WithJsonSchema(OVERSAMPLE)
+    ] = None
+    """how many times as often the examples of a class come in an epoch, by its name; `balanced`: each class as often as
+    the most frequent"""
     monitor: str | None = None
     """the figure by which `best.h5` is chosen; left out: `val_loss`, or `loss` where nothing is held out"""
     mode: Literal["auto", "min", "max"] = "auto"

@@ -5,11 +5,11 @@ What only the built model can tell is in `dlcli.training.rehearsal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path as FilePath
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic_core import ValidationError
 
@@ -31,6 +31,7 @@ from dlcli.spec.parts import SHAPE, Parts, sound_part
 from dlcli.spec.source import FileSource
 from dlcli.spec.translation import translate_all
 
+Item = TypeVar("Item")
 _MOST_TOLD = 300
 """how many mistakes of a kind are told: beyond, finding the closest real names takes seconds"""
 
@@ -46,6 +47,7 @@ class LoadedSpec:
         extensions: the texts of the Python files that it lists, by name.
         data: its examples, if somebody had to look at them to know the spec's source: in a list, out of which whoever
             needs them takes them, so that nothing else holds them in memory.
+        kept: what has been read for one of several folds, and the next one needs as well; None if nothing is kept.
     """
 
     spec: Spec
@@ -53,6 +55,21 @@ class LoadedSpec:
     warnings: tuple[Problem, ...] = ()
     extensions: Files = field(default_factory=dict)
     data: list[Any] = field(default_factory=list, repr=False, compare=False)
+    kept: dict[Hashable, Any] | None = field(default=None, repr=False, compare=False)
+
+    def once(self, what: Hashable, read: Callable[[], Item]) -> Item:
+        """What `read` gives; of a spec with folds, it is read for the first of them only."""
+        if self.kept is None:
+            return read()
+        if what not in self.kept:
+            self.kept[what] = read()
+        found: Item = self.kept[what]
+        return found
+
+    def of_fold(self, number: int) -> LoadedSpec:
+        """The same spec for one of its folds, which is then divided, and looked into, anew."""
+        dataset = self.spec.dataset.model_copy(update={"fold": number})
+        return replace(self, spec=self.spec.model_copy(update={"dataset": dataset}), data=[])
 
     def located(self, problem: Problem) -> Problem:
         """`problem` with its place in the document."""
@@ -188,7 +205,9 @@ def examine(
     spec, sound = sound_part(document.data, wrong)
     findings = Findings(_in_order(errors), (), None, sound)
     if spec is not None:
-        findings = _looked_at(replace(findings, loaded=LoadedSpec(spec, document, extensions=files)), look)
+        kept: dict[Hashable, Any] | None = {} if spec.dataset.has_all_folds else None
+        examined = LoadedSpec(spec, document, extensions=files, kept=kept)
+        findings = _looked_at(replace(findings, loaded=examined), look)
         errors = list(findings.errors)
     loaded, sound = findings.loaded, findings.sound
     if loaded is not None and "silence" in sound:

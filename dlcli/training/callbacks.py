@@ -43,7 +43,7 @@ def callback_list(job: Job, run: Path, files: Path | None) -> Any:
         SpecError: Keras does not accept one of them.
     """
     spec = job.loaded.spec
-    steps = steps_of(len(job.rows["train"]), spec.dataset.batch_size)
+    steps = steps_of(job.examples_per_epoch, spec.dataset.batch_size)
     made = make_callbacks(job.loaded, run, files)
     if isinstance(job.encoding, Encodings):
         _say_directions(made, job.figures)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.errors import RunError
+from dlcli.errors import DivergedError
 from dlcli.training.checkpoint import open_checkpoint
 from dlcli.training.feeding import Pace
 
@@ -68,7 +68,7 @@ def go_back(training: Training, error: DivergenceError) -> None:
     """Go back to the last good moment, with a smaller rate, as the spec says.
 
     Raises:
-        RunError: the spec does not say so, or it has been done as often as it says; what is known is in the message.
+        DivergedError: the spec does not say so, or it has been done as often as it says; the message has what is known.
     """
     training.listener.phase("looking for where it began")
     rate = float(keras.ops.convert_to_numpy(training.job.model.optimizer.learning_rate))
@@ -81,9 +81,9 @@ def go_back(training: Training, error: DivergenceError) -> None:
         _with_smaller_rate(training, message, spec.factor)
         return
     if in_data is not None:
-        raise RunError(f"{message} {in_data}", "Mend the data, or take these examples out.")
+        raise DivergedError(f"{message} {in_data}", "Mend the data, or take these examples out.")
     where = _where(training, error)
-    raise RunError(f"{message} {where}", _remedies(training, rate))
+    raise DivergedError(f"{message} {where}", _remedies(training, rate))
 
 
 def _spoken(loss: float) -> str:
@@ -101,7 +101,7 @@ def _remedies(training: Training, rate: float) -> str:
 
 def _batch(training: Training, epoch: int, step: int) -> Any:
     rows, spec = training.job.rows["train"], training.job.loaded.spec
-    order = rows.data.shuffled(rows.order, seed=spec.seed, epoch=epoch - 1) if spec.dataset.shuffle else rows.order
+    order = training.job.epoch_order(epoch - 1)
     size = spec.dataset.batch_size
     chosen = order[(step - 1) * size : step * size]
     [block] = rows.data.blocks(chosen, len(chosen), Pace(1))
@@ -178,10 +178,10 @@ def _first(training: Training, error: DivergenceError) -> _Found | None:
         return None
     until = time.monotonic() + _MOST_SECONDS
     before = training.in_epoch.steps if training.in_epoch else 0
-    spec, rows = training.job.loaded.spec, training.job.rows["train"]
+    spec = training.job.loaded.spec
     largest = _look(training.job.model)[2]
     for epoch in range(began.epoch, epochs + 1):
-        order = rows.data.shuffled(rows.order, seed=spec.seed, epoch=epoch) if spec.dataset.shuffle else rows.order
+        order = training.job.epoch_order(epoch)
         first = before * spec.dataset.batch_size if epoch == began.epoch else 0
         again = training.job.engine.train(
             training.job.training_rows(order), spec.dataset.batch_size, one_by_one=True, first=first

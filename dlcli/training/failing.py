@@ -38,7 +38,7 @@ def kept(training: Training) -> Iterator[None]:
         with suppress(RunError):  # the disk may be what failed
             training.saver.write_best()
         if isinstance(error, RunError):
-            raise RunError(f"{error.message} {training.kept}", error.hint) from error
+            raise type(error)(f"{error.message} {training.kept}", error.hint) from error
         if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
             hint = "A smaller `dataset.batch_size` needs less; so does a smaller model."
             raise RunError(f"There is not enough memory for a step of training. {training.kept}", hint) from error

@@ -25,6 +25,7 @@ from dlcli.data.dataset import (
 )
 from dlcli.data.encoding import AnyEncoding, choose_encoding, restore_encoding
 from dlcli.data.loading import load_data
+from dlcli.data.oversampling import Oversampling, oversampling_of
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation, usual_layers
 from dlcli.data.scaling import with_scales, with_scales_of
 from dlcli.data.splits import Splits
@@ -104,6 +105,21 @@ class Job:
     engine: Engine
     metric_names: tuple[str, ...]
     weights: Any = None
+    oversampling: Oversampling | None = None
+
+    def epoch_order(self, epoch: int) -> Array:
+        """The rows to train on in an epoch, counted from 0, in their order; those of rare classes perhaps repeated."""
+        spec, rows = self.loaded.spec, self.rows["train"]
+        order = rows.order
+        if self.oversampling is not None:
+            order = self.oversampling.rows(order, seed=spec.seed, epoch=epoch)
+        return rows.data.shuffled(order, seed=spec.seed, epoch=epoch) if spec.dataset.shuffle else order
+
+    @property
+    def examples_per_epoch(self) -> int:
+        """How many examples are trained on in an epoch, each as often as it comes."""
+        order = self.rows["train"].order
+        return len(order) if self.oversampling is None else int(self.oversampling.counts(order).sum())
 
     def training_rows(self, order: Array) -> Rows:
         """Examples to train on, in this order, each with its weight if they do not all count alike."""
@@ -213,7 +229,8 @@ def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -
     feed = engine.feed
     weights = example_weights(loaded, dataset, splits)
     weights = tf.constant(weights) if weights is not None else None
-    return Job(loaded, facts, rows, feed.preparation, feed.encoding, engine.model, engine, names, weights)
+    oversampling = oversampling_of(loaded, dataset)
+    return Job(loaded, facts, rows, feed.preparation, feed.encoding, engine.model, engine, names, weights, oversampling)
 
 
 def metric_names(loaded: LoadedSpec, engine: Engine) -> tuple[str, ...]:

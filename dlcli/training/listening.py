@@ -13,6 +13,7 @@ class Start:
     """What is known when the first step is about to run.
 
     Attributes:
+        examples_per_epoch: how many are trained on, each as often as it comes.
         epochs_done: by processes before this one.
         steps_done: of the epoch that follows, by processes before this one.
         is_resumed: whether there were any.
@@ -24,6 +25,7 @@ class Start:
     device: str
     data: str
     split_sizes: Mapping[str, int]
+    examples_per_epoch: int
     parameters: int
     epochs: int
     steps_per_epoch: int
@@ -67,6 +69,50 @@ class End:
     is_smoke: bool
 
 
+@dataclass(frozen=True)
+class FoldEnd:
+    """What a fold came to.
+
+    Attributes:
+        number: of the fold, counted from 1.
+        run: its folder.
+        best_epoch: None if it is not done.
+        metrics: those of the best epoch on each split; None if it is not done.
+        error: why it is not done; None if it is.
+    """
+
+    number: int
+    run: Path
+    best_epoch: int | None
+    metrics: Mapping[str, Mapping[str, float]] | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class FoldsEnd:
+    """What all folds came to: each of them, and the mean and the standard deviation of those that are done."""
+
+    run: Path
+    folds: Sequence[FoldEnd]
+    mean: Mapping[str, Mapping[str, float]]
+    deviation: Mapping[str, Mapping[str, float]]
+    is_smoke: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For metrics.json."""
+        folds = [
+            {
+                "fold": one.number,
+                "run": one.run.name,
+                "epoch": one.best_epoch,
+                "error": one.error,
+                **(one.metrics or {}),
+            }
+            for one in self.folds
+        ]
+        return {"folds": folds, "mean": self.mean, "standard_deviation": self.deviation}
+
+
 class Listener(Protocol):
     """Is told how training goes. Called from the training loop, up to some ten times a second: be quick."""
 
@@ -93,3 +139,9 @@ class Listener(Protocol):
 
     def ended(self, end: End) -> None:
         """The run is done and everything written."""
+
+    def fold_started(self, number: int, folds: int) -> None:
+        """What follows is about the fold of this number, from 1 on."""
+
+    def folds_ended(self, end: FoldsEnd) -> None:
+        """All folds are done, or have failed, and everything is written."""

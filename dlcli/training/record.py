@@ -57,6 +57,7 @@ class RunRecord:
     deterministic: bool = False
     init_from: str | None = None
     resumed: list[dict[str, Any]] = field(default_factory=list)
+    folds: int | None = None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -114,6 +115,7 @@ class RunRecord:
                 "seed": self.seed,
                 "git_commit": self.git_commit,
                 "data": self.data,
+                **({"folds": self.folds} if self.folds is not None else {}),
             }
         )
 

@@ -172,7 +172,7 @@ def _check_monitors(loaded: LoadedSpec, metrics: list[Any], callbacks: list[Any]
     if len(heads) > 1:
         whose = [head.name for head in heads.values() for _ in head.metrics]
         names = [*(f"{name}_loss" for name in heads), *map("{}_{}".format, whose, names)]
-    figures = Figures.named(names, held_out=spec.dataset.validation is not None)
+    figures = Figures.named(names, held_out=spec.dataset.is_validated)
     missing = figures.missing(monitored(spec.train, figures), ("train", "monitor"))
     try:
         check_monitored(loaded, callbacks, figures)
@@ -212,7 +212,7 @@ def _try_together(
     nothing = for_each(lambda shape: Preparation(tuple(size or 1 for size in shape[1:]), "float32", ()), output_shape)
     preparation = Preparations(nothing) if isinstance(nothing, Mapping) else nothing
     names = metric_names(loaded, Engine(stand_in, Feed(preparation, encoding)))
-    figures = Figures.of(stand_in, names, held_out=spec.dataset.validation is not None)
+    figures = Figures.of(stand_in, names, held_out=spec.dataset.is_validated)
     if is_monitored and monitored(spec.train, figures) in figures.larger_is_better:
         choose_best(loaded, figures)
     return encoding

@@ -58,6 +58,18 @@ class Point:
         """How many epochs are done."""
         return int(self.contents.position["epoch"]) if self.contents else 0
 
+    def is_at_end(self, epochs: int) -> bool:
+        """Whether there is nothing more to train, if it is to have so many epochs.
+
+        Raises:
+            UsageError: it has done more.
+        """
+        if epochs < self.epochs_done:
+            message = f"The run has done {self.epochs_done} epochs already; `train.epochs` is {epochs}."
+            raise UsageError(message, "Ask for more, as in `--epochs +5`.")
+        planned = self.contents.spec["train"]["epochs"] if self.contents else 0
+        return self.is_done and epochs <= planned
+
     @property
     def data(self) -> dict[str, Any] | None:
         """What is recorded of the data."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.data.dataset import Dataset
 from dlcli.data.fingerprint import have_changed
 from dlcli.data.loading import ReadAhead
+from dlcli.data.oversampling import oversampling_of
 from dlcli.errors import RunError, SpecError
 from dlcli.machine import machine_memory
 from dlcli.model.lints import lint_model
@@ -27,12 +28,15 @@ from dlcli.training.resuming import Point, differences, machine_differences, ref
 from dlcli.training.stopping import StopRequest
 
 if TYPE_CHECKING:
+    from dlcli.data.dataset import Dataset
+    from dlcli.data.splits import Splits
     from dlcli.data.where import Where
     from dlcli.model.summary import ModelSummary
     from dlcli.spec.loading import LoadedSpec
     from dlcli.training.checkpoint import Checkpoint
     from dlcli.training.job import DataFacts, Job
     from dlcli.training.monitoring import Best
+    from dlcli.training.whole import Whole
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class TrainRequest:
         allow_change: whether a run may go on although something has changed that decides its bits.
         max_seconds: for how long to train at most; None without a limit.
         like: where a run is that this new one is to run as: on the same device, with the same choices.
+        whole: the run of all folds that this one is in; None for a run that stands alone.
     """
 
     loaded: LoadedSpec
@@ -72,6 +77,17 @@ class TrainRequest:
     allow_change: bool = False
     max_seconds: float | None = None
     like: Point | None = None
+    whole: Whole | None = None
+
+    @property
+    def parent(self) -> Path:
+        """The folder of the runs of this name."""
+        return self.runs_dir / self.loaded.spec.name
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody has been told yet what is the same for all folds."""
+        return self.whole is None or not self.whole.has_begun
 
 
 @dataclass(frozen=True)
@@ -105,54 +121,64 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         if point is not None and point.run is not None:
             stack.enter_context(point.run.locked())
             point.run.remove_parts()
-        else:
+        elif request.whole is None:
             check_writable(request.runs_dir)
-            check_free(request.runs_dir, request.loaded.spec.name, request.run_name)
-        ready = _assemble(request, listener)
+            check_free(request.parent, request.run_name)
+        return _train(request, _start(request, listener), listener, hooks, (stack, until))
 
-        from dlcli.model.summary import summarize
-        from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
-        from dlcli.training.final import Final
-        from dlcli.training.monitoring import choose_best
-        from dlcli.training.trainer import train
-        from dlcli.training.training import Training
 
-        job = ready.job
-        best = choose_best(job.loaded, job.figures)
-        check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
-        summary = summarize(job.model)
-        record = _make_record(request, ready, best)
+def _train(
+    request: TrainRequest, started: _Started, listener: Listener, hooks: Hooks, leaving: tuple[ExitStack, float | None]
+) -> End:
+    """Train once TensorFlow has started; when to leave, and what is to be left then, is in `leaving`."""
+    point, whole = request.point, request.whole
+    stack, until = leaving
+    ready = _assemble(request, started, listener)
 
-        def fill(run: RunFolder) -> None:
-            record.run = run
-            record.write()
-            run.write_spec(request.written, job.loaded.spec.resolved(), job.loaded.extensions)
-            run.write_summary(hooks.summary_text(summary), summary.to_json())
+    from dlcli.model.summary import summarize
+    from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
+    from dlcli.training.final import Final
+    from dlcli.training.monitoring import choose_best
+    from dlcli.training.trainer import train
+    from dlcli.training.training import Training
 
-        if point is not None and point.run is not None:
-            run = point.run
-            fill(run)
-        else:
-            run = create_run(request.runs_dir, job.loaded.spec.name, request.run_name, fill)
-            record.run = run
-            stack.enter_context(run.locked())
-        stack.enter_context(recorded(record))
-        stop = stack.enter_context(StopRequest(lambda: _leave_at_once(hooks, record), until))
-        hooks.on_run(run)
-        callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
-        training = Training(
-            job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_final is not None
-        )
-        end = train(
-            training,
-            point,
-            device=ready.backend.device_name,
-            is_smoke=request.is_smoke,
-            is_changed=ready.is_changed,
-        )
-        if hooks.on_final is not None:
-            hooks.on_final(Final(job, training.outputs))
-        return end
+    job = ready.job
+    best = choose_best(job.loaded, job.figures)
+    check_monitored(job.loaded, make_callbacks(job.loaded), job.figures)
+    summary = summarize(job.model)
+    record = _make_record(request, ready, best)
+
+    def fill(run: RunFolder) -> None:
+        record.run = run
+        run.best.parent.mkdir(exist_ok=True)
+        record.write()
+        run.write_spec(request.written, job.loaded.spec.resolved(), job.loaded.extensions)
+        run.write_summary(hooks.summary_text(summary), summary.to_json())
+
+    parent = whole.begin(record) if whole is not None else request.parent
+    if point is not None and point.run is not None:
+        run = point.run
+        fill(run)
+    else:
+        run = create_run(parent, request.run_name, fill)
+        record.run = run
+        stack.enter_context(run.locked())
+    stack.enter_context(recorded(record))
+    alone = StopRequest(lambda: _leave_at_once(hooks, record), until)
+    stop = whole.stop if whole is not None else stack.enter_context(alone)
+    hooks.on_run(run)
+    callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
+    training = Training(job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_final is not None)
+    end = train(
+        training,
+        point,
+        device=ready.backend.device_name,
+        is_smoke=request.is_smoke,
+        is_changed=ready.is_changed,
+    )
+    if hooks.on_final is not None:
+        hooks.on_final(Final(job, training.outputs))
+    return end
 
 
 @dataclass(frozen=True)
@@ -174,10 +200,22 @@ class _Ready:
     seconds: dict[str, float]
 
 
-def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
-    """Start TensorFlow, read the data, and make the model."""
-    loaded, point, device = request.loaded, request.point, request.device
-    like = request.like or point
+@dataclass(frozen=True)
+class _Started:
+    """TensorFlow, started; the data, being read; and when that began."""
+
+    backend: Backend
+    reading: ReadAhead
+    began: float
+
+
+def _start(request: TrainRequest, listener: Listener) -> _Started:
+    """Start TensorFlow, while the data is read.
+
+    The functions that run meanwhile must not hold the model later: modules of TensorFlow keep errors that they have
+    met, each with the frames that it came through, and those that called for the import (TensorFlow 2.21).
+    """
+    loaded, device, like = request.loaded, request.device, request.like or request.point
     began = time.perf_counter()
     if like is not None and like.engine:
         device = like.engine["device"] if device == "auto" else device
@@ -187,14 +225,20 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
     backend = start_backend(device)
     if loaded.spec.deterministic:
         make_deterministic()
+    return _Started(backend, reading, began)
 
+
+def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _Ready:
+    """Read the data, and make the model."""
     # Only now: what these import imports TensorFlow, which reads its environment then.
     from dlcli.training.job import assemble
     from dlcli.training.rehearsal import rehearse
     from dlcli.training.trainer import for_smoke
     from dlcli.training.transfer import take_weights
 
-    started = time.perf_counter()
+    loaded, point, backend = request.loaded, request.point, started.backend
+    like = request.like or point
+    began = time.perf_counter()
     other = _see_changes(request, backend, listener)
     listener.phase("checking the model")
     is_plain = request.is_plain or (like is not None and like.is_plain)
@@ -213,26 +257,30 @@ def _assemble(request: TrainRequest, listener: Listener) -> _Ready:
     rehearsal = rehearse(loaded, EVERYTHING, choose_for, pretrained_from)
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
-    _warn_of_the_model(loaded, rehearsal.summary, listener)
+    _warn_of_the_model(request, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
-    data = reading.result()
+    data = started.reading.result()
     other_data = _see_data(request, data[0], listener)
     if like is None or like.choices is None:
-        steps = len(data[1].train.indices) // loaded.spec.dataset.batch_size
+        steps = _examples_per_epoch(loaded, *data) // loaded.spec.dataset.batch_size
         choices = choices.for_epochs(0 if request.is_smoke else steps)
     prepared_by = point.checkpoint if point is not None and other_data else None
     job = assemble(
         loaded, data, plain=is_plain, choices=choices, prepared_by=prepared_by, pretrained_from=pretrained_from
     )
     del data  # TensorFlow has it now
-    if job.facts.requested:
-        _tell_of_fallback(job.facts, listener)
+    _tell_of_fallback(request, job.facts, listener)
     if request.init_from is not None:
         title, lines = take_weights(job.model, request.init_from)
         listener.notice(title, lines)
     job = for_smoke(job) if request.is_smoke else job
-    seconds = {"starting": started - began, "assembling": time.perf_counter() - started}
+    seconds = {"starting": began - started.began, "assembling": time.perf_counter() - began}
     return _Ready(backend, job, is_plain, other or other_data, seconds)
+
+
+def _examples_per_epoch(loaded: LoadedSpec, dataset: Dataset, splits: Splits) -> int:
+    oversampling = oversampling_of(loaded, dataset)
+    return len(splits.train) if oversampling is None else int(oversampling.counts(splits.train.indices).sum())
 
 
 def _see_changes(request: TrainRequest, backend: Backend, listener: Listener) -> bool:
@@ -278,9 +326,10 @@ def _make_record(request: TrainRequest, ready: _Ready, best: Best) -> RunRecord:
     job, point = ready.job, request.point
     then = point.record if point is not None else {}
     command = list(request.command)
+    data = {**job.facts.record(job.sizes), "examples_per_epoch": job.examples_per_epoch}
     record = RunRecord(
         RunFolder(Path()), job.loaded.spec.name, list(then.get("command") or command), ready.backend,
-        job.loaded.spec.seed, job.facts.record(job.sizes), git_commit(request.spec_folder), request.is_smoke,
+        job.loaded.spec.seed, data, git_commit(request.spec_folder), request.is_smoke,
     )  # fmt: skip
     record.engine = {"asked": "keras" if ready.is_plain else "graph"}
     record.monitor, record.better = best.monitor, job.figures.modes(best)
@@ -304,16 +353,19 @@ def _leave_at_once(hooks: Hooks, record: RunRecord) -> None:
     hooks.before_leaving()
 
 
-def _warn_of_the_model(loaded: LoadedSpec, summary: ModelSummary | None, listener: Listener) -> None:
-    if summary is None:
+def _warn_of_the_model(request: TrainRequest, summary: ModelSummary | None, listener: Listener) -> None:
+    if summary is None or not request.is_first:
         return
+    loaded = request.loaded
     parts = Parts.of(loaded.spec)
     for problem in silenced(lint_model(summary, parts, machine_memory()), loaded.spec.silence, ()):
         lines = [problem.message, *problem.trail, *([problem.hint] if problem.hint else [])]
         listener.notice(f"warning[{problem.code}]", lines)
 
 
-def _tell_of_fallback(facts: DataFacts, listener: Listener) -> None:
+def _tell_of_fallback(request: TrainRequest, facts: DataFacts, listener: Listener) -> None:
+    if not facts.requested or not request.is_first:
+        return
     listener.notice(
         f"{facts.source} instead of {facts.requested}",
         [

@@ -112,9 +112,10 @@ def _start(training: Training, device: str) -> Start:
         device=device,
         data=job.facts.described(),
         split_sizes=job.sizes,
+        examples_per_epoch=job.examples_per_epoch,
         parameters=training.summary.parameters,
         epochs=spec.train.epochs,
-        steps_per_epoch=steps_of(len(job.rows["train"]), spec.dataset.batch_size),
+        steps_per_epoch=steps_of(job.examples_per_epoch, spec.dataset.batch_size),
         batch_size=spec.dataset.batch_size,
         monitor=training.best.monitor,
         larger_is_better=training.best.larger_is_better,
@@ -126,19 +127,16 @@ def _start(training: Training, device: str) -> Start:
 
 
 def _run_epoch(training: Training) -> None:
-    job, spec, epoch = training.job, training.job.loaded.spec, len(training.history)
+    job, epoch = training.job, len(training.history)
     begun = training.in_epoch
     began = time.perf_counter() - (begun.seconds if begun else 0.0)
     training.listener.epoch_started(epoch + 1)
     if begun is None:
         with callbacks_work():
             training.callbacks.on_epoch_begin(epoch)
-    order = job.rows["train"].order
-    if spec.dataset.shuffle:
-        order = job.rows["train"].data.shuffled(order, seed=spec.seed, epoch=epoch)
     row: dict[str, Any] = {"epoch": epoch + 1}
     try:
-        row.update(_train_steps(training, job.training_rows(order), began))
+        row.update(_train_steps(training, job.training_rows(job.epoch_order(epoch)), began))
     except DivergenceError as error:
         go_back(training, error)
         return

@@ -114,7 +114,7 @@ def _better(figure: str) -> str | None:
 
 
 def _monitors_training(dataset: DatasetSpec, train: TrainSpec) -> Iterator[Problem]:
-    if dataset.validation in (None, "test"):
+    if not dataset.is_validated or dataset.validation == "test":
         return
     asked: list[tuple[str | None, str, Path]] = [(train.monitor, "the best epoch is chosen", ("train", "monitor"))]
     for callback, path in _placed(train, "EarlyStopping"):

@@ -176,7 +176,7 @@ def _unreached_boundaries(schedule: Schedule, run: _Run) -> Iterator[Problem]:
 
 
 def _counted_in_epochs(dataset: DatasetSpec, optimizer: KerasObject, train: TrainSpec) -> Iterator[Problem]:
-    schedule, steps = schedule_of(optimizer), steps_per_epoch(dataset)
+    schedule, steps = schedule_of(optimizer), steps_per_epoch(dataset, train)
     if schedule is None or not steps or schedule.name != "PiecewiseConstantDecay":
         return
     boundaries = numbers(schedule.written.arguments.get("boundaries"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dlcli.spec.grammar import DatasetSpec, TrainSpec
+from dlcli.spec.held_out import Fold
 
 
 class SplitSizes(NamedTuple):
@@ -29,10 +30,18 @@ def split_sizes(dataset: DatasetSpec) -> SplitSizes | None:
     if test == 0:
         test = round(dataset.test * train)
         train -= test
+    if dataset.held_out_fold is not None:
+        validation = held_out_size(train, dataset.held_out_fold)
+        return SplitSizes(train - validation, validation, test)
     if isinstance(dataset.validation, float):
         validation = round(dataset.validation * train)
         return SplitSizes(train - validation, validation, test)
     return SplitSizes(train, test if dataset.validation == "test" else 0, test)
+
+
+def held_out_size(examples: int, fold: Fold) -> int:
+    """How many of so many training examples a fold holds out, where they are drawn: the first folds have one more."""
+    return examples // fold.of + (fold.number <= examples % fold.of)
 
 
 def training_examples(dataset: DatasetSpec) -> int | None:
@@ -41,13 +50,13 @@ def training_examples(dataset: DatasetSpec) -> int | None:
     return None if sizes is None else sizes.train
 
 
-def steps_per_epoch(dataset: DatasetSpec) -> int | None:
+def steps_per_epoch(dataset: DatasetSpec, train: TrainSpec) -> int | None:
     """How many batches an epoch has, the last of which may be smaller; None if that is known only with the data."""
-    examples = training_examples(dataset)
+    examples = training_examples(dataset) if train.oversample is None else None
     return None if examples is None else -(-examples // dataset.batch_size)
 
 
 def steps_of_run(dataset: DatasetSpec, train: TrainSpec) -> int | None:
     """How many steps the whole run takes; None if that is known only with the data."""
-    steps = steps_per_epoch(dataset)
+    steps = steps_per_epoch(dataset, train)
     return None if steps is None else steps * train.epochs
