@@ -350,8 +350,9 @@ def test_a_stopped_run_comes_to_the_same_bits(trained: Path, tmp_path: Path, mon
     assert not compare(outcome(trained / "runs" / "reviews" / "one"), outcome(run))
 
 
-def test_data_shows_texts_as_the_model_reads_them(trained: Path, dlcli: Command) -> None:
-    summary = dlcli("data", trained / "reviews.yaml", "--json").json
+def test_data_shows_texts_as_the_model_reads_them(trained: Path, tmp_path: Path, dlcli: Command) -> None:
+    summary = dlcli("data", trained / "reviews.yaml", "--json", "--plot", tmp_path / "words.png").json
+    assert (tmp_path / "words.png").stat().st_size > 1000
     assert summary["splits"] == {"train": 18, "validation": 6, "test": 10}
     assert len(summary["lines"]) == 3
     first = summary["lines"][0]
@@ -368,8 +369,9 @@ def test_the_script_has_the_same_numbers(dlcli: Command, tmp_path: Path, folders
     for number, folder in enumerate(folders):
         write(tmp_path / "reviews" / folder, seed=number)
     path = write_spec(tmp_path, dataset=dataset)
-    done = dlcli("code", path)
+    done = dlcli("code", path, "--set", "train.class_weight={good: 2}")
     assert done.code == 0, done.err
+    assert "class_weight = {0: 1.0, 1: 2.0, 2: 1.0}" in done.out
     script = tmp_path / "script.py"
     script.write_text(done.out[: done.out.index("\nmodel = ")], encoding="utf-8")
     found = runpy.run_path(str(script))

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding
+from dlcli.data.image_reader import ImageReader
 from dlcli.data.table_reader import TableReader
+from dlcli.data.text_reader import TextReader
 from dlcli.errors import UsageError
 from dlcli.spec.grammar import Spec
 from dlcli.spec.sources_files import Csv
@@ -81,6 +83,8 @@ def _by_number(written: Mapping[str, float], encoding: Encoding, reader: Reader 
 
 
 def _classes(reader: Reader | None) -> Sequence[str]:
-    """The names of the classes, where a table has them."""
+    """The names of the classes, where the data is a person's own."""
+    if isinstance(reader, (ImageReader, TextReader)):
+        return reader.classes or ()
     targets = reader.targets.values() if isinstance(reader, TableReader) else ()
     return next((target.classes for target in targets if target.classes is not None), ())

@@ -57,6 +57,9 @@ def _figure(loaded: LoadedSpec, dataset: Dataset, splits: Splits, where: Where) 
         return _images(inputs, rows, labels, classes)
     if kind == "video" or array.ndim >= 4:
         return _images({name: array[:, array.shape[1] // 2]}, rows, labels, classes)
+    if kind == "indices" and array.ndim == 2:
+        words = np.count_nonzero(array[rows], axis=1)
+        return _histograms([("words (numbers other than 0)", words)], labels[rows], classes)
     if array.ndim == 2 and array.shape[1] == 2:
         return _points(array[rows], labels[rows], classes)
     if array.ndim == 2:
