@@ -152,6 +152,14 @@ def test_random_numbers_begin_with_the_seed(folder: Path) -> None:
     assert len(fingerprints) == 1
 
 
+def test_an_autoencoder_needs_no_answers(folder: Path) -> None:
+    spec = write_spec(folder, '{function: "mydata.py:only"}', **{**NUMBER, "units": "4"})
+    spec.write_text(spec.read_text().replace("batch_size", "labels: input\n  batch_size"))
+    where = Where(None, False, print, trusts_code=True)
+    loaded = load_spec(spec, catalogue(), run_code=lambda files, known: known, look=lambda found: look(found, where))
+    assert loaded.data[0][0].class_names is None
+
+
 def line_of(text: str) -> int:
     return CODE[: CODE.index(text)].count("\n") + 1
 

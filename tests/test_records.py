@@ -179,7 +179,8 @@ WAYS: dict[str, tuple[str, Any]] = {
     "texts": ("{path: a.tfrecord, features: [numbers], target: colour}", NUMBERS),
     "one-hot": ("{path: a.tfrecord, features: [numbers], target: hot}", NUMBERS),
     "gzip": ("{path: a.tfrecord.gz}", PIXELS),
-    "zlib": ("{path: z.tfrecord, compression: zlib}", PIXELS),
+    "zlib": ("{path: z.tfrecord}", PIXELS),
+    "zlib, said": ("{path: z.tfrecord, compression: zlib}", PIXELS),
     "shards": ('{path: "all/own.tfrecord-*"}', PIXELS),
     "a folder": ("{path: all, stream: true}", PIXELS),
     "a test set": ("{path: all, test_path: a.tfrecord}", PIXELS),
@@ -315,10 +316,14 @@ BROKEN: dict[str, tuple[bytes | None, str, str]] = {
     "empty": (b"", "{path: a.tfrecord}", "a.tfrecord has no records."),
     "no such file": (None, "{path: b.tfrecord}", "There is no b.tfrecord"),
     "another kind": (b"x" * 500, "{path: a.tfrecord}", "is no TFRecord file: it does not begin with the length"),
-    "a packed one": (gzip.compress(CONTENT), "{path: a.tfrecord}", "as gzip does. Write `compression: gzip`"),
-    "a zlib one": (zlib.compress(CONTENT), "{path: a.tfrecord}", "as zlib does. Write `compression: zlib`"),
+    "a packed one of another kind": (
+        gzip.compress(b"x" * 500), "{path: a.tfrecord}", "is no TFRecord file: it does not begin with the length",
+    ),
+    "packed, and said not to be": (
+        gzip.compress(CONTENT), "{path: a.tfrecord, compression: none}", "is no TFRecord file: it does not begin with",
+    ),
     "not packed": (CONTENT, "{path: a.tfrecord, compression: gzip}", "is not a whole file of gzip data"),
-    "half packed": (zlib.compress(CONTENT)[:-9], "{path: a.tfrecord, compression: zlib}", "not a whole file of zlib"),
+    "half packed": (zlib.compress(CONTENT)[:-9], "{path: a.tfrecord}", "not a whole file of zlib"),
     "packed and streamed": (
         zlib.compress(CONTENT), "{path: a.tfrecord, compression: zlib, stream: true}",
         "is in compressed files, so that it can only be read as a whole",

@@ -56,56 +56,74 @@ class Feature:
         return np.concatenate([np.empty(0, np.float32 if self.kind == "float" else np.int64), *parts])
 
 
-def parse_example(message: bytes) -> dict[str, Feature]:
+def parse_example(message: bytes, only: str | None = None) -> dict[str, Feature]:
     """The features of an Example, by name.
 
     What it has of fields that are not known is passed over, and what comes twice is put together, as by protobuf.
+
+    Args:
+        message: its bytes.
+        only: the name of the one that is wanted; None for all.
 
     Raises:
         MalformedError: it is none.
     """
     found: dict[str, Feature] = {}
+    wanted = None if only is None else only.encode("utf-8")
     for number, wire, start, stop in _fields(message, 0, len(message)):
         if number == 1 and wire == _LENGTH:
             for inner, kind, first, last in _fields(message, start, stop):
                 if inner == 1 and kind == _LENGTH:
-                    name, feature = _entry(message, first, last)
-                    found[name] = feature
+                    key, values = _entry(message, first, last)
+                    if wanted is None or key == wanted:
+                        found[_text(key)] = _feature(message, values)
     return found
 
 
-def _entry(message: bytes, start: int, stop: int) -> tuple[str, Feature]:
-    """One entry of the map: its key and its value."""
-    key, feature = b"", Feature("", ())
+def _entry(message: bytes, start: int, stop: int) -> tuple[bytes, list[tuple[int, int]]]:
+    """One entry of the map: its key, and where its value is; in several parts if that comes again."""
+    key, values = b"", []
     for number, wire, first, last in _fields(message, start, stop):
         if number == 1 and wire == _LENGTH:
             key = message[first:last]
         elif number == 2 and wire == _LENGTH:
-            feature = _feature(message, first, last, feature)
+            values.append((first, last))
+    return key, values
+
+
+def _text(key: bytes) -> str:
     try:
-        return key.decode("utf-8"), feature
+        return key.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedError("the name of a feature is no UTF-8") from error
 
 
-def _feature(message: bytes, start: int, stop: int, before: Feature) -> Feature:
-    for number, wire, first, last in _fields(message, start, stop):
-        kind = _KINDS.get(number)
-        if kind is not None and wire == _LENGTH:
-            earlier = before.spans if kind == before.kind else ()  # of a `oneof`, the last one counts
-            before = Feature(kind, (*earlier, (first, last)))
-    return before
+def _feature(message: bytes, parts: list[tuple[int, int]]) -> Feature:
+    found = Feature("", ())
+    for start, stop in parts:
+        for number, wire, first, last in _fields(message, start, stop):
+            kind = _KINDS.get(number)
+            if kind is not None and wire == _LENGTH:
+                earlier = found.spans if kind == found.kind else ()  # of a `oneof`, the last one counts
+                found = Feature(kind, (*earlier, (first, last)))
+    return found
 
 
 def _fields(message: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """The fields between two places: number, wire type, and where the content begins and ends."""
     while at < end:
-        tag, at = _varint(message, at, end)
+        tag = message[at]
+        at += 1
+        if tag > 127:  # most tags and lengths are one byte, and a call takes longer than that
+            tag, at = _varint(message, at - 1, end)
         wire = tag & 7
         start = at
         if wire == _LENGTH:
-            size, start = _varint(message, at, end)
-            at = start + size
+            if at < end and message[at] < 128:
+                start, at = at + 1, at + 1 + message[at]
+            else:
+                size, start = _varint(message, at, end)
+                at = start + size
         elif wire == _VARINT:
             _, at = _varint(message, at, end)
         elif wire in (_FIXED32, _FIXED64):

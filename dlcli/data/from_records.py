@@ -69,7 +69,7 @@ def _read(
     origin = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     chosen = Chosen(train, test, origin, source.kind_of, source.class_names, source.stream)
     dataset, arrays = read_stored(loaded, chosen, where, reader.arrays if reader is not None else None)
-    return replace(dataset, reader=RecordReader(arrays, layouts, source.compression))
+    return replace(dataset, reader=RecordReader(arrays, layouts))
 
 
 def _open(source: TfRecord, paths: Sequence[Path], where: Where) -> Records:

@@ -224,7 +224,7 @@ class Column(Stored):
 def values_of(message: bytes, name: str) -> Values:
     """The values of a feature. Raises DamagedError, or _UnfitError if there is none."""
     try:
-        feature = parse_example(message).get(name)
+        feature = parse_example(message, name).get(name)
         if feature is None or not feature.kind:
             raise _UnfitError("is not in it")
         return feature.values(message)

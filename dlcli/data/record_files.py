@@ -195,7 +195,7 @@ def open_records(
 
     Args:
         paths: the files.
-        compression: "gzip", "zlib" or "none"; None to tell by their names.
+        compression: "gzip", "zlib" or "none"; None to tell by the first bytes of each.
         left_out: is told of records that cannot be found, since the length of one is damaged; None: that is an error.
 
     Raises:
@@ -203,8 +203,8 @@ def open_records(
     """
     found = []
     for path in paths:
-        how = compression or _by_name(path)
         try:
+            how = compression or _by_beginning(path)
             if how == "none":
                 with path.open("rb", buffering=0) as file:
                     found.append(_indexed(path, file, path.stat().st_size, None, left_out))
@@ -220,8 +220,16 @@ def open_records(
     return records
 
 
-def _by_name(path: Path) -> str:
-    return {".gz": "gzip", ".gzip": "gzip", ".zlib": "zlib", ".zz": "zlib"}.get(path.suffix.lower(), "none")
+def _by_beginning(path: Path) -> str:
+    """How a file is compressed: not at all if it begins with a length and its checksum, or as nothing that is known."""
+    with path.open("rb") as file:
+        first = file.read(_HEADER.size)
+    if len(first) < _HEADER.size or masked_crc32c([first[:8]])[0] == _FOOTER.unpack_from(first, 8)[0]:
+        return "none"
+    if first.startswith(b"\x1f\x8b"):  # RFC 1952, section 2.3.1
+        return "gzip"
+    is_zlib = first[0] & 15 == 8 and int.from_bytes(first[:2], "big") % 31 == 0  # RFC 1950, section 2.2
+    return "zlib" if is_zlib else "none"
 
 
 def _unpacked(path: Path, how: str) -> bytes:
@@ -277,9 +285,7 @@ def _indexed(
             why = _checked(headers, offsets, lengths)
     if why is not None:
         why = _checked(headers, offsets, lengths) or why
-        _tell(
-            path, content, len(offsets), int(offsets[-1] + lengths[-1]) + _FOOTER.size if offsets else 0, why, left_out
-        )
+        _tell(path, len(offsets), int(offsets[-1] + lengths[-1]) + _FOOTER.size if offsets else 0, why, left_out)
     return RecordFile(path, np.asarray(offsets), np.asarray(lengths), np.arange(len(offsets)), content)
 
 
@@ -304,25 +310,13 @@ def _checked(headers: bytearray, offsets: array[int], lengths: array[int]) -> st
     return "its length is damaged"
 
 
-def _tell(
-    path: Path, content: bytes | None, number: int, at: int, why: str, left_out: Callable[[str], None] | None
-) -> None:
+def _tell(path: Path, number: int, at: int, why: str, left_out: Callable[[str], None] | None) -> None:
     """Of a file whose records cannot be found from one on. Raises DataError unless they may be left out."""
     if not number:
-        kind = _other_kind(path, content)
-        raise DataError(f"{path} is no TFRecord file: it does not begin with the length of a record{kind[0]}.", kind[1])
+        message = f"{path} is no TFRecord file: it does not begin with the length of a record."
+        raise DataError(message, "It may be another kind of file, or damaged at its beginning.")
     place = f"record {number}, counted from 0, at byte {at}"
     if left_out is None:
         message = f"{path} is damaged: of {place}, {why}, so that neither it nor what is behind it can be found."
         raise DataError(message, SKIP)
     left_out(f"{path}: of {place}, {why}: it and all behind it is left out.")
-
-
-def _other_kind(path: Path, content: bytes | None) -> tuple[str, str | None]:
-    with path.open("rb") as file:
-        first = file.read(2)
-    if content is None and first[:2] == b"\x1f\x8b":
-        return ", but as gzip does", "Write `compression: gzip`."
-    if content is None and first[:1] == b"\x78" and len(first) == 2 and int.from_bytes(first, "big") % 31 == 0:
-        return ", but as zlib does", "Write `compression: zlib`."
-    return "", None

@@ -27,12 +27,10 @@ class RecordReader:
     Attributes:
         arrays: what became of each feature's values, by the names of inputs and targets.
         layouts: how a feature's values make rows, by the feature's name.
-        compression: how the files of training were compressed, if the spec said so.
     """
 
     arrays: ArrayReader
     layouts: Mapping[str, Layout]
-    compression: str | None
 
     @property
     def facts(self) -> dict[str, InputFacts]:
@@ -54,7 +52,7 @@ class RecordReader:
         files = record_files(paths)
         names, groups = [], []
         for path in files:
-            records = open_records([path], self.compression)
+            records = open_records([path], None)
             columns = {name: Column.of(records, self.layouts[one.array]) for name, one in self.arrays.inputs.items()}
             groups.append(columns)
             names += [f"{path.name}[{row}]" for row in range(len(records))]
@@ -69,16 +67,14 @@ class RecordReader:
     def state(self) -> dict[str, Any]:
         """As data for JSON."""
         layouts = [layout.state() for layout in self.layouts.values()]
-        return {
-            "kind": "records", "arrays": self.arrays.state(), "layouts": layouts, "compression": self.compression
-        }  # fmt: skip
+        return {"kind": "records", "arrays": self.arrays.state(), "layouts": layouts}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> RecordReader:
         """The reader that `state` described."""
         layouts = [Layout.restore(one) for one in state["layouts"]]
         arrays = ArrayReader.restore(state["arrays"])
-        return cls(arrays, {layout.feature: layout for layout in layouts}, state["compression"])
+        return cls(arrays, {layout.feature: layout for layout in layouts})
 
 
 def record_files(paths: Sequence[Path]) -> list[Path]:

@@ -117,7 +117,7 @@ class TfRecord(FileSource):
     class_names: ClassNames = None
     """the names of the classes 0, 1, 2 …; or of all the values there are, in order"""
     compression: Literal["gzip", "zlib", "none"] | None = None
-    """how the files are compressed; left out: .gz and .zlib in their names tell"""
+    """how the files are compressed; left out: their first bytes tell"""
     corrupt: Literal["error", "skip"] = "error"
     """what is done about a record that is damaged"""
     stream: bool | None = None
