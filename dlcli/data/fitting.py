@@ -35,7 +35,7 @@ def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str
 
     Args:
         column: its name.
-        values: in all rows.
+        values: in all rows; or the different ones that there are.
         kind: "number" or "category", if the spec says so; otherwise the loss and the values tell.
         loss: its name, with underscores.
         where: names the table for messages.
@@ -47,7 +47,7 @@ def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str
     meant = kind if kind is not None else "category" if compares_classes(loss) or not is_number else "number"
     if meant == "number":
         numbers = as_numbers(column, values, where)
-        if len(numbers) > 1 and (numbers == numbers[0]).all():
+        if (numbers == numbers[0]).all():
             raise DataError(f"{where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
         return TargetColumn(column, None, False)
     texts = as_texts(values)
@@ -85,6 +85,8 @@ class Fitting:
             loss = snake_case(heads[name].loss.name) if name in heads else ""
             said = self.source.columns.get(column)
             kind = said.kind if said is not None else None
+            if kind == "skip" and isinstance(self.source, Series):
+                kind = None  # what is left out is the past of the target
             if kind not in (None, "number", "category"):
                 message = f"`{column}` is what is asked for, which is a number or a category."
                 place = ("dataset", "source", self.source.name, "columns", column)

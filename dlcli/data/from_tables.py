@@ -67,7 +67,7 @@ def load_table(
         return with_targets(rows, [each.column for each in _named_targets(fitting, reader)], paths[0], where), checked
 
     rows, checked = loaded.once(("table", reader and reader.texts), read)
-    asked = {column: rows.whole(column) for column in source.target or ()} if reader is None else {}
+    asked = {column: rows.different(column) for column in source.target or ()} if reader is None else {}
     targets = reader.targets if reader else fitting.targets(asked)
     table = TableReader(layout_of(source), {}, targets, rows.names, checked=checked)
     raw = Examples(np.empty((len(rows), 0), np.float32), rows.targets(table, name))

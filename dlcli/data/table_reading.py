@@ -18,7 +18,7 @@ from dlcli.data.where import Where
 from dlcli.errors import DataError
 from dlcli.spec.sources_files import Table
 
-_HELD = 6  # bytes of memory for a byte of text
+_HELD = 8  # bytes of memory for a byte of text, at most: numbers of few digits, and categories of few letters
 
 
 @dataclass(frozen=True)

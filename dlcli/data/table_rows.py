@@ -51,6 +51,10 @@ class TableRows(ABC):
         """A column in parts; of `rows`, which ascend, if they are given."""
         return _InParts(self, name, rows)
 
+    def different(self, name: str) -> pd.Series:
+        """The different values of a column, in the order in which they come; the index has their first rows."""
+        return pd.concat([part.drop_duplicates() for part in self.column(name)]).drop_duplicates()
+
     def targets(self, reader: TableReader, where: str) -> OneOrNamed[Array]:
         """What is asked for; `where` names the table for messages. Raises DataError."""
         if not reader.targets:

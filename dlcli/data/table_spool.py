@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from dlcli.errors import DataError
 
 PART_BYTES = 8 * 2**20
 """so much of a file's text is parsed at a time"""
+_SECONDS = 5.0  # between two words on how far it is
 _SAMPLE = 2**18  # characters, by which it is told how long a row is
 _SPOOLED = 1.5  # bytes on the disk for a byte of text, at most (numbers of few digits: 8 bytes for 2 to 5)
 
@@ -252,11 +254,13 @@ def _spooled(
     kinds = {name: _Kind() for name in look(first)}
     rows = SpooledRows(tuple(first.columns), skipped, Spool(spooled_bytes(paths)), paths[0], kinds)
     rows.add(first)
-    first = first.head(0)
+    first, last_told = first.head(0), time.monotonic()
     for path, part in every:
         check_same_columns(path, part, paths[0], first)
         rows.add(part)
-        progressed(f"{path.name}: {len(rows):,} rows")
+        if time.monotonic() - last_told > _SECONDS:
+            last_told = time.monotonic()
+            progressed(f"{len(rows):,} rows of {path.name} read")
     return rows
 
 

@@ -1,0 +1,94 @@
+"""Tables that are bad in some way that is not that of `tests/test_csv.py`: each is told, with its place and what to do.
+
+They are read as `dlcli check` reads them, but without a network.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pd = pytest.importorskip("pandas")
+
+from dlcli.data.columns import as_texts  # noqa: E402
+from dlcli.errors import DataError, SpecError  # noqa: E402
+from tests.conftest import known_spec  # noqa: E402
+from tests.test_csv import GOOD, SPEC, for_numbers, with_source, write  # noqa: E402
+
+PACKED = gzip.compress(GOOD.encode())
+GZ = SPEC.replace("t.csv", "t.csv.gz")
+DATES = "day,x,kind\n" + "".join(f"2024-02-{i % 28 + 1:02d},{i % 5}.5,{'ab'[i % 2]}\n" for i in range(40))
+
+BAD: dict[str, tuple[str | bytes | None, str, str]] = {
+    "byte of 0": (GOOD.replace("2.5", "2\0.5", 1), SPEC, r"t.csv, line 4, has a byte of 0"),
+    "only bytes of 0": (b"\0" * 999, SPEC, "line 1, has a byte of 0"),
+    "a block of 0 at the end": (GOOD.encode() + b"\0" * 512, SPEC, "line 42, has a byte of 0"),
+    "utf-16": (GOOD.encode("utf-16"), SPEC, "line 1, has a byte of 0, which is no text"),
+    "utf-8 as utf-16": (GOOD, with_source("encoding: utf-16"), "is not written in utf-16"),
+    "bytes in a row": (GOOD.replace("red", "rød").encode("latin-1"), SPEC, "t.csv, line 3 is not written in utf-8"),
+    "bytes in a name": (GOOD.replace("colour", "größe").encode("latin-1"), SPEC, "line 1 is not written in utf-8"),
+    "gz that is truncated": (PACKED[:-20], GZ, "ended before the end"),
+    "gz that is damaged": (PACKED[:30] + b"xx" + PACKED[32:], GZ, "t.csv.gz cannot be read"),
+    "gz that is none": (GOOD, GZ, "Not a gzipped file"),
+    "packed under another name": (PACKED, SPEC, "is packed with gzip, not text"),
+    "workbook": (b"PK\x03\x04" + b"abc\n" * 20, SPEC, "is an archive, such as .zip or .xlsx"),
+    "parquet under another name": (b"PAR1" + b"abc\n" * 20, SPEC, "is a table in .parquet"),
+    "parquet that is none": (GOOD, SPEC.replace("t.csv", "t.parquet"), "is no table in .parquet|pyarrow is needed"),
+    "device": (None, SPEC.replace("t.csv", "/dev/null"), "is no file that can be read more than once"),
+    "page of a web site": ("<html>\n<body>404</body>\n</html>\n", SPEC, "has no column `kind`"),
+    "thousands": (GOOD.replace("2.5", '"1,234.5"'), SPEC, "has numbers, but for"),
+    "decimal commas": (GOOD.replace(",", ";").replace(".", ","), SPEC, "`size` has numbers with commas, such as `0,5`"),
+    "impossible date": (DATES.replace("02-07", "02-30", 1), SPEC, "row 7 has `2024-02-30`, which is no date"),
+    "quote that is never closed": (GOOD.replace("2.5,red", '2.5,"red', 1), SPEC, "line 4: a quote begins there"),
+    "quote in the first line": ('"size,colour,kind\n1,2,3\n', SPEC, "line 1: a quote begins there"),
+    "one value in a row": (GOOD + "1\n", SPEC, "line 42 has 1 value, but there are 3 columns"),
+    "too large for float32": (GOOD.replace("2.5", "1e39"), SPEC, "not a finite number in float32"),
+    "target too large for float32": (GOOD.replace("cat", "1e300").replace("dog", "1"), for_numbers(), "in float32"),
+    "one row": ("size,kind\n1,a\n", SPEC, "every row has the same `kind`"),
+    "fewer rows than classes": ("a,kind\n" + "".join(f"{i}.5,{i % 9}\n" for i in range(9)), SPEC, "needs at least 2"),
+    "another separator": (GOOD, with_source("separator: ';'"), "has no column `kind`"),
+    "weight below 0": (GOOD.replace("2.5", "-2"), with_source("weight: size"), "which is no weight"),
+    "weight that is missing": (GOOD.replace("2.5,", ",", 2), with_source("weight: size"), "which is no weight"),
+    "weights of 0": (GOOD.replace(".5,", "x,"), with_source("weight: size"), "not a finite number"),
+    "split that is missing": ("size,kind,set\n1,a,train\n2,b,\n", with_source("split: set"), "row 2 has no value"),
+    "target as group": (GOOD, with_source("group: kind"), "all have the same `kind`"),
+    "all columns skipped": (GOOD, with_source("columns: {size: skip, colour: skip}"), "no column is left to go in"),
+    "named twice": (GOOD, SPEC.replace("path: t.csv", "path: [t.csv, t.csv]"), "is named twice"),
+    "trained and tested on": (GOOD, with_source("test_path: t.csv"), "both to train and to test on"),
+    "another table": (GOOD, SPEC.replace("path: t.csv", "path: [t.csv, u.csv]"), "u.csv has the columns a, b, but"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_tables_are_told(name: str, tmp_path: Path) -> None:
+    table, spec, message = BAD[name]
+    (tmp_path / "u.csv").write_text("a,b\n1,2\n")
+    file = next((each for each in ("t.csv.gz", "t.parquet") if each in spec), "t.csv")
+    with pytest.raises(DataError, match=message) as told:
+        known_spec(write(tmp_path, table, spec, file))
+    assert told.value.exit_code == 3
+
+
+def test_a_target_is_a_number_or_a_category(tmp_path: Path) -> None:
+    for kind in ("skip", "date", "text", "index"):
+        with pytest.raises(SpecError, match="which is a number or a category"):
+            known_spec(write(tmp_path, GOOD, with_source(f"columns: {{kind: {kind}}}")))
+
+
+def test_dates_of_two_meanings_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = DATES.replace("2024-02-", "01/04/20")
+    dataset, _ = known_spec(write(tmp_path, table)).data[0]
+    assert dataset.feature_names == ("x",)
+    assert "dates such as `01/04/2001` can be read in two ways" in capsys.readouterr().out
+
+
+def test_numbers_that_are_said_to_be_texts_are_read_as_written(tmp_path: Path) -> None:
+    dataset, _ = known_spec(write(tmp_path, GOOD, with_source("inputs: {a: size}, columns: {size: text}"))).data[0]
+    assert sorted(dataset.reader.inputs["a"][0].words) == ["05", "15", "25", "35", "45", "55", "65"]
+
+
+def test_a_value_that_is_missing_is_none_of_zero() -> None:
+    assert as_texts(pd.Series([0.0, np.nan, 2.5])).tolist() == ["0", "", "2.5"]
