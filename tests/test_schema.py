@@ -97,8 +97,8 @@ class TestFile:
 class TestWords:
     def test_of_the_grammar(self) -> None:
         description = SCHEMA["definitions"]["dataset"]["anyOf"][0]["properties"]["labels"]["description"]
-        wanted = "How classes are encoded; `auto` gives the loss what it needs, `input` what the model gets, "
-        assert description == wanted + "for an autoencoder"
+        wanted = "How classes are encoded: `auto` as the loss needs it; numbers `standardized`; "
+        assert description == wanted + "`input`, for an autoencoder"
         assert attribute_docs(TrainSpec)["mode"].startswith("Whether a smaller or a larger figure is better")
 
     def test_of_keras(self) -> None:
