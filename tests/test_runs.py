@@ -99,6 +99,9 @@ class TestList:
             "folder",
         ]
         assert [line.split()[0] for line in lines] == ["other/eeee", "net/cccc", "net/bbbb", "other/dddd", "net/aaaa"]
+        assert not any(
+            line.endswith(" ") for line in dlcli("runs", "--runs-dir", runs, "--name", "net").out.splitlines()
+        )
         assert lines[2].split()[:9] == ["net/bbbb", "done", "0.9500", "2", "1", "min", "40", "s", "1.7"]
         assert "5 runs in" in done.err
         assert dlcli("runs", "list", "--runs-dir", runs).out == done.out
@@ -201,12 +204,13 @@ class TestList:
         columns = [
             Column("run", ["a_very_long_name_indeed/abcd", "x/名前の長い実行"], least=14, end="/"),
             Column("state", ["done", "interrupted"]),
+            Column("tags", ["", "ab"], rank=1),
             Column("empty", ["", ""]),
             Column("size", ["1.0 kB", "20.0 kB"], is_right=True, rank=1),
             Column("folder", ["f" * 30, "f"], rank=2),
         ]
         wide = ["".join(text for text, _ in joined(line)) for line in lines_of(columns, None)]
-        assert wide[1] == f"a_very_long_name_indeed/abcd  done          1.0 kB  {'f' * 30}"
+        assert wide[1] == f"a_very_long_name_indeed/abcd  done                1.0 kB  {'f' * 30}"
         narrow = ["".join(text for text, _ in joined(line)) for line in lines_of(columns, 34)]
         assert (
             narrow

@@ -92,5 +92,6 @@ def _length(text: str) -> int:
 
 def joined(line: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """A line with gaps between its texts, and no spaces at its end."""
-    parts = [(f"{text}{_GAP}", style) for text, style in line[:-1]]
-    return [*parts, (line[-1][0].rstrip(), line[-1][1])]
+    last = max((at for at, (text, _) in enumerate(line) if text.strip()), default=0)
+    parts = [(f"{text}{_GAP}", style) for text, style in line[:last]]
+    return [*parts, (line[last][0].rstrip(), line[last][1])]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dlcli.runs.ranking import Board, Place
 
 _MOST_COLUMNS = 6
+_NAME_WIDTH, _FIGURE_WIDTH = 18, 12  # characters
 _BEST = "*"
 
 
@@ -54,8 +55,9 @@ def show_comparison(screen: Screen, entries: Sequence[Entry], differences: Seque
         screen.show(Text("nothing: the specs, the data and what ran them are the same"))
     screen.show(Text("\nfigures", style="bold"))
     rows = _figure_rows(entries)
-    for first in range(0, len(entries), _MOST_COLUMNS):
-        some = slice(first, first + _MOST_COLUMNS)
+    most = min(_MOST_COLUMNS, max(2, (screen.out.width - _NAME_WIDTH) // _FIGURE_WIDTH))
+    for first in range(0, len(entries), most):
+        some = slice(first, first + most)
         titles = [f"{letter}  " for letter in letters[some]]
         screen.show(_side_by_side(titles, [(name, cells[some]) for name, cells in rows], justify="right"))
     screen.show(Text(f"{_BEST} the best", "dim"))
