@@ -7,6 +7,7 @@ What an epoch is, and what happens between epochs, is in `dlcli.training.trainer
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ from dlcli.training.loops import (
     Runner,
 )
 from dlcli.training.towers import divisible
+
+_MOST_NUMBERS, _FEWEST = 2**24, 32  # numbers that go into a step of testing, and examples of it
 
 Logs = dict[str, float]
 Collect = Callable[[Any], None]
@@ -113,17 +116,17 @@ class Engine:
         pace = Pace(1) if one_by_one else None
         yield from self._pass("train", rows, batch_size, _ignore, pace, first=first)
 
-    def test(self, rows: Rows, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
+    def test(self, rows: Rows, batch_size: int | None = None) -> Iterator[Progress]:
         """One pass of testing over `rows`: no weight changes."""
-        yield from self._pass("test", rows, batch_size, _ignore)
+        yield from self._pass("test", rows, batch_size or _evaluated_at_once(rows), _ignore)
 
-    def evaluate(self, rows: Rows, collect: Collect, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
+    def evaluate(self, rows: Rows, collect: Collect, batch_size: int | None = None) -> Iterator[Progress]:
         """As `test`; the model's outputs go to `collect` block by block: an array, or a list where it has several."""
-        yield from self._pass("evaluate", rows, batch_size, collect)
+        yield from self._pass("evaluate", rows, batch_size or _evaluated_at_once(rows), collect)
 
-    def predict(self, rows: Rows, collect: Collect, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
+    def predict(self, rows: Rows, collect: Collect, batch_size: int | None = None) -> Iterator[Progress]:
         """The model's outputs for `rows`, whose targets are not read."""
-        yield from self._pass("predict", rows, batch_size, collect)
+        yield from self._pass("predict", rows, batch_size or _evaluated_at_once(rows), collect)
 
     def _pass(
         self, kind: Kind, rows: Rows, batch_size: int, collect: Collect, pace: Pace | None = None, *,
@@ -157,6 +160,12 @@ class Engine:
             self.choices = replace(self.choices, towers=1, test_towers=1, compiled=False)
             self._run = KerasSteps(self.model, self.feed)
             return self._run(kind, block, batch_size, is_first=is_first)
+
+
+def _evaluated_at_once(rows: Rows) -> int:
+    """How many examples a step of testing takes: fewer than usual of large pictures, whose layers put out more."""
+    numbers = sum(int(math.prod(part.shape[1:])) for part in tf.nest.flatten(rows.data.inputs))
+    return max(_FEWEST, min(EVALUATION_BATCH_SIZE, _MOST_NUMBERS // max(1, numbers)))
 
 
 def _ignore(outputs: Any) -> None:
