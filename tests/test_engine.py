@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from dlcli.cli.options import catalogue
+from dlcli.data.encoding import Encoding
 from dlcli.data.loading import load_data
 from dlcli.data.shuffling import epoch_order
 from dlcli.data.where import Where
@@ -138,6 +139,8 @@ def test_dropout_and_augmentation_are_only_for_training(tmp_path: Path) -> None:
 
 class PlainFeed:
     """Hands on what it gets: for models whose examples need no preparation."""
+
+    encoding = Encoding("number", None)
 
     def for_training(self, raw: Any) -> Any:
         return raw

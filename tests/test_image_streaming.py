@@ -26,8 +26,8 @@ from dlcli.data.where import Where
 from dlcli.errors import DataError
 from dlcli.spec.loading import load_spec
 from dlcli.spec.sources_images import Images
-from dlcli.training import feeding
-from dlcli.training.feeding import Pace, Streamed
+from dlcli.training import engine, feeding
+from dlcli.training.feeding import Pace, Rows, Streamed
 from dlcli.training.stopping import StopRequest
 from tests.conftest import Command, run_quietly, shipped_catalogue
 from tests.killing import compare, outcome
@@ -155,6 +155,12 @@ def test_only_a_few_pictures_are_in_memory(tmp_path: Path, monkeypatch: pytest.M
     assert np.array_equal(np.concatenate(seen), order)
     assert np.array_equal(order, np.random.default_rng([1, 2]).permutation(600))  # as if they were in memory
     assert most <= 60  # what is used, what comes next, and what is being read: 20 each
+
+
+@pytest.mark.parametrize(("size", "expected"), [((32, 32), 256), ((224, 224), 111), ((1500, 2000), 32)])
+def test_of_large_pictures_fewer_are_evaluated_at_a_time(tmp_path: Path, size: tuple[int, int], expected: int) -> None:
+    pictures = Pictures(tmp_path, [tmp_path / "a.jpg"], Form(size, "rgb", "resize"))
+    assert engine._evaluated_at_once(Rows(Streamed(pictures, np.zeros(1)), np.arange(1))) == expected
 
 
 def test_what_does_not_fit_stays_in_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

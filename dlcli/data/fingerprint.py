@@ -11,12 +11,13 @@ from dlcli.data.dataset import Array, Examples, named
 from dlcli.data.stored import InFile
 
 SAMPLED = "sampled-"
+_DIGITS = 32
 _ROWS_OF_SAMPLE = 1024
 _BYTES_OF_SAMPLE = 16 * 2**20
 
 
 def fingerprint_of(train: Examples, *others: Examples | None) -> str:
-    """The BLAKE2b digest (RFC 7693; 16 bytes, as 32 hexadecimal digits) of the raw bytes of all inputs and targets.
+    """The SHA-256 digest (FIPS 180-4; its first 32 hexadecimal digits) of the raw bytes of all inputs and targets.
 
     The order is: training inputs, training targets, then the test set's where there is one
     (and those of a validation set of its own). Contiguous arrays, which
@@ -26,7 +27,7 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
     change, and the bytes of about a thousand rows; of pictures the sizes and times of all files. It then begins with
     "sampled-". Of rows that dlcli itself has written into a temporary file it has the digest of that.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.sha256()  # processors have instructions for it: two to three times as fast as BLAKE2b
     is_sampled = False
     for examples in (train, *others):
         if examples is not None:
@@ -38,7 +39,7 @@ def fingerprint_of(train: Examples, *others: Examples | None) -> str:
                 if isinstance(array, InFile):
                     array, is_sampled = _sample(array, digest.update), True
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return f"{SAMPLED if is_sampled else ''}{digest.hexdigest()}"
+    return f"{SAMPLED if is_sampled else ''}{digest.hexdigest()[:_DIGITS]}"
 
 
 def have_changed(then: str, now: str) -> bool:

@@ -7,6 +7,7 @@ What an epoch is, and what happens between epochs, is in `dlcli.training.trainer
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ from dlcli.training.loops import (
     Runner,
 )
 from dlcli.training.towers import divisible
+
+_MOST_NUMBERS, _FEWEST = 2**24, 32  # numbers that go into a step of testing, and examples of it
 
 Logs = dict[str, float]
 Collect = Callable[[Any], None]
@@ -115,17 +118,17 @@ class Engine:
         pace = Pace(1) if one_by_one else None
         yield from self._pass("train", rows, batch_size, _ignore, pace, first=first)
 
-    def test(self, rows: Rows, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
+    def test(self, rows: Rows, batch_size: int | None = None) -> Iterator[Progress]:
         """One pass of testing over `rows`: no weight changes."""
-        yield from self._pass("test", rows, batch_size, _ignore)
+        yield from self._pass("test", rows, batch_size or _evaluated_at_once(rows), _ignore)
 
-    def evaluate(self, rows: Rows, collect: Collect, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
+    def evaluate(self, rows: Rows, collect: Collect, batch_size: int | None = None) -> Iterator[Progress]:
         """As `test`; the model's outputs go to `collect` block by block: an array, or a list where it has several."""
-        yield from self._pass("evaluate", rows, batch_size, collect)
+        yield from self._pass("evaluate", rows, batch_size or _evaluated_at_once(rows), collect)
 
-    def predict(self, rows: Rows, collect: Collect, batch_size: int = EVALUATION_BATCH_SIZE) -> Iterator[Progress]:
+    def predict(self, rows: Rows, collect: Collect, batch_size: int | None = None) -> Iterator[Progress]:
         """The model's outputs for `rows`, whose targets are not read."""
-        yield from self._pass("predict", rows, batch_size, collect)
+        yield from self._pass("predict", rows, batch_size or _evaluated_at_once(rows), collect)
 
     def _pass(
         self, kind: Kind, rows: Rows, batch_size: int, collect: Collect, pace: Pace | None = None, *,
@@ -174,6 +177,12 @@ def _measure_in_units(model: keras.Model, feed: Any) -> None:
         return type(model).compute_metrics(model, x, told, given, sample_weight)
 
     model.compute_metrics = compute_metrics
+
+
+def _evaluated_at_once(rows: Rows) -> int:
+    """How many examples a step of testing takes: fewer than usual of large pictures, whose layers put out more."""
+    numbers = sum(int(math.prod(part.shape[1:])) for part in tf.nest.flatten(rows.data.inputs))
+    return max(_FEWEST, min(EVALUATION_BATCH_SIZE, _MOST_NUMBERS // max(1, numbers)))
 
 
 def _ignore(outputs: Any) -> None:

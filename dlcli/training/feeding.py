@@ -60,6 +60,10 @@ class Data(Protocol):
     """Examples: inputs of shape (n, ...), targets of shape (n, ...), and perhaps a weight for each."""
 
     @property
+    def inputs(self) -> Any:
+        """What goes in, as it is stored."""
+
+    @property
     def targets(self) -> Any:
         """What is true of each example, as it is stored."""
 

@@ -1,4 +1,6 @@
-"""`make benchmark`: epochs of dlcli and of the other ways to train, by turns, then whole commands; tables of ratios."""
+"""`make benchmark`: epochs of dlcli and of the other ways to train, by turns, then whole commands; tables of ratios.
+And of reading images: `make benchmark NETWORKS=images`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from datetime import date
 from pathlib import Path
 
 from dlcli.training.choices import cores
-from tests.benchmarks import whole
+from tests.benchmarks import images, whole
 from tests.benchmarks.networks import NETWORKS, Network, write_data
-from tests.benchmarks.turns import Contender, race
+from tests.benchmarks.turns import Contender, compare, take_turns
 
 _COLUMNS = (
     "network", "", "ms a step", "dlcli is × as fast", "least to most", "first epoch, s", "memory, MB",
@@ -56,7 +58,9 @@ def _steps(networks: list[Network], rounds: int) -> None:
     for network in networks:
         with tempfile.TemporaryDirectory() as folder:
             write_data(Path(folder), network.rows)
-            for result in race(contenders(network, Path(folder)), rounds):
+            every = contenders(network, Path(folder))
+            take_turns(every, rounds)
+            for result in compare(every):
                 span = f"{result.least:.2f} to {result.most:.2f}"
                 speed = limits["operations"][network.name] / (result.milliseconds / 1000)
                 best = limits["peaks"]["convolutions" if "cnn" in network.name else "matrix products"]
@@ -75,4 +79,7 @@ def _limits() -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:] == ["images"]:
+        images.main()
+    else:
+        main(sys.argv[1:])

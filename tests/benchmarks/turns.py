@@ -19,10 +19,10 @@ def wait_for_turn() -> None:
         os._exit(0)
 
 
-def report(seconds: float, steps: int) -> None:
-    """In a contender: say how long an epoch took."""
+def report(seconds: float, steps: int, **more: float) -> None:
+    """In a contender: say how long an epoch took, and what else is to be compared."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "steps": steps, "peak_mb": peak}), file=sys.__stdout__, flush=True)
+    print(json.dumps({"seconds": seconds, "steps": steps, "peak_mb": peak, **more}), file=sys.__stdout__, flush=True)
 
 
 class Contender:
@@ -67,8 +67,8 @@ class Result:
     peak_mb: float
 
 
-def race(contenders: Sequence[Contender], rounds: int) -> list[Result]:
-    """Let the contenders, the first of which is dlcli, run epochs by turns; two to warm up are not counted."""
+def take_turns(contenders: Sequence[Contender], rounds: int) -> None:
+    """Let the contenders run epochs by turns, and two more to warm up."""
     try:
         for _ in range(rounds + 2):
             for contender in contenders:
@@ -76,12 +76,16 @@ def race(contenders: Sequence[Contender], rounds: int) -> list[Result]:
     finally:
         for contender in contenders:
             contender.close()
+
+
+def compare(contenders: Sequence[Contender], measure: str = "seconds") -> list[Result]:
+    """What came of it, by a figure that they have reported; dlcli is the first, and what warmed up is not counted."""
     ours = contenders[0].epochs[2:]
     results = []
     for contender in contenders:
         theirs = contender.epochs[2:]
-        steps = [1000 * epoch["seconds"] / epoch["steps"] for epoch in theirs]
-        ratios = [(b["seconds"] / b["steps"]) / (a["seconds"] / a["steps"]) for a, b in zip(ours, theirs, strict=True)]
+        steps = [1000 * epoch[measure] / epoch["steps"] for epoch in theirs]
+        ratios = [(b[measure] / b["steps"]) / (a[measure] / a["steps"]) for a, b in zip(ours, theirs, strict=True)]
         first, peak = contender.epochs[0]["seconds"], theirs[-1]["peak_mb"]
         median = statistics.median
         results.append(Result(contender.name, median(steps), median(ratios), min(ratios), max(ratios), first, peak))
