@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli import options
-from dlcli.errors import DataError
+from dlcli.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def report(
     context: typer.Context,
-    what: Annotated[Path, typer.Argument(help="A run's folder, or a .h5 file.", show_default=False)],
+    what: Annotated[Path, typer.Argument(help="A run, as listed or its folder; or a .h5 file.", show_default=False)],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Instead of the run's own `report`.", show_default=False),
@@ -57,8 +57,9 @@ def _found(screen: Screen, what: Path) -> tuple[RunFolder | None, Checkpoint | N
     from dlcli.runs.finding import find_run
 
     run = find_run(what)
-    is_best = run is not None and what.suffix == ".h5" and what.resolve() == run.best.resolve()
-    if run is not None and (what.is_dir() or is_best):
+    if run is not None and run.folds:
+        raise RunError(f"{run.path} has a run for each of its folds.", f"Name one: {run.folds[0].path}.")
+    if run is not None and (what.suffix != ".h5" or what.resolve() == run.best.resolve()):
         has_checkpoint = run.best.exists() or run.last.exists()
         opened = options.open_checkpoint(screen, run.path) if has_checkpoint else None
         return run, opened, story_of_run(run, opened)

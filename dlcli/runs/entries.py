@@ -37,9 +37,9 @@ class Entry:
         state: one of STATES.
         record: run.json.
         figures: by names such as `train_loss`, `val_accuracy` and `test_accuracy`: those of best.h5, or of the best
-            epoch so far where the run is not done.
+            epoch so far where the run is not done; the means of those of all folds, where it has folds.
         better: of each of them "min" or "max"; None if that is not known.
-        epochs: how many are done.
+        epochs: how many are done, of all folds together.
         seconds: of training; None if that is not known.
         size: of the folder, in bytes, without what is behind links; None if it was not asked for.
         tags: the words that a person has put to it.
@@ -146,14 +146,20 @@ def read_entry(run: RunFolder, *, sized: bool = True) -> Entry:
     better = record.get("better")
     modes: Mapping[str, str | None] = better if isinstance(better, dict) else {"loss": "min"}
     state = state_of(record)
-    figures = figures_of_metrics(_read_json(f"{run.path}/metrics.json")) if state == "done" else {}
+    metrics = _read_json(f"{run.path}/metrics.json") if state == "done" else {}
+    figures = figures_of_metrics(metrics.get("mean", metrics))
     rows: list[dict[str, float]] = []
     if not figures:
         rows = read_history(run)
         figures = figures_of_row(best_row(rows, str(record.get("monitor") or ""), modes))
+    epochs = count_epochs(run)
+    if not epochs:
+        folds = run.folds
+        epochs = sum(map(count_epochs, folds))
+        rows = rows or [row for fold in folds for row in read_history(fold)]
     return Entry(
         run, str(record.get("name") or run.path.parent.name), state, record, figures, modes,
-        count_epochs(run), _seconds(record, rows, state),
+        epochs, _seconds(record, rows, state),
         size_of(run.path) if sized else None, tuple(read_tags(run)),
     )  # fmt: skip
 
