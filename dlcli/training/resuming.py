@@ -17,7 +17,10 @@ from dlcli.training.choices import Choices, cores
 from dlcli.training.going_on import GoingOn
 
 # What of a spec may be another in a resumed run: the bits of its epochs do not depend on it.
-_FREE = (("train", "epochs"), ("train", "checkpoint"), ("train", "divergence"), ("silence",), ("version",))
+_FREE = (
+    ("train", "epochs"), ("train", "checkpoint"), ("train", "divergence"), ("silence",), ("version",),
+    ("dataset", "source", "images", "stream"), ("dataset", "source", "images", "cache"),
+)  # fmt: skip
 # The libraries whose versions decide the bits.
 _DECIDING = ("tensorflow", "keras", "numpy")
 
