@@ -69,7 +69,7 @@ BAD: dict[str, tuple[str | bytes | None, str, str]] = {
     "rows longer than the header": ("size,colour,kind\n" + "1,2,red,cat\n" * 30, SPEC, "more values than there are"),
     "other encoding": (GOOD.replace("red", "grün").encode("latin-1"), SPEC, "is not written in utf-8"),
     "unknown encoding": (GOOD, with_source("encoding: utf-9"), "unknown encoding: utf-9"),
-    "bytes": (bytes(range(256)) * 4, SPEC, "is not written in utf-8"),
+    "bytes": (bytes(range(256)) * 4, SPEC, "has a byte of 0, which is no text"),
     "word among numbers": (GOOD.replace("2.5", "two"), SPEC, "has numbers, but for"),
     "infinity": (GOOD.replace("2.5", "inf"), SPEC, "not a finite number"),
     "constant target": (GOOD.replace("cat", "3").replace("dog", "3"), for_numbers(), "`kind` is 3 in every row"),
