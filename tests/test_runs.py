@@ -21,7 +21,7 @@ from dlcli.errors import CheckpointError, RunError
 from dlcli.machine import process_started
 from dlcli.runs import RunFolder
 from dlcli.runs.differences import differences, labels
-from dlcli.runs.entries import Entry, list_runs, read_entry, state_of
+from dlcli.runs.entries import Entry, list_runs, read_curves, read_entry, state_of
 from dlcli.runs.finding import find_checkpoints, find_run, the_run
 from dlcli.runs.ranking import make_boards
 from dlcli.runs.removing import Rule, remove, select
@@ -301,6 +301,32 @@ class TestNames:
         copied = tmp_path / "copied"
         shutil.copytree(runs, copied)  # as `cp -rL` does: `latest` becomes a folder
         assert len(list_runs(copied).entries) == 4
+
+
+def test_a_run_of_folds_has_their_mean(dlcli: Command, runs: Path) -> None:
+    mean = {
+        "mean": {"test": {"loss": 0.2, "accuracy": 0.75}},
+        "standard_deviation": {"test": {"loss": 0.1}},
+        "folds": [],
+    }
+    whole = made(runs, "net", "ffff", days=0.1, metrics=mean, folds=2)
+    (whole / "history.csv").unlink()
+    (whole / "summary.json").unlink()
+    shutil.rmtree(whole / "checkpoints")
+    for number in (1, 2):
+        shutil.move(made(runs, "net", f"foo{LETTERS[number]}"), whole / f"fold-{number}")
+    newest = made(runs, "net", "zzzz", days=0.01)
+    row = dlcli("runs", "--runs-dir", runs, "--json").json[1]
+    assert (row["run"], row["epochs"], row["seconds"]) == ("net/ffff", 4, 24.0)
+    assert row["score"] == {"figure": "test_accuracy", "value": 0.75}
+    shown = dlcli("runs", "show", "ffff", "--runs-dir", runs).out
+    assert "2, each with a run of its own" in shown
+    assert "1,234" in shown
+    assert dlcli("runs", "show", whole / "fold-1").code == 0
+    (whole / "fold-2" / "history.csv").write_text("epoch,loss\n1,3.0\n")
+    assert [(row["epoch"], row["loss"]) for row in read_curves(RunFolder(whole))] == [(1, 2.0)]
+    remove(RunFolder(newest), runs)
+    assert (runs / "net" / "latest").resolve() == whole
 
 
 def find(runs: Path, letters: str) -> Path:

@@ -67,12 +67,12 @@ def _draw(
 
     from dlcli.describing.curves import Curves, draw_curves
     from dlcli.runs.differences import labels
-    from dlcli.runs.entries import read_history
+    from dlcli.runs.entries import read_curves
     from dlcli.runs.figures import best_row, main_figure, without_split
 
     curves = []
     for entry, label in zip(entries, labels(entries, found), strict=True):
-        rows = read_history(entry.run)
+        rows = read_curves(entry.run)
         best = best_row(rows, str(entry.record.get("monitor") or ""), entry.better)
         main = main_figure(entry.figures)
         epoch = int(best["epoch"]) if best else None

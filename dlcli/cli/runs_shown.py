@@ -50,7 +50,9 @@ def _facts(entry: Entry, parameters: int | None) -> Iterator[tuple[str, str]]:
     if isinstance(data, dict):
         splits = data.get("examples")
         counts = ", ".join(f"{count:,} {name}" for name, count in splits.items()) if isinstance(splits, dict) else ""
-        yield "data", f"{data.get('source')} ({data.get('origin')}); {counts}"
+        yield "data", f"{data.get('source')} ({data.get('origin')}){f'; {counts}' if counts else ''}"
+    if record.get("folds") is not None:
+        yield "folds", f"{record['folds']}, each with a run of its own; figures are their mean"
     if parameters is not None:
         yield "parameters", f"{parameters:,}"
     yield "size", readable_bytes(entry.size or 0)

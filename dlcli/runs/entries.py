@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import platform
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,9 +39,9 @@ class Entry:
         state: one of STATES.
         record: run.json.
         figures: by names such as `train_loss`, `val_accuracy` and `test_accuracy`: those of best.h5, or of the best
-            epoch so far where the run is not done; the means of those of all folds, where it has folds.
+            epoch so far where the run is not done; the mean of several folds, when all are.
         better: of each of them "min" or "max"; None if that is not known.
-        epochs: how many are done, of all folds together.
+        epochs: how many are done.
         seconds: of training; None if that is not known.
         size: of the folder, in bytes, without what is behind links; None if it was not asked for.
         tags: the words that a person has put to it.
@@ -146,20 +148,29 @@ def read_entry(run: RunFolder, *, sized: bool = True) -> Entry:
     better = record.get("better")
     modes: Mapping[str, str | None] = better if isinstance(better, dict) else {"loss": "min"}
     state = state_of(record)
-    metrics = _read_json(f"{run.path}/metrics.json") if state == "done" else {}
-    figures = figures_of_metrics(metrics.get("mean", metrics))
+    if isinstance(record.get("folds"), int):
+        return _of_folds(run, record, modes, sized=sized)
+    figures = figures_of_metrics(_read_json(f"{run.path}/metrics.json")) if state == "done" else {}
     rows: list[dict[str, float]] = []
     if not figures:
         rows = read_history(run)
         figures = figures_of_row(best_row(rows, str(record.get("monitor") or ""), modes))
-    epochs = count_epochs(run)
-    if not epochs:
-        folds = run.folds
-        epochs = sum(map(count_epochs, folds))
-        rows = rows or [row for fold in folds for row in read_history(fold)]
     return Entry(
         run, str(record.get("name") or run.path.parent.name), state, record, figures, modes,
-        epochs, _seconds(record, rows, state),
+        count_epochs(run), _seconds(record, rows, state),
+        size_of(run.path) if sized else None, tuple(read_tags(run)),
+    )  # fmt: skip
+
+
+def _of_folds(run: RunFolder, record: Mapping[str, Any], modes: Mapping[str, str | None], *, sized: bool) -> Entry:
+    """A run of several folds: its figures are their mean, epochs and seconds are those of all. Raises RunError."""
+    folds = [read_entry(fold, sized=False) for fold in run.folds]
+    mean = _read_json(f"{run.path}/metrics.json").get("mean")
+    state = state_of(record)
+    return Entry(
+        run, str(record.get("name") or run.path.parent.name), state, record,
+        figures_of_metrics(mean) if state == "done" and isinstance(mean, dict) else {}, modes,
+        sum(fold.epochs for fold in folds), sum(fold.seconds or 0.0 for fold in folds) or None,
         size_of(run.path) if sized else None, tuple(read_tags(run)),
     )  # fmt: skip
 
@@ -192,6 +203,17 @@ def read_history(run: RunFolder) -> list[dict[str, float]]:
         return []
 
 
+def read_curves(run: RunFolder) -> list[dict[str, float]]:
+    """The rows of history.csv; of several folds their mean, as far as all of them have come."""
+    folds = [read_history(fold) for fold in run.folds]
+    if not folds:
+        return read_history(run)
+    return [
+        {name: statistics.fmean(row.get(name, math.nan) for row in rows) for name in rows[0]}
+        for rows in zip(*folds, strict=False)
+    ]  # fmt: skip
+
+
 def count_epochs(run: RunFolder) -> int:
     """The number of the last epoch in history.csv, without the others being read; 0 if there is none."""
     try:
@@ -221,8 +243,9 @@ def _read_json(path: str) -> dict[str, Any]:
 
 
 def read_parameters(run: RunFolder) -> int | None:
-    """How many parameters the model has; None if its summary cannot be read."""
-    found = _read_json(f"{run.path}/summary.json").get("totals")
+    """How many parameters the model has, that of each fold; None if its summary cannot be read."""
+    of = run.folds[0] if run.folds else run
+    found = _read_json(f"{of.path}/summary.json").get("totals")
     count = found.get("parameters") if isinstance(found, dict) else None
     return count if isinstance(count, int) else None
 

@@ -126,7 +126,7 @@ def repair_latest(parent: Path) -> None:
     found = newest(parent)
     if not (latest.is_symlink() or latest.is_file()) or (found is not None and (found / "run.json").is_file()):
         return
-    runs = [run for run in runs_of(parent.parent, parent.name) if run.best.exists() or run.last.exists()]
+    runs = [run for run in runs_of(parent.parent, parent.name) if any(map(_has_checkpoint, (run, *run.folds)))]
     if runs:
         runs[0].point_latest()
         return
@@ -134,6 +134,10 @@ def repair_latest(parent: Path) -> None:
         latest.unlink()
     except OSError as error:
         raise _not_removed(latest, error) from error
+
+
+def _has_checkpoint(run: RunFolder) -> bool:
+    return run.best.exists() or run.last.exists()
 
 
 def sweep(parent: Path) -> None:
