@@ -97,7 +97,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     run = ["--runs-dir", tmp_path, "-q", "--run-name"]
     assert run_quietly("train", spec, *run, "whole") == 0
     stops = Stops(monkeypatch)
-    stops.after(7)
+    stops.after(5)
     assert run_quietly("train", spec, *run, "parts") == 143
     stops.after(None)
     assert run_quietly("train", "--resume", tmp_path / "weighed/parts", "-q") == 0
