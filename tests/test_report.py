@@ -195,7 +195,7 @@ def test_a_page_with_classes_of_any_kind(names: list[str]) -> None:
     metrics = {"train": {"loss": 0.2, "accuracy": 0.5}, "test": {"loss": 0.25, "accuracy": 0.4}}
     page = page_of(story(history, metrics), class_answers(names), np.zeros((60, 3), np.float32))
     assert_figures(page, metrics)
-    assert all(name[:200] in page.text for name in names)
+    assert all((name[:100] or "(empty)") in page.text for name in names)
     assert ("ROC" in page.text) == (len(names) == 2)
     assert ("confusion matrix" in page.text) == (len(names) > 1)
 

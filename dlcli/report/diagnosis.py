@@ -368,25 +368,34 @@ def _rise(course: Course) -> list[str]:
 def _undertrained(course: Course) -> Finding | None:
     """The loss still falls at the end, and there is something to gain."""
     losses = course.watched
-    if len(losses) < 3 or not all(map(math.isfinite, losses)) or course.is_enough:
+    if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or course.is_enough:
         return None
     part = max(1, len(losses) // 5)
-    before, last = fmean(losses[-2 * part : -part]), fmean(losses[-part:])
-    is_last_best = losses.index(min(losses)) >= len(losses) - part
-    fall = before - last
-    is_falling = fall > min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
-    if not is_falling or not is_last_best:
-        return None
+    best = losses.index(min(losses))
+    (before, last), of_training = (_last_fifths(one) for one in (losses, course.train))
+    least = min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
     which = "validation" if course.validation else "training"
+    if not (before - last > least and best >= len(losses) - part):
+        before, last = of_training
+        which = "training"
+        # One epoch of validation may be worse by chance.
+        if before - last <= _FALLING_OF_WHOLE * (course.train[0] - last) or best < len(losses) - 2 * part:
+            return None
     epochs = f"the last {part} epochs" if part > 1 else "the last epoch"
     evidence = (
-        f"The {which} loss still falls: {number(last)} in {epochs}, {1 - last / before:.0%} less than before that.",
+        f"The {which} loss still falls: {number(last)} in {epochs}, {1 - last / before:.1%} less than before that.",
     )
     advice = (
         f"Go on for longer: `--resume RUN --epochs +{max(1, len(losses))}`.",
         "A larger learning rate, if the loss falls slowly from the first epoch on.",
     )
     return Finding("undertrained", "Undertrained: it was still getting better", evidence, advice)
+
+
+def _last_fifths(losses: Sequence[float]) -> tuple[float, float]:
+    """The mean losses of the last fifth of the epochs but one, and of the last."""
+    part = max(1, len(losses) // 5)
+    return fmean(losses[-2 * part : -part]), fmean(losses[-part:])
 
 
 def _underfitting(course: Course) -> Finding | None:
@@ -403,8 +412,8 @@ def _underfitting(course: Course) -> Finding | None:
     ]
     if held_out is not None:
         evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}: it does not overfit.")
-    part = max(1, len(course.train) // 5)
-    fall = 1 - fmean(course.train[-part:]) / (fmean(course.train[-2 * part : -part]) or 1.0)
+    before, last = _last_fifths(course.train)
+    fall = 1 - last / (before or 1.0)
     evidence.append(f"The training loss has fallen by {max(0.0, fall):.1%} in the last fifth of the epochs.")
     advice = (
         "More units, or more layers.",

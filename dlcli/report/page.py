@@ -27,7 +27,7 @@ from dlcli.report.network import WIDTH, drawing_of
 from dlcli.report.sections import Section
 from dlcli.report.story import Story, spec_text
 
-_LONGEST = 60  # characters of a name in a caption or a cell
+_LONGEST = 48  # characters of a name in a caption or a cell
 _WRITTEN_CLASSES = 12
 
 
@@ -66,8 +66,9 @@ def render(told: Told) -> str:
     return template.render(page={**_page(told), "style": style})
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _short(text: str, longest: int = _LONGEST) -> str:
+    """A name that has room in a caption or a cell; an empty one is told."""
+    return (text or "(empty)") if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _code(text: str) -> Markup:
@@ -158,7 +159,7 @@ def _shown_figure(value: float) -> str:
 
 def _split(name: str, figures: Mapping[str, float], names: Sequence[str]) -> dict[str, Any]:
     cells = [
-        Cell(number(figures[one]), f"{name}.{one}", repr(figures[one])) if one in figures else Cell("–")
+        Cell(_shown_figure(figures[one]), f"{name}.{one}", repr(figures[one])) if one in figures else Cell("–")
         for one in names
     ]
     return {"name": name, "cells": cells}
@@ -243,7 +244,7 @@ def _facts(story: Story) -> list[tuple[str, str]]:
             for one in record.get("resumed") or ()
         ),
         ("data asked for", f"{data['requested']}: {data.get('reason')}" if data.get("requested") else ""),
-        ("data", f"{data.get('source')} ({data.get('origin')})" if data else ""),
+        ("data", " ".join([str(data.get("source", "")), f"({data['origin']})" if data.get("origin") else ""]).strip()),
         ("examples", ", ".join(sizes)),
         ("device", "; ".join(device)),
         ("began, ended", _times(record)),
