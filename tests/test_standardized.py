@@ -14,6 +14,7 @@ import pytest
 from dlcli.cli.result import scaled_lines
 from dlcli.data.encoding import Encoding, Encodings, restore_encoding
 from dlcli.data.scaling import with_scales, with_scales_of
+from dlcli.report.answers import NumberAnswers, _answers
 from dlcli.runs import RunFolder
 from dlcli.training.checkpoint import open_checkpoint
 from dlcli.training.comparing import compare_runs
@@ -194,3 +195,11 @@ def test_other_data_is_scaled_as_the_model_is() -> None:
     }
     assert restore_encoding(json.loads(json.dumps(scaled.state()))) == scaled
     assert with_scales(classes, None) == classes
+
+
+def test_a_report_tells_numbers_in_units() -> None:
+    scaled = Encoding("standardized", None, mean=20.0, deviation=5.0)
+    answers = _answers(np.array([[0.0], [1.0]], np.float32), scaled, None, np.array([20.0, 26.0]), False)
+    assert isinstance(answers, NumberAnswers)
+    assert answers.predicted.tolist() == [20.0, 25.0]
+    assert answers.errors.tolist() == [0.0, -1.0]

@@ -10,8 +10,10 @@ import numpy as np
 
 from dlcli.data.dataset import Array, ClassNames, for_each, named
 from dlcli.data.encoding import Encoding, Encodings, snake_case
+from dlcli.data.scaling import scales_of
 from dlcli.evaluation.by_class import ByClass, by_class
 from dlcli.evaluation.outputs import scores_of
+from dlcli.spec.source import TARGET
 
 _ACCURACIES = ("accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 _LONG = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
@@ -154,7 +156,7 @@ def _answers(outputs: Array, encoding: Encoding, names: ClassNames, targets: Arr
     if encoding.kind == "input":
         return CopyAnswers(outputs)
     if encoding.classes is None:
-        return NumberAnswers(targets.astype(np.float64), outputs[:, 0].astype(np.float64))
+        return NumberAnswers(targets.astype(np.float64), encoding.restore(outputs[:, 0].astype(np.float64)))
     labels = names or tuple(map(str, range(encoding.classes)))
     return ClassAnswers(tuple(labels), targets.astype(np.int64), scores_of(outputs, encoding, from_logits=logits))
 
@@ -164,7 +166,7 @@ def _trivial(job: Any, answers: Mapping[str, AnyAnswers]) -> Iterator[tuple[str,
     from dlcli.spec.heads import heads_of
 
     rows = job.rows["train"]
-    targets = named(rows.data.targets)
+    targets, scales = named(rows.data.targets), scales_of(job.encoding)
     heads = heads_of(job.loaded.spec)
     for name, answer in answers.items():
         if isinstance(answer, CopyAnswers):
@@ -176,7 +178,7 @@ def _trivial(job: Any, answers: Mapping[str, AnyAnswers]) -> Iterator[tuple[str,
         prefix = f"{name}_" if name else ""
         for figure, value in found.items():
             yield prefix + figure, value
-            if figure == _LONG.get(loss, loss):
+            if figure == _LONG.get(loss, loss) and (name or TARGET) not in scales:
                 yield f"{prefix}loss", value
 
 
