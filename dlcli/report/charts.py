@@ -363,13 +363,15 @@ def _epoch_axis(axis: Axes, epochs: int) -> None:
 
 
 def _written(figure: Figure, name: str, title: str, alt: str, note: str = "") -> Chart:
-    return Chart(re.sub(r"\W+", "_", name), title, alt, _svg(figure, alt), _png(figure), note)
+    svg = _svg(figure, alt)
+    figure.axes[0].set_title(title, loc="left", fontsize=10)  # which the page has beside the chart
+    return Chart(re.sub(r"\W+", "_", name), title, alt, svg, _png(figure), note)
 
 
 def _png(figure: Figure) -> bytes:
     held = BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(held, format="png", dpi=_DOTS_AN_INCH, facecolor="white")
+    figure.savefig(held, format="png", dpi=_DOTS_AN_INCH, facecolor="white", bbox_inches="tight", pad_inches=0.08)
     return held.getvalue()
 
 
