@@ -44,6 +44,7 @@ _STYLE = {
     "savefig.facecolor": "none", "figure.facecolor": "none", "axes.facecolor": "none", "axes.unicode_minus": True,
 }  # fmt: skip
 _SIZE = (4.7, 2.9)  # inches
+_TITLE = 0.26  # inches above a chart
 _FEW = 2  # epochs that are drawn as points, too
 _WRITTEN_CLASSES, _NAMED_CLASSES, _LONGEST_NAME = 12, 30, 14
 _MOST_POINTS = 2_000
@@ -277,7 +278,7 @@ def grid(pictures: Sequence[tuple[Array, str, bool | None]]) -> bytes:
     rows = -(-len(pictures) // columns)
     pitch = _SIDE + _CAPTION
     canvas = np.full((rows * pitch, columns * pitch, 3), 255, np.uint8)
-    figure = Figure(figsize=(columns * 1.3, rows * 1.3))
+    figure = Figure(figsize=(columns * pitch / _DOTS_AN_INCH, rows * pitch / _DOTS_AN_INCH))
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     for at, (pixels, caption, is_right) in enumerate(pictures):
@@ -363,7 +364,20 @@ def _epoch_axis(axis: Axes, epochs: int) -> None:
 
 
 def _written(figure: Figure, name: str, title: str, alt: str, note: str = "") -> Chart:
-    return Chart(re.sub(r"\W+", "_", name), title, alt, _svg(figure, alt), _png(figure), note)
+    svg = _svg(figure, alt)
+    _put_title(figure, title)  # which the page has beside the chart
+    return Chart(re.sub(r"\W+", "_", name), title, alt, svg, _png(figure), note)
+
+
+def _put_title(figure: Figure, title: str) -> None:
+    """Make the figure higher, for a title above what there is."""
+    width, height = figure.get_size_inches()
+    higher = height + _TITLE
+    [axis] = figure.axes
+    box = axis.get_position()
+    axis.set_position((box.x0, box.y0 * height / higher, box.width, box.height * height / higher))
+    figure.set_size_inches(width, higher)
+    figure.text(box.x0, 1 - 0.08 / higher, title, va="top", fontsize=10)
 
 
 def _png(figure: Figure) -> bytes:
