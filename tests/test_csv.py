@@ -486,6 +486,19 @@ class TestDividing:
             "train": {"train", "Train"}, "validation": {"val"}, "test": {"test"}
         }  # fmt: skip
 
+    def test_a_column_that_names_no_rows_for_validation_leaves_them_to_a_fraction(self, tmp_path: Path) -> None:
+        text = self.TABLE.replace("val,", "train,")
+        assert text != self.TABLE
+        path = write(tmp_path, text, with_source("split: set"))
+        _, splits = known_spec(path).data[0]
+        table = pd.read_csv(tmp_path / "t.csv")
+        found = {name: table.iloc[splits.named(name).indices] for name in splits.names}
+        assert {name: set(rows["set"]) for name, rows in found.items()} == {
+            "train": {"train", "Train"}, "validation": {"train", "Train"}, "test": {"test"}
+        }  # fmt: skip
+        count = len(found["validation"])
+        assert count == round(0.2 * (count + len(found["train"])))
+
     def test_groups_stay_together(self, tmp_path: Path) -> None:
         found = self.splits(tmp_path, "group: who")
         groups = [set(rows["who"]) for rows in found.values()]

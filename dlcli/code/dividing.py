@@ -71,11 +71,12 @@ def division_code(spec: Spec, source: Csv, reader: TableReader, folder: str | No
     """
     of_test = _test_set(source, reader, folder) if source.test_path is not None else []
     by = source.split or source.group or source.time
-    if by is not None and spec.dataset.held_out_fold is not None:
-        message = f"How folds are held out where `{by}` divides the rows cannot be written as a script yet."
+    is_drawn = source.split is not None and isinstance(spec.dataset.validation, float)
+    if by is not None and (is_drawn or spec.dataset.held_out_fold is not None):
+        message = f"How more is held out where `{by}` divides the rows cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
     if source.split is not None:
-        return _by_name(source.split, _column(source.split, source, reader, folder), of_test, spec.dataset.validation)
+        return _by_name(source.split, _column(source.split, source, reader, folder), of_test)
     if source.group is not None:
         functions = [_BY_GROUP.format(groups=_groups(source.group, _column(source.group, source, reader, folder)))]
         imported, before = ["GroupShuffleSplit"], []
@@ -144,7 +145,7 @@ def _column(name: str, source: Csv, reader: TableReader, folder: str | None) -> 
     return frame.dropna(subset=asked)[name] if asked else frame[name]
 
 
-def _by_name(column: str, values: pd.Series, of_test: list[str], validation: float | str | None) -> Division:
+def _by_name(column: str, values: pd.Series, of_test: list[str]) -> Division:
     """By a column that names the splits."""
     written: dict[str, list[object]] = {}
     for value in values.unique().tolist():

@@ -19,6 +19,7 @@ from dlcli.data.splits import (
     Split,
     Splits,
     check_folds_of,
+    hold_out,
     hold_out_fold,
     split_as_written,
     split_seed,
@@ -105,15 +106,19 @@ def _by_name(loaded: LoadedSpec, dataset: Dataset, texts: npt.NDArray[np.object_
     if not len(each["train"]):
         raise DataError(f"{where}: `{column}` has no row for training.")
     spec = loaded.spec.dataset
+    rows = each["train"].indices
     if len(each["validation"]) and spec.is_validated:
         key = "folds" if spec.folds is not None else "validation"
         message = f"`{column}` says which rows are for validation, and so does `{key}: {getattr(spec, key)}`."
         raise loaded.error(Problem(message, ("dataset", key), "Leave it out."))
     if spec.held_out_fold is not None:
-        rows, seed = each["train"].indices, split_seed(loaded.spec.seed, FOLDS_DRAW)
-        each["train"], each["validation"] = (
-            Split(dataset.train, part) for part in hold_out_fold(dataset, rows, spec.held_out_fold, random_state=seed)
-        )
+        seed = split_seed(loaded.spec.seed, FOLDS_DRAW)
+        parts = hold_out_fold(dataset, rows, spec.held_out_fold, random_state=seed)
+        each["train"], each["validation"] = (Split(dataset.train, part) for part in parts)
+    elif isinstance(spec.validation, float):
+        seed = split_seed(loaded.spec.seed, VALIDATION_DRAW)
+        parts = hold_out(dataset, rows, spec.validation, name="validation", random_state=seed)
+        each["train"], each["validation"] = (Split(dataset.train, part) for part in parts)
     test = each["test"] if len(each["test"]) else None
     if dataset.test is not None:
         test = Split(dataset.test, np.arange(len(dataset.test), dtype=np.int64))

@@ -106,7 +106,7 @@ def split_dataset(
     if dataset.test is not None:
         test_split = Split(dataset.test, np.arange(len(dataset.test), dtype=np.int64))
     elif test != 0.0:
-        rows, held_out = _hold_out(dataset, rows, test, name="test", random_state=split_seed(seed, TEST_DRAW))
+        rows, held_out = hold_out(dataset, rows, test, name="test", random_state=split_seed(seed, TEST_DRAW))
         test_split = Split(dataset.train, held_out)
     validation_split: Split | None = None
     if fold is not None:
@@ -117,7 +117,7 @@ def split_dataset(
         validation_split = _own_validation(dataset) if is_own else validation_named(validation, test_split)
     elif validation is not None:
         random_state = split_seed(seed, VALIDATION_DRAW)
-        rows, held_out = _hold_out(dataset, rows, validation, name="validation", random_state=random_state)
+        rows, held_out = hold_out(dataset, rows, validation, name="validation", random_state=random_state)
         validation_split = Split(dataset.train, held_out)
     return Splits(Split(dataset.train, rows), validation_split, test_split)
 
@@ -180,10 +180,13 @@ def held_out_count(fraction: float, examples: int, *, source: str, name: str) ->
     return count
 
 
-def _hold_out(
+def hold_out(
     dataset: Dataset, rows: Indices, fraction: float, *, name: str, random_state: int
 ) -> tuple[Indices, Indices]:
-    """Part `rows` of `dataset.train` in two, both ascending: those that stay, and the `fraction` held out as `name`."""
+    """Part `rows` of `dataset.train` in two, both ascending: those that stay, and the `fraction` held out as `name`.
+
+    Raises DataError.
+    """
     from sklearn.model_selection import train_test_split
 
     count = held_out_count(fraction, len(rows), source=dataset.source, name=name)
