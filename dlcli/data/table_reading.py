@@ -18,7 +18,7 @@ from dlcli.data.where import Where
 from dlcli.errors import DataError
 from dlcli.spec.sources_files import Table
 
-_HELD = 8  # bytes of memory for a byte of text, at most: numbers of few digits, and categories of few letters
+_HELD = 9  # bytes of memory for a byte of text: 9.4 GB for 1.06 GB of numbers, categories and dates (pandas 3.1.1)
 
 
 @dataclass(frozen=True)
