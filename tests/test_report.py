@@ -22,7 +22,8 @@ from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
 from dlcli.report import charts
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
 from dlcli.report.base import differences_from_base
-from dlcli.report.diagnosis import Course, Score, diagnose
+from dlcli.report.course import Course, Score
+from dlcli.report.diagnosis import diagnose
 from dlcli.report.judging import course_of
 from dlcli.report.network import drawing_of
 from dlcli.report.page import Told, render

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlcli.report.answers import Answers, ClassAnswers, NumberAnswers
-from dlcli.report.diagnosis import Course, Score
+from dlcli.report.course import Course, Score
 from dlcli.report.story import Story
 
 _SHARES = ("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "acc")

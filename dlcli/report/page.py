@@ -21,7 +21,8 @@ from dlcli.model.units import readable_bytes
 from dlcli.report.answers import Answers
 from dlcli.report.base import Differences
 from dlcli.report.charts import Chart
-from dlcli.report.diagnosis import Finding, Score
+from dlcli.report.course import Score
+from dlcli.report.diagnosis import Finding
 from dlcli.report.judging import held_out_split
 from dlcli.report.network import WIDTH, drawing_of
 from dlcli.report.sections import Section

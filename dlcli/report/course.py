@@ -1,0 +1,102 @@
+"""The numbers that a diagnosis goes by: how a training went, and the score that it came to.
+
+Scores are compared on one scale: the gain, 0 for the trivial predictor and 1 for no mistake.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_ENOUGH = 0.97
+"""the gain from which on nearly nothing is left to be desired"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figure that a person looks at first, on several examples.
+
+    Attributes:
+        name: such as "accuracy".
+        train: of the training examples, after training; None if it is not known.
+        held_out: of examples that were not trained on; None if there are none.
+        trivial: what always giving the most frequent class, or the mean, comes to on those; None if not known.
+        perfect: what no mistake would come to: 1.0 for shares, 0.0 for errors.
+        held_out_examples: how many these are.
+        is_squared: whether an error is of squares, as a variance is; others are squared to be compared.
+    """
+
+    name: str
+    train: float | None
+    held_out: float | None
+    trivial: float | None
+    perfect: float
+    held_out_examples: int = 0
+    is_squared: bool = True
+
+    @property
+    def chance(self) -> float:
+        """By how much the gain of a share may be another by chance, for so few examples: two standard deviations."""
+        room = abs(self.perfect - self.trivial) if self.trivial is not None else 1.0
+        return 1.0 / math.sqrt(max(1, self.held_out_examples)) / max(0.05, room)
+
+    def gain(self, value: float | None) -> float | None:
+        """How far a value is from trivial, 0, to perfect, 1; below 0 if it is worse; None if that is not known."""
+        if value is None or self.trivial is None or not math.isfinite(value) or self.trivial == self.perfect:
+            return None
+        if self.perfect == 0.0:
+            return 1 - (value / self.trivial) ** (1 if self.is_squared else 2)
+        return (value - self.trivial) / (self.perfect - self.trivial)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went.
+
+    Attributes:
+        train: the training loss of each epoch.
+        validation: that of validation; empty if nothing is held out.
+        best_epoch: counted from 1; None if it is not known.
+        planned: how many epochs were asked for.
+        score: the figure to judge by; None if there is none.
+        train_loss: the loss on the training examples after training; None if it is not known.
+        examples: to train on.
+        parameters: that were trained.
+        is_shuffled: whether the examples came in another order in each epoch.
+        confidence: how much surer right answers are than mistakes, as an area under the ROC curve; None if not known.
+        mistakes: how many mistakes that is measured on.
+        rates: the learning rate of each epoch.
+        error: what ended the run, if it failed.
+    """
+
+    train: Sequence[float]
+    validation: Sequence[float] = ()
+    best_epoch: int | None = None
+    planned: int = 0
+    score: Score | None = None
+    train_loss: float | None = None
+    examples: int = 0
+    parameters: int = 0
+    is_shuffled: bool = True
+    confidence: float | None = None
+    mistakes: int = 0
+    rates: Sequence[float] = field(default_factory=tuple)
+    error: str = ""
+
+    @property
+    def watched(self) -> Sequence[float]:
+        """The validation loss, or else that of training."""
+        return self.validation or self.train
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether nearly nothing is left to gain."""
+        _, held_out = self.gains()
+        return held_out is not None and held_out > _ENOUGH
+
+    def gains(self) -> tuple[float | None, float | None]:
+        """Of the training examples, and of others."""
+        if self.score is None:
+            return None, None
+        return self.score.gain(self.score.train), self.score.gain(self.score.held_out)
