@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dlcli.data.image_folders import pictures_below
 from PIL import Image
 
 from dlcli.data import image_cache, image_files, image_reading
@@ -20,6 +19,7 @@ from dlcli.data.fingerprint import have_changed
 from dlcli.data.from_images import load_images
 from dlcli.data.image_decoding import Form
 from dlcli.data.image_files import Pictures
+from dlcli.data.image_reader import PICTURES
 from dlcli.data.looking import restore_reader
 from dlcli.data.stored import InFile
 from dlcli.data.where import Where
@@ -114,7 +114,7 @@ def test_a_stopped_run_comes_to_the_same_bits(tmp_path: Path, monkeypatch: pytes
 
 
 def test_any_pictures_are_decoded_in_any_order(tmp_path: Path) -> None:
-    files = pictures_below(class_folders(tmp_path / "photos", each=5))
+    files = PICTURES.below(class_folders(tmp_path / "photos", each=5), None)
     pictures = Pictures(tmp_path, files, Form((12, 10), "rgb", "resize"))
     pixels = np.stack([np.asarray(Image.open(file)) for file in files])
     assert (len(pictures), pictures.shape, pictures.dtype, pictures.nbytes) == (
@@ -129,7 +129,7 @@ def test_any_pictures_are_decoded_in_any_order(tmp_path: Path) -> None:
 
 
 def test_only_a_few_pictures_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = pictures_below(class_folders(tmp_path / "photos", each=4)) * 50
+    files = PICTURES.below(class_folders(tmp_path / "photos", each=4), None) * 50
     monkeypatch.setattr(feeding, "_BYTES_READ", 20 * 360)
     monkeypatch.setattr(feeding, "_LEAST_READ", 1)
     alive = most = 0

@@ -195,7 +195,7 @@ def test_films_that_cannot_be_read_are_left_out_if_the_spec_says_so(
 def test_validation_in_a_folder_is_only_for_pictures_and_films(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, "{path: all}", "validation: folder")
     spec.write_text(spec.read_text().replace("video: {path: all}", "motion: {samples: 20}"))
-    with pytest.raises(SpecError, match="only `images` and `video` have it"):
+    with pytest.raises(SpecError, match="only `images`, `text` and `video` have it"):
         known_spec(spec)
 
 
