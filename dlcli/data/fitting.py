@@ -94,10 +94,10 @@ class Fitting:
             made[name] = fitted_target(column, values[column], kind=kind, loss=loss, where=self.where)
         return made
 
-    def kind(self, name: str, values: Values) -> Kind:
-        """The kind of a column, as the spec says or its values do. Raises DataError."""
+    def kind(self, name: str, values: Values, *, is_said: bool = False) -> Kind:
+        """The kind of a column, as the spec says or its values do; see `kind_of`. Raises DataError."""
         said = self.source.columns.get(name)
-        return Kind(said.kind) if said is not None else kind_of(name, values, self.where)
+        return Kind(said.kind) if said is not None else kind_of(name, values, self.where, is_said=is_said)
 
     def fitted(self, name: str, kind: str, values: Values) -> Fitted:
         """A column of this kind, fitted to its values in the training rows."""

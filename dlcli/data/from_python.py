@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import linecache
+import os
 import random
 import sys
 import traceback
@@ -133,13 +134,16 @@ def _importing_from(folder: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _told(source: Python, path: Path) -> Iterator[None]:
-    """What goes wrong in the code, as a DataError with the last lines of its traceback."""
+    """What goes wrong in the code, as a DataError with the last lines of its traceback; the working folder stays."""
+    folder = Path.cwd()
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     except DataError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
         lines = [
             f"\n  {frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-_FRAMES:]
@@ -149,6 +153,8 @@ def _told(source: Python, path: Path) -> Iterator[None]:
         reason = f"{type(error).__name__}: {error}".rstrip(".: ")
         message = f"`{source.function}` fails: {reason}.{''.join(lines)}"
         raise DataError(message, place=("function",)) from error
+    finally:
+        os.chdir(folder)
 
 
 def _is_ours(file: str) -> bool:

@@ -213,7 +213,7 @@ class _Fitting(Fitting):
         self, names: Sequence[str], rows: TableRows, training: Array, where: Where, *, is_said: bool
     ) -> tuple[Fitted, ...]:
         values = {name: rows.column(name, training) for name in names}
-        kinds = {name: self.kind(name, values[name]) for name in names}
+        kinds = {name: self.kind(name, values[name], is_said=is_said) for name in names}
         usable = {name: kind for name, kind in kinds.items() if kind.kind != "skip"}
         if len(usable) > 1:
             alone = {name: kind for name, kind in usable.items() if kind.kind in ("text", "index")}

@@ -33,13 +33,14 @@ class Kind(NamedTuple):
     reason: str = ""
 
 
-def kind_of(name: str, values: Values, where: str) -> Kind:
+def kind_of(name: str, values: Values, where: str, *, is_said: bool = False) -> Kind:
     """The kind of a column.
 
     Args:
         name: of the column.
         values: those of the training rows.
         where: names the table for messages.
+        is_said: whether the spec says that it goes in, also if it seems to number the rows.
 
     Raises:
         DataError: it is a column of numbers, but for some values.
@@ -54,7 +55,7 @@ def kind_of(name: str, values: Values, where: str) -> Kind:
     if seen.is_date:
         return Kind("date")
     if seen.is_number:
-        return Kind("skip", "it numbers the rows") if seen.numbers_rows else Kind("number")
+        return Kind("skip", "it numbers the rows") if seen.numbers_rows and not is_said else Kind("number")
     return _kind_of_texts(name, seen, where)
 
 

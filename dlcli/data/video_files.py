@@ -28,6 +28,7 @@ from dlcli.errors import DataError
 
 FILM_SUFFIXES = (".gif", ".npy")
 _FRAME_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix not in FILM_SUFFIXES)
+_NO_FRAMES = f"it has no frames ({', '.join(_FRAME_SUFFIXES)})"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ def _walk(folder: Path, found: list[Path], left_out: list[Path], above: frozense
     if here in above:
         message = f"{folder} is a link to a folder that it is in itself: whoever follows it never comes to an end."
         raise DataError(message, "Remove the link.")
-    if any(_is_frame(entry) for entry in entries):
-        found.append(folder)
+    is_film = any(_is_frame(entry) for entry in entries)
+    if is_film or (above and not any(is_folder(entry) or _is_whole(entry) for entry in entries)):
+        found.append(folder)  # one without frames is told when it is read
         left_out += [Path(entry.path) for entry in entries if not _is_frame(entry)]
         return
     for entry in entries:
@@ -79,6 +81,10 @@ def _walk(folder: Path, found: list[Path], left_out: list[Path], above: frozense
 
 def _is_frame(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().endswith(_FRAME_SUFFIXES) and not is_folder(entry)
+
+
+def _is_whole(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(FILM_SUFFIXES)
 
 
 FILMS = Sought("film", "folders of frames, .gif, .npy", films_below)
@@ -115,6 +121,8 @@ def film_appearance(path: Path, frames: int) -> Appearance:
     choose = taken(frames)
     if path.is_dir():
         files = _frame_files(path)
+        if not files:
+            raise UnreadableError(_NO_FRAMES)
         found = [_of_frame(files[number], appearance) for number in dict.fromkeys(choose(len(files)))]
         return Appearance(found[0].size, all(one.is_grey for one in found))
     if path.suffix.lower() == ".npy":
@@ -148,7 +156,7 @@ def read_film(path: Path, wanted: FilmForm, *, is_exact: bool = False) -> Array:
     else:
         pixels = list(read_frames(path, form, choose, is_exact=is_exact))
     if not pixels:
-        raise UnreadableError(f"it has no frames ({', '.join(_FRAME_SUFFIXES)})")
+        raise UnreadableError(_NO_FRAMES)
     return np.stack(pixels).reshape(wanted.shape)
 
 

@@ -261,9 +261,10 @@ def _kind(
     if name in used:
         return Kind({"plain": "number"}.get(used[name].kind, used[name].kind))
     said = source.columns.get(name)
-    if said is not None or source.features is not None or source.inputs:
+    named = source.features is not None and name in source.features
+    if said is not None or (not named and (source.features is not None or source.inputs)):
         return Kind("skip", "the spec says so")
-    found = kind_of(name, values, str(path))
+    found = kind_of(name, values, str(path), is_said=named)
     return found if found.kind == "skip" else Kind("skip", f"{found.kind}, which needs an input of its own")
 
 

@@ -125,7 +125,7 @@ class RunFolder:
 
         Of a fold's run, to that of all folds.
         """
-        path = (self.whole or self).path
+        path = (self.whole or self).path.resolve()  # it may be named by `latest` itself
         beside = path.parent / f".latest.{os.getpid()}"
         try:
             beside.symlink_to(path.name)

@@ -228,7 +228,8 @@ def _job(loaded: LoadedSpec, dataset: Dataset, splits: Splits, engine: Engine) -
     rows, facts = _rows(splits), facts_of(dataset)
     feed = engine.feed
     weights = example_weights(loaded, dataset, splits)
-    weights = tf.constant(weights) if weights is not None else None
+    if weights is not None and isinstance(rows["train"].data, Resident):
+        weights = tf.constant(weights)  # others are read with the examples that they are of
     oversampling = oversampling_of(loaded, dataset)
     return Job(loaded, facts, rows, feed.preparation, feed.encoding, engine.model, engine, names, weights, oversampling)
 
