@@ -245,6 +245,10 @@ class LiveDisplay:
         """A word on the fit, and where the page is."""
         show_report(self.screen, report)
 
+    def closing(self, line: str) -> None:
+        """The line."""
+        self.screen.message(line)
+
     def close(self) -> None:
         """Take the bars away and show the cursor again."""
         self._print_lines(at_once=True)
