@@ -225,6 +225,7 @@ class LiveDisplay:
         """The figures of the best epoch; a line for a fold."""
         self.close()
         if self._fold is None:
+            self.screen.message("")
             show_end(self.screen, end)
         else:
             self.screen.message(fold_line(self._fold, end))
