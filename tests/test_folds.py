@@ -172,9 +172,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three folds of a table; it is only looked at, and copied."""
     spec = write(tmp_path_factory.mktemp("folds") / "a")
     reads = 0
-    from dlcli.data import from_tables
+    from dlcli.data import table_reading
 
-    read_tables = from_tables.read_tables
+    read_tables = table_reading.read_tables
 
     def counted(*arguments: Any) -> Any:
         nonlocal reads
@@ -182,7 +182,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return read_tables(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(from_tables, "read_tables", counted)
+        patch.setattr(table_reading, "read_tables", counted)
         assert run_quietly("train", spec, "--runs-dir", spec.parent, "--run-name", "one", "-q") == 0
     assert reads == 1
     return spec.parent / "folded" / "one"
