@@ -165,6 +165,7 @@ train:
                 "monitor": None,
                 "mode": "auto",
                 "divergence": None,
+                "tensorboard": False,
                 "checkpoint": {"every_minutes": None, "every_steps": None, "keep": 0},
             },
             "deterministic": False,

@@ -171,6 +171,30 @@ def test_what_training_tells(dlcli: Command, tmp_path: Path) -> None:
     assert line.startswith("loss: of what is standardized, (target - 11")
 
 
+def test_the_end_tells_what_is_gained_over_always_the_same_answer(dlcli: Command, tmp_path: Path) -> None:
+    rows = [(i % 7, "cat" if i % 3 else "dog", 1000 + i * i % 50, "test" if i % 4 == 1 else "train") for i in range(60)]
+    table = "size,kind,price,set\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows)
+    spec = TWO.replace("features: [size]", "features: [size], split: set").replace("  validation: 0.2\n", "")
+    done = dlcli("train", write(tmp_path, spec, table), "--epochs", 1, "--runs-dir", tmp_path, "--json")
+    end = json.loads(done.out.splitlines()[-1])
+    tested = [row for row in rows if row[3] == "test"]
+    cats = np.mean([row[1] == "cat" for row in rows if row[3] == "train"])
+    median = np.median([row[2] for row in rows if row[3] == "train"])
+    of_test = np.mean([row[1] == "cat" for row in tested])
+    assert end["trivial_on"] == "test"
+    assert end["trivial"] == pytest.approx(
+        {
+            "kind_accuracy": of_test,
+            "kind_loss": -of_test * np.log(cats) - (1 - of_test) * np.log(1 - cats),
+            "price_mae": np.mean([abs(row[2] - median) for row in tested]),
+        }
+    )
+    figures, trivial = end["metrics"]["test"], end["trivial"]
+    better = {name: trivial[name] - figures[name] for name in trivial}
+    better["kind_accuracy"] *= -1
+    assert end["gain"] == pytest.approx(better)
+
+
 def test_numbers_that_are_the_same_in_all_training_rows(dlcli: Command, tmp_path: Path) -> None:
     table = "size,price,set\n" + "".join(
         f"{i % 7},{7 if i < 30 else i},{'train' if i < 30 else 'test'}\n" for i in range(40)

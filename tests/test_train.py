@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -15,7 +16,11 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
+from rich.text import Text
 
+from dlcli.cli.result import show_metrics
+from dlcli.console import Screen
 from dlcli.machine import process_started
 from dlcli.runs.entries import state_of
 from dlcli.training.stopping import StopRequest
@@ -109,10 +114,43 @@ def test_plain_lines_without_a_terminal(dlcli: Command, small_spec: Path, tmp_pa
     assert "\x1b[" not in done.err + done.out
     assert "1/2" in done.err
     assert "2/2" in done.err
-    assert "best.h5" in done.out
+    run = next(tmp_path.rglob("run.json")).parent
+    *table, _, told, checkpoint = done.out.splitlines()
+    assert [line.split()[0] for line in table] == ["loss", "train", "validation", "test", "trivial", "gain"]
+    assert told == "trivial: always the most frequent class, the mean or the median; on test"
+    assert checkpoint.endswith("checkpoints/best.h5")
+    assert done.err.splitlines()[-1] == f"next: dlcli evaluate {run}, dlcli report {run}, dlcli runs"
     assert "tensorflow" not in done.err.lower().replace("starting tensorflow", "")
     log = next(tmp_path.rglob("log.txt"))
     assert log.exists()
+
+
+LONG = ["loss", "first_output_sparse_top_k_categorical_accuracy", "second_output_mean_absolute_percentage_error"]
+
+
+@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize("names", [["loss", "accuracy"], LONG, [f"metric_{number}" for number in range(6)]])
+def test_the_last_table_fits_and_keeps_every_figure(
+    monkeypatch: pytest.MonkeyPatch, width: int, is_terminal: bool, names: list[str]
+) -> None:
+    metrics = {split: dict.fromkeys(names, 1.5e-7) for split in ("train", "validation", "test")}
+    screen = Screen()
+    console = Console(file=io.StringIO(), width=width, force_terminal=is_terminal, soft_wrap=not is_terminal)
+    monkeypatch.setitem(screen._consoles, "out", console)
+    show_metrics(screen, metrics, dict.fromkeys(names[:2], 2.5e-7), {names[0]: 1e-7, names[1]: -1e-7})
+    written = console.file.getvalue()
+    lines = [Text.from_ansi(line).plain.rstrip() for line in written.splitlines()]
+    assert "\n".join(lines).count("1.500e-07") == 3 * len(names)
+    assert "\n".join(lines).count("2.500e-07") == 2
+    assert "+1.000e-07" in written
+    assert "-1.000e-07" in written
+    assert ("\x1b[" in written) is is_terminal
+    assert len(lines) in (6, len(names) + 1)
+    if is_terminal:
+        assert max(map(len, lines)) <= width
+    else:
+        assert all(name in written for name in names)
 
 
 def test_quiet_shows_only_the_result(dlcli: Command, small_spec: Path, tmp_path: Path) -> None:

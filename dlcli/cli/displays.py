@@ -25,6 +25,9 @@ class Display(Listener, Protocol):
     def reported(self, report: Report) -> None:
         """The page on the run is written."""
 
+    def closing(self, line: str) -> None:
+        """All is done; the line says what can be done next."""
+
     def close(self) -> None:
         """Give the terminal back as it was; may be called twice."""
 
@@ -95,6 +98,9 @@ class QuietDisplay:
     def reported(self, report: Report) -> None:
         """Not shown."""
 
+    def closing(self, line: str) -> None:
+        """Not shown."""
+
     def close(self) -> None:
         """Nothing to give back."""
 
@@ -136,6 +142,10 @@ class PlainDisplay(QuietDisplay):
     def reported(self, report: Report) -> None:
         """A word on the fit, and where the page is."""
         show_report(self.screen, report)
+
+    def closing(self, line: str) -> None:
+        """The line."""
+        self.screen.message(line)
 
     def ended(self, end: End) -> None:
         """The figures of the best epoch; a line for a fold."""

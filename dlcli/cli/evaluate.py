@@ -49,7 +49,7 @@ def evaluate(
         return
     path, job = options.open_job(screen, checkpoint, data, device, data_dir, no_fallback)
 
-    from dlcli.cli.result import class_table, confusion_table, metrics_table, scaled_lines
+    from dlcli.cli.result import class_table, confusion_table, scaled_lines, show_metrics
     from dlcli.data.scaling import scales_of
     from dlcli.evaluation import evaluating
     from dlcli.evaluation.by_class import ByClass
@@ -63,7 +63,7 @@ def evaluate(
     lines = [str(path), f"{job.facts.described()}, {len(job.rows[split]):,} examples", *scaled_lines(scales)]
     screen.out.print("\n".join(lines), markup=False, soft_wrap=True)
     screen.show("")
-    screen.show(metrics_table({split: evaluation.metrics}))
+    show_metrics(screen, {split: evaluation.metrics})
     only = ByClass(evaluation.classes, evaluation.confusion)
     for name, figures in {"": only, **evaluation.outputs}.items():
         if figures.classes:

@@ -225,6 +225,7 @@ class LiveDisplay:
         """The figures of the best epoch; a line for a fold."""
         self.close()
         if self._fold is None:
+            self.screen.message("")
             show_end(self.screen, end)
         else:
             self.screen.message(fold_line(self._fold, end))
@@ -244,6 +245,10 @@ class LiveDisplay:
     def reported(self, report: Report) -> None:
         """A word on the fit, and where the page is."""
         show_report(self.screen, report)
+
+    def closing(self, line: str) -> None:
+        """The line."""
+        self.screen.message(line)
 
     def close(self) -> None:
         """Take the bars away and show the cursor again."""

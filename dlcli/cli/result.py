@@ -9,14 +9,19 @@ from rich.table import Table
 from rich.text import Text
 
 from dlcli.figures import duration, number
+from dlcli.runs.finding import RUNS, short_id
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dlcli.console import Screen
     from dlcli.report.writing import Report
     from dlcli.training.listening import End
 
 _MOST_MATRIX_CLASSES = 20
 _MOST_COLUMNS = 4  # of figures, in 80 characters
+_WIDTH = 80  # characters, where a line may be of any length
+_LEAST_NAME = 12  # characters of it
 
 
 def scaled_lines(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -28,14 +33,28 @@ def scaled_lines(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def show_end(screen: Screen, end: End) -> None:
-    """The figures of the best epoch on each split, and where everything is."""
-    screen.show(metrics_table(end.metrics))
+    """The figures of the best epoch on each split and what they gain, and where everything is."""
+    show_metrics(screen, end.metrics, end.trivial, end.gain)
     epochs = f"{end.epochs_done} epoch{'s' if end.epochs_done != 1 else ''} in {duration(end.seconds)}"
-    screen.show(Text(f"best epoch {end.best_epoch}, by {end.monitor} {number(end.best_value)}; {epochs}"))
+    screen.show(
+        Text.assemble(
+            (f"best epoch {end.best_epoch}", "bold"), f", by {end.monitor} {number(end.best_value)}; {epochs}"
+        )
+    )
+    if end.trivial:
+        told = f"trivial: always the most frequent class, the mean or the median; on {end.trivial_on}"
+        screen.show(Text(told, style="dim"))
     if end.is_smoke:
         screen.show(Text("smoke run: built, trained, saved, reloaded and evaluated; nothing is kept"))
         return
     screen.out.print(str(end.run / "checkpoints" / "best.h5"), soft_wrap=True, markup=False)
+
+
+def next_line(path: Path, *, has_report: bool) -> str:
+    """What can be done with a run that is done, which is in the folder `path`."""
+    name = f"{path.parent.name}/{short_id(path)}" if path.parents[1:2] == (RUNS,) else str(path)
+    commands = ["evaluate", *([] if has_report else ["report"])]
+    return f"next: {', '.join(f'dlcli {command} {name}' for command in commands)}, dlcli runs"
 
 
 def show_report(screen: Screen, report: Report) -> None:
@@ -52,22 +71,63 @@ def fold_line(number_of_fold: int, end: End) -> str:
     )
 
 
-def metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> Table:
-    """A row a split, a column a metric; or the reverse, where there are many metrics."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
+def show_metrics(
+    screen: Screen,
+    metrics: Mapping[str, Mapping[str, float]],
+    trivial: Mapping[str, float] | None = None,
+    gain: Mapping[str, float] | None = None,
+) -> None:
+    """A row a split, a column a metric; or the reverse, where there are many metrics, or their names are long.
+
+    Args:
+        screen: where it is shown.
+        metrics: by split.
+        trivial: those of the trivial predictor that are known.
+        gain: how much better some are.
+    """
+    room = screen.out.width if screen.out.is_terminal else None
     names = list(next(iter(metrics.values()), {}))
-    table.add_column("")
-    if len(names) > _MOST_COLUMNS:
-        for split in metrics:
-            table.add_column(split, justify="right")
-        for name in names:
-            table.add_row(name, *(number(figures[name]) for figures in metrics.values()))
-        return table
-    for name in names:
-        table.add_column(name, justify="right")
-    for split, figures in metrics.items():
-        table.add_row(split, *(number(figures[name]) for name in names))
-    return table
+    lines = [(split, [Text(number(figures[name])) for name in names]) for split, figures in metrics.items()]
+    if trivial:
+        lines.append(("trivial", [_faint(trivial.get(name)) for name in names]))
+        lines.append(("gain", [_signed((gain or {}).get(name)) for name in names]))
+    heads, rows = names, lines
+    if len(names) > _MOST_COLUMNS or _width(heads, rows) > (room or _WIDTH):
+        heads = [split for split, _ in lines]
+        rows = [(name, [cells[place] for _, cells in lines]) for place, name in enumerate(names)]
+        excess = _width(heads, rows) - room if room is not None else 0
+        if excess > 0:
+            longest = max(map(len, names)) - excess
+            rows = [(_middle(name, longest), cells) for name, cells in rows]
+    table = Table(box=None, pad_edge=False, header_style="dim", width=None if room is not None else _width(heads, rows))
+    table.add_column("", no_wrap=True)
+    for head in heads:
+        table.add_column(Text(head), justify="right", no_wrap=True)
+    for name, cells in rows:
+        table.add_row(Text(name, style="dim" if name == "trivial" else ""), *cells)
+    screen.show(table)
+
+
+def _width(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[Text]]]) -> int:
+    """How many characters a line of the table takes, if nothing is cut off."""
+    columns = [[len(head), *(len(cells[place]) for _, cells in rows)] for place, head in enumerate(heads)]
+    return max((len(name) for name, _ in rows), default=0) + sum(2 + max(column) for column in columns)
+
+
+def _faint(value: float | None) -> Text:
+    return Text("–" if value is None else number(value), style="dim")
+
+
+def _signed(value: float | None) -> Text:
+    if value is None:
+        return Text("–", style="dim")
+    return Text(f"{'+' if value > 0 else ''}{number(value)}", style="green" if value > 0 else "red")
+
+
+def _middle(name: str, most: int) -> str:
+    """A name without its middle, if it is longer than that; some of it is left in any case."""
+    most = max(_LEAST_NAME, most)
+    return name if len(name) <= most else f"{name[: (most - 1) // 2]}…{name[-(most // 2) :]}"
 
 
 def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from dlcli.cli.result import metrics_table
+from dlcli.cli.result import show_metrics
 from dlcli.cli.runs_list import local
 from dlcli.data.memory import readable_bytes
 from dlcli.figures import duration
@@ -36,7 +36,7 @@ def show_run(screen: Screen, entry: Entry, parameters: int | None) -> None:
     screen.show(table)
     if entry.figures:
         screen.out.print()
-        screen.show(metrics_table(_by_split(entry)))
+        show_metrics(screen, _by_split(entry))
     for line in _what_next(entry):
         screen.message(line)
 

@@ -127,17 +127,22 @@ def train(
 
 def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report: bool) -> None:
     """Train, for each of several folds if there are such; and write a report on the run, if it is one."""
+    from dlcli.cli.result import next_line
     from dlcli.training.folds import run_folds
     from dlcli.training.session import run_training
 
     if request.loaded.spec.dataset.has_all_folds:
-        run_folds(request, display, hooks_of(screen, display, keep_log=not request.is_smoke))
+        folds = run_folds(request, display, hooks_of(screen, display, keep_log=not request.is_smoke))
+        if not request.is_smoke:
+            display.closing(next_line(folds.run, has_report=True))  # each fold is a run; none is written on all
         return
     finals: list[Final] = []
     on_final = finals.append if with_report else None
     end = run_training(request, display, hooks_of(screen, display, keep_log=not request.is_smoke, on_final=on_final))
     for final in finals:
         _write_report(display, end, final)
+    if not request.is_smoke:
+        display.closing(next_line(end.run, has_report=with_report))
 
 
 def _check_usage(

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from dlcli.data.columns import as_times
 from dlcli.data.dataset import Array, ClassNames, Dataset, named
 from dlcli.data.finding import find_all, folders_of
+from dlcli.data.pixels import pixels_of
 from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import Splits
 from dlcli.data.table_reader import TableReader
@@ -94,19 +95,10 @@ def _images(inputs: Any, rows: Array, labels: Array, classes: ClassNames) -> Fig
         axis.set_axis_off()
     pictures = [array[np.asarray(chosen)] for array in inputs.values()]
     for place, (axis, row) in enumerate(zip(axes, chosen, strict=False)):
-        parts = [_pixels(some[place]) for some in pictures]
+        parts = [pixels_of(some[place]) for some in pictures]
         axis.imshow(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0], cmap="gray", vmin=0, vmax=255)
         axis.set_title(_label(labels[row], classes), fontsize=8, color=INK, pad=3)
     return figure
-
-
-def _pixels(image: Array) -> Array:
-    """An image as it is shown: grey ones without an axis for channels, numbers stretched to bytes."""
-    shown = image[..., 0] if image.ndim == 3 and image.shape[-1] not in (3, 4) else image
-    if shown.dtype == np.uint8:
-        return shown
-    least, largest = float(shown.min()), float(shown.max())
-    return ((shown - least) / ((largest - least) or 1.0) * 255).astype(np.uint8)
 
 
 def _spread(rows: Array, labels: Array | None) -> list[int]:

@@ -92,7 +92,7 @@ def to_dot(summary: ModelSummary, groups: Mapping[str, str] | None = None) -> st
     for name, shape in summary.input_shapes.items():
         lines.append(f"  {_quoted(name)} [label={_table([(name, None, shape, 0)])}]")
     frames: dict[str, Frame] = {name: (label,) for name, label in (groups or {}).items()}
-    layers = list(_opened(summary, {name: (name,) for name in summary.input_shapes}, "", frames))
+    layers = list(opened(summary, {name: (name,) for name in summary.input_shapes}, "", frames))
     box_of = {name: name for name in summary.input_shapes}
     edges = []
     drawn: dict[Frame, list[str]] = {}
@@ -105,8 +105,13 @@ def to_dot(summary: ModelSummary, groups: Mapping[str, str] | None = None) -> st
     return "\n".join([*lines, *_framed(drawn, (), count()), *edges, "}", ""])
 
 
-def _opened(
-    summary: ModelSummary, known: dict[str, tuple[str, ...]], prefix: str, frames: dict[str, Frame]
+def opened(
+    summary: ModelSummary,
+    known: dict[str, tuple[str, ...]],
+    prefix: str,
+    frames: dict[str, Frame],
+    *,
+    most: int | None = _MOST_IN_A_FRAME,
 ) -> Iterator[LayerSummary]:
     """The layers, with those of the models among them in the places of these, under names of their own.
 
@@ -115,11 +120,12 @@ def _opened(
         known: for what a layer can read, the names under which that stands in the picture; it is added to.
         prefix: of the names in the picture.
         frames: the frames around each layer by its name in the picture; it is added to.
+        most: how many layers a model may have to be opened; None if any may be.
     """
     for layer in summary.layers:
         name, inner = f"{prefix}{layer.name}", layer.inner
         reads = tuple(dict.fromkeys(one for read in layer.reads for one in known.get(read, ())))
-        if inner is None or not inner.layers or len(inner.leaves) > _MOST_IN_A_FRAME:
+        if inner is None or not inner.layers or (most is not None and len(inner.leaves) > most):
             known[layer.name] = (name,)
             yield replace(layer, name=name, reads=reads)
             continue
@@ -129,7 +135,7 @@ def _opened(
         if len(reads) == len(within):
             within = {one: (read,) for one, read in zip(within, reads, strict=True)}
         last: tuple[str, ...] = ()
-        for one in _opened(inner, within, f"{name}/", frames):
+        for one in opened(inner, within, f"{name}/", frames, most=most):
             frames[one.name] = (*around, *frames.get(one.name, ()))
             last = (one.name,)
             yield one

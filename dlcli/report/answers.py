@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlcli.data.dataset import Array, ClassNames, for_each, named
-from dlcli.data.encoding import Encoding, Encodings, snake_case
-from dlcli.data.scaling import scales_of
+from dlcli.data.encoding import Encoding, Encodings
 from dlcli.evaluation.by_class import ByClass, by_class
 from dlcli.evaluation.outputs import scores_of
-from dlcli.spec.source import TARGET
 
-_ACCURACIES = ("accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
-_LONG = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
-_CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 _MOST_WORK = 200_000_000_000  # multiply-adds: some seconds of one processor
 _FEWEST, _MOST = 256, 100_000  # examples
 
@@ -128,6 +123,7 @@ def answers_of(final: Any, multiply_adds: int) -> Answers:
     from dlcli.evaluation.evaluating import from_logits, outputs_of
     from dlcli.training.feeding import Rows
     from dlcli.training.final import shown_split
+    from dlcli.training.trivial import trivial_figures
 
     job, parts = final.job, list(final.outputs)
     split = shown_split(job.rows)
@@ -142,7 +138,7 @@ def answers_of(final: Any, multiply_adds: int) -> Answers:
     targets = for_each(lambda values: np.asarray(values)[order], rows.data.targets)
     logits = from_logits(job.loaded, outputs)
     answers: Mapping[str, AnyAnswers] = named(for_each(_answers, outputs, each, job.facts.class_names, targets, logits))
-    return Answers(split, order, len(rows), answers, dict(_trivial(job, answers)))
+    return Answers(split, order, len(rows), answers, trivial_figures(job, Rows(rows.data, order)))
 
 
 def _some(order: Array, multiply_adds: int) -> Array:
@@ -159,41 +155,3 @@ def _answers(outputs: Array, encoding: Encoding, names: ClassNames, targets: Arr
         return NumberAnswers(targets.astype(np.float64), encoding.restore(outputs[:, 0].astype(np.float64)))
     labels = names or tuple(map(str, range(encoding.classes)))
     return ClassAnswers(tuple(labels), targets.astype(np.int64), scores_of(outputs, encoding, from_logits=logits))
-
-
-def _trivial(job: Any, answers: Mapping[str, AnyAnswers]) -> Iterator[tuple[str, float]]:
-    """The figures of always giving the same, whatever of the training targets makes them best."""
-    from dlcli.spec.heads import heads_of
-
-    rows = job.rows["train"]
-    targets, scales = named(rows.data.targets), scales_of(job.encoding)
-    heads = heads_of(job.loaded.spec)
-    for name, answer in answers.items():
-        if isinstance(answer, CopyAnswers):
-            continue
-        head = heads[name] if name in heads else next(iter(heads.values()))
-        loss = snake_case(head.loss.name)
-        train = np.asarray(targets[name])[rows.order]
-        found = _trivial_classes(answer, train) if isinstance(answer, ClassAnswers) else _trivial_numbers(answer, train)
-        prefix = f"{name}_" if name else ""
-        for figure, value in found.items():
-            yield prefix + figure, value
-            if figure == _LONG.get(loss, loss) and (name or TARGET) not in scales:
-                yield f"{prefix}loss", value
-
-
-def _trivial_classes(answers: ClassAnswers, train: Array) -> dict[str, float]:
-    counts = np.bincount(train.astype(np.int64), minlength=len(answers.names))
-    accuracy = float((answers.truth == counts.argmax()).mean())
-    shares = np.maximum(counts / counts.sum(), 1e-7)
-    crossentropy = float(-np.log(shares[answers.truth]).mean())
-    return {**dict.fromkeys(_ACCURACIES, accuracy), **dict.fromkeys(_CROSSENTROPIES, crossentropy)}
-
-
-def _trivial_numbers(answers: NumberAnswers, train: Array) -> dict[str, float]:
-    squared = float(((answers.truth - train.mean(dtype=np.float64)) ** 2).mean())
-    absolute = float(abs(answers.truth - np.median(train)).mean())
-    return {
-        "mean_squared_error": squared, "mse": squared, "mean_absolute_error": absolute, "mae": absolute,
-        "root_mean_squared_error": float(np.sqrt(squared)),
-    }  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from dlcli.data.columns import PADDING, Category, Date, Fitted, Index, Number, Text
 from dlcli.data.dataset import Array, named
+from dlcli.data.pixels import pixels_of
 
 _SIDE = 112  # pixels: larger pictures are made smaller
 _SHARP = 64  # up to here a picture is kept as it is, to the pixel
@@ -170,16 +171,6 @@ def _as_written(column: Fitted, part: Array) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
-
-
-def pixels_of(image: Array) -> Array:
-    """An image as bytes, grey of shape (height, width) or colour of (height, width, 3); numbers are stretched."""
-    shown = image if image.ndim == 2 else image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
-    if shown.dtype == np.uint8:
-        return np.asarray(shown)
-    values = shown.astype(np.float64)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    return np.asarray(np.nan_to_num((values - low) / ((high - low) or 1.0)) * 255).astype(np.uint8)
 
 
 def _beside(pictures: Sequence[Array]) -> Array | None:

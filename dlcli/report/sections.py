@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.dataset import Array, named
+from dlcli.data.pixels import pixels_of
 from dlcli.figures import number
 from dlcli.report import charts
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, CopyAnswers, NumberAnswers
 from dlcli.report.charts import Chart
-from dlcli.report.looks import Look, looks_of, picture_address, pixels_of, taken
+from dlcli.report.looks import Look, looks_of, picture_address, taken
 
 _MOST_PICTURES, _MOST_ROWS, _MOST_MISTAKES = 24, 12, 12
 _MOST_PAIRS = 10

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "resolved.yaml"
 
     @property
+    def board(self) -> Path:
+        """The folder of what TensorBoard shows."""
+        return self.path / "tensorboard"
+
+    @property
     def tags(self) -> Path:
         """The words that a person has put to it, a line each."""
         return self.path / "tags.txt"

@@ -239,6 +239,8 @@ class TrainSpec(Part):
     ] = None
     """how many times as often the examples of a class come in an epoch, by its name; `balanced`: each class as often as
     the most frequent"""
+    tensorboard: bool = False
+    """whether what TensorBoard shows is written into the run's folder: figures, network, weights, images"""
     monitor: str | None = None
     """the figure by which `best.h5` is chosen; left out: `val_loss`, or `loss` where nothing is held out"""
     mode: Literal["auto", "min", "max"] = "auto"
@@ -247,6 +249,13 @@ class TrainSpec(Part):
     """when checkpoints are written in the middle of epochs, and how many earlier ones are kept"""
     divergence: DivergenceSpec | None = None
     """when the loss is no longer a number: go back and on with a smaller learning rate; left out: stop"""
+
+    @field_validator("tensorboard")
+    @classmethod
+    def _tensorboard_once(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and any(callback.name == "TensorBoard" for callback in info.data.get("callbacks", ())):
+            raise refusal("is for a spec without the callback `TensorBoard`, which writes the same", "Leave one out.")
+        return value
 
 
 VERSION = 1

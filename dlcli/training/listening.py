@@ -57,10 +57,19 @@ class EpochEnd:
 
 @dataclass(frozen=True)
 class End:
-    """What the run came to."""
+    """What the run came to.
+
+    Attributes:
+        metrics: those of the best epoch on each split.
+        trivial: those of them that are known of always giving the same answer, on the split `trivial_on`.
+        gain: how much better the best epoch is there; less than 0 if worse.
+    """
 
     run: Path
     metrics: Mapping[str, Mapping[str, float]]
+    trivial: Mapping[str, float]
+    trivial_on: str
+    gain: Mapping[str, float]
     best_epoch: int
     monitor: str
     best_value: float

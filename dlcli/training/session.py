@@ -136,6 +136,7 @@ def _train(
     ready = _assemble(request, started, listener)
 
     from dlcli.model.summary import summarize
+    from dlcli.training.board import Board
     from dlcli.training.callbacks import callback_list, check_monitored, make_callbacks
     from dlcli.training.final import Final
     from dlcli.training.monitoring import choose_best
@@ -168,7 +169,11 @@ def _train(
     stop = whole.stop if whole is not None else stack.enter_context(alone)
     hooks.on_run(run)
     callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
-    training = Training(job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_final is not None)
+    is_shown = job.loaded.spec.train.tensorboard and not request.is_smoke
+    training = Training(
+        job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_final is not None,
+        board=Board(run.board, job, summary) if is_shown else None,
+    )  # fmt: skip
     end = train(
         training,
         point,

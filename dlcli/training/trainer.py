@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from dlcli.training.diverging import DivergenceError, check_finite, go_back
 from dlcli.training.engine import Collect, Engine, Logs, steps_of
 from dlcli.training.failing import callbacks_work, kept
 from dlcli.training.feeding import Rows
+from dlcli.training.final import shown_split
 from dlcli.training.going_on import InEpoch
 from dlcli.training.job import Job
 from dlcli.training.listening import End, EpochEnd, Listener, Start
@@ -24,6 +26,7 @@ from dlcli.training.resuming import Point
 from dlcli.training.state import has_averages
 from dlcli.training.stopping import StopRequest
 from dlcli.training.training import Training
+from dlcli.training.trivial import gains, trivial_figures
 
 _SMOKE_STEPS = 3
 
@@ -71,6 +74,8 @@ def train(
     with kept(training):
         if spec.train.divergence is not None and training.saver.saved is None:
             training.saver.write()  # there must be something to go back to
+        if training.board is not None:
+            training.board.go_on(training.history[: None if training.callbacks_done else -1])
         _hear_of_last_epoch(training)
         if point is not None and point.contents is not None and _is_extended(point.contents, spec.train.epochs):
             job.model.stop_training = False
@@ -90,13 +95,19 @@ def train(
     metrics = _evaluate_best(training)
     training.record.timed("evaluating", time.perf_counter() - evaluating)
     training.run.write_metrics({"checkpoint": "best.h5", "epoch": training.best.epoch, **metrics})
-    best = training.best
-    end = End(
-        training.run.path, metrics, best.epoch, best.monitor, best.value, len(training.history), training.seconds,
-        is_smoke,
-    )  # fmt: skip
+    end = _end(training, metrics, is_smoke=is_smoke)
     training.listener.ended(end)
     return end
+
+
+def _end(training: Training, metrics: Mapping[str, Logs], *, is_smoke: bool) -> End:
+    best, split = training.best, shown_split(metrics)
+    known = trivial_figures(training.job, training.job.rows[split])
+    trivial = {name: known[name] for name in metrics[split] if name in known}
+    return End(
+        training.run.path, metrics, trivial, split, gains(metrics[split], trivial), best.epoch, best.monitor,
+        best.value, len(training.history), training.seconds, is_smoke,
+    )  # fmt: skip
 
 
 def _is_extended(contents: Contents, epochs: int) -> bool:
@@ -139,6 +150,8 @@ def _run_epoch(training: Training) -> None:
         row.update(_train_steps(training, job.training_rows(job.epoch_order(epoch)), began))
     except DivergenceError as error:
         go_back(training, error)
+        if training.board is not None:
+            training.board.go_on(training.history)
         return
     if "path" not in training.record.engine:
         _tell_of_engine(training)
@@ -162,6 +175,8 @@ def _hear_of_last_epoch(training: Training) -> None:
         return
     row = training.history[-1]
     logs = {key: value for key, value in row.items() if key not in ("epoch", "learning_rate", "seconds")}
+    if training.board is not None:
+        training.board.epoch_ended(row)
     with callbacks_work():
         training.callbacks.on_epoch_end(len(training.history) - 1, logs)
     training.callbacks_done = True

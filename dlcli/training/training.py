@@ -14,6 +14,7 @@ from dlcli.errors import CheckpointError
 from dlcli.files import replacing
 from dlcli.model.summary import ModelSummary
 from dlcli.runs import RunFolder
+from dlcli.training.board import Board
 from dlcli.training.callback_state import CallbackMemory
 from dlcli.training.checkpoint import Checkpoint, Contents, open_checkpoint
 from dlcli.training.engine import Collect, Logs
@@ -50,6 +51,7 @@ class Training:
         first: the moment at which it began, if it is small.
         keeps: whether what the best epoch puts out for `shown` is kept, for whoever looks closer.
         outputs: that, block by block.
+        board: writes what TensorBoard shows, if the spec asks for it.
     """
 
     job: Job
@@ -69,6 +71,7 @@ class Training:
     first: Moment | None = None
     keeps: bool = False
     outputs: list[Any] = field(default_factory=list)
+    board: Board | None = None
     began: float = field(default_factory=time.perf_counter)
     saver: Saver = field(init=False)
     state: TrainingState = field(init=False)
