@@ -238,6 +238,13 @@ def test_what_is_left_out_is_told(dlcli: Command, tmp_path: Path) -> None:
     assert "`who` is left out: " in told
 
 
+def test_what_the_spec_names_goes_in(tmp_path: Path) -> None:
+    lines = GOOD.splitlines()
+    table = "\n".join([f"{lines[0]},id", *(f"{line},{i}" for i, line in enumerate(lines[1:]))])
+    dataset, _ = known_spec(write(tmp_path, table, with_source("features: [id, size]"))).data[0]
+    assert dataset.feature_names[0] == "id"
+
+
 def test_layouts_that_people_have(tmp_path: Path) -> None:
     """The same table, written in other ways, gives the same numbers."""
     german = GOOD.replace(",", ";").replace(".", ",")

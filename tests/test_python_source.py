@@ -18,7 +18,8 @@ from dlcli.spec.loading import load_spec
 from tests.conftest import Command
 from tests.test_arrays import CLASSES, NUMBER, SPEC, X, Y
 
-CODE = """import numpy as np
+CODE = """import os
+import numpy as np
 from helping import labels_of
 
 print("loading")
@@ -64,6 +65,19 @@ def deeper(path):
 
 def leaves():
     raise SystemExit("enough")
+
+
+class Cancelled(BaseException):
+    pass
+
+
+def cancels():
+    raise Cancelled("no more")
+
+
+def moves(path):
+    os.chdir(path)
+    return points()
 
 
 def three():
@@ -171,6 +185,7 @@ BROKEN = {
         f"PLACE/mydata.py, line {line_of('return np.load')}, in deeper: return np.load(path)"
     ),
     "leaves": f"fails: SystemExit: enough. PLACE/mydata.py, line {line_of('raise SystemExit')}, in leaves",
+    "cancels": "fails: Cancelled: no more. PLACE/mydata.py, line",
     "three": "returns a tuple of 3. It must return `(x, y)`",
     "nothing": "returns a NoneType. It must return `(x, y)`",
     "only": "returns a ndarray. It must return `(x, y)`",
@@ -182,6 +197,12 @@ BROKEN = {
     "constant": "`constant` of PLACE/mydata.py is no function.",
     "point": "`point` of PLACE/mydata.py is not in it. Did you mean `points`?",
 }
+
+
+def test_the_working_folder_stays(folder: Path, tmp_path: Path) -> None:
+    before = Path.cwd()
+    known(folder, f'{{function: "mydata.py:moves", arguments: {{path: "{tmp_path}"}}}}')
+    assert Path.cwd() == before
 
 
 @pytest.mark.parametrize("function", BROKEN)

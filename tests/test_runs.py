@@ -495,6 +495,12 @@ class TestRemoving:
         assert dlcli("runs", "rm", "cccc", "--runs-dir", runs, "--dry-run").code == 0
         assert find(runs, "cccc").exists()
 
+    def test_latest_does_not_come_to_lead_to_itself(self, runs: Path) -> None:
+        latest = runs / "net" / "latest"
+        before = latest.resolve()
+        RunFolder(latest).point_latest()
+        assert latest.resolve() == before
+
     def test_latest_leads_to_the_newest_that_is_left(self, runs: Path) -> None:
         latest = runs / "net" / "latest"
         remove(RunFolder(find(runs, "aaaa")), runs)

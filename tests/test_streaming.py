@@ -76,6 +76,14 @@ def test_blocks_are_the_rows_of_the_order(first: int, tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate(seen), order[first:])
 
 
+def test_rows_come_with_their_weights(tmp_path: Path) -> None:
+    weights = np.arange(5000, dtype=np.float32) / 7
+    data = Streamed(in_file(tmp_path / "a.h5"), np.arange(5000), windows=Windows(7, 333)).weighing(weights)
+    for block in data.blocks(data.shuffled(np.arange(5000), seed=1, epoch=2), 16, Pace()):
+        _, targets, weighed = (np.asarray(part) for part in block.tensors)
+        assert np.array_equal(weighed, weights[targets])
+
+
 def test_each_run_of_neighbours_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, reads = in_file(tmp_path / "a.h5"), []
     region = type(rows.stored)

@@ -164,6 +164,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
         broken(lambda to: np.save(to / "b.npy", np.asarray([{}]), allow_pickle=True)), "{path: all}",
         "b.npy is not a film that can be read",
     ),
+    "no frames": (
+        broken(lambda to: (to / "b").mkdir()), "{path: all}", "PLACE/all/up/b is not a film that can be read: it has no frames"
+    ),
     "another size": (
         broken(lambda to: np.save(to / "b.npy", FILM[:, :4])), "{path: all}",
         "The films differ in size: PLACE/all/up/b.npy is 4×8 pixels (height and width), where 9×8 is that of the first",
