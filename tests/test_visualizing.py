@@ -267,7 +267,7 @@ def test_weights_in_nested_models_are_found(tmp_path: Path) -> None:
     ("shape", "class_name", "said"),
     [
         ((3, 3, 3, 512), "Conv2D", "512 filters"), ((3, 3, 1, 1), "Conv2D", "1 filter of 3×3×1"),
-        ((5, 5, 20, 40), "Conv2D", "5×5×20"), ((4, 6, 9), "Conv1D", "9 filters of 1×4×6"),
+        ((5, 5, 20, 40), "Conv2D", "5×5×20"), ((4, 6, 9), "Conv1D", "9 filters of 4×6"),
         ((3, 3, 8, 2), "Conv2DTranspose", "8 filters of 3×3×2"), ((3, 3, 5, 2), "DepthwiseConv2D", "10 filters"),
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
+from dlcli.data.columns import Number
 from dlcli.data.dataset import Array, named
 from dlcli.errors import CheckpointError, DataError
 from dlcli.files import replacing
@@ -24,7 +25,7 @@ from dlcli.report.sections import outputs_at, scores_at
 from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.engine import steps_of
 from dlcli.training.job import Job
-from dlcli.visualizing.sheet import spread
+from dlcli.visualizing.sheet import in_legend, spread
 
 GRID = 160
 """places of the plane in each direction"""
@@ -42,7 +43,7 @@ class Plane:
     Attributes:
         places: of the examples, shape (n, 2).
         truth: what is true of them, shape (n,).
-        low, high: the corners of what is drawn, shape (2,).
+        low, high: the corners of what is drawn, shape (2,); all as the model's preparation reads them.
     """
 
     places: Array
@@ -95,7 +96,10 @@ class Drawing:
         self.figure = Figure(figsize=(6.4, 4.8), dpi=_GIF_DOTS)
         self._title = self.figure.text(0.02, 0.965, "", va="top", fontsize=10.5, fontweight="bold")
         axis = self.figure.add_axes((0.115, 0.1, 0.645, 0.8))
-        extent = (plane.low[0], plane.high[0], plane.low[1], plane.high[1])
+        scale, shift = _units(job)
+        (left, low), (right, high) = plane.low * scale + shift, plane.high * scale + shift
+        extent = (left, right, low, high)
+        places = plane.places * scale + shift
         blank = np.ones((GRID, GRID, 4))
         self._image = axis.imshow(blank, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
         axis.grid(visible=False)
@@ -106,13 +110,13 @@ class Drawing:
         style: dict[str, Any] = {"s": size, "linewidths": 0.5, "edgecolors": COLORS["paper"]}
         if self._names is None:
             self._range = float(plane.truth.min()), float(plane.truth.max())
-            shown = axis.scatter(plane.places[:, 0], plane.places[:, 1], c=plane.truth, cmap="viridis", **style)
+            shown = axis.scatter(places[:, 0], places[:, 1], c=plane.truth, cmap="viridis", **style)
             bar = self.figure.colorbar(shown, cax=self.figure.add_axes((0.79, 0.1, 0.022, 0.8)))
             bar.outline.set_visible(False)
             return
         for number, name in enumerate(self._names):
-            those = plane.places[plane.truth.astype(int) == number]
-            axis.scatter(those[:, 0], those[:, 1], color=_color(number), label=plain(str(name), 16), **style)
+            those = places[plane.truth.astype(int) == number]
+            axis.scatter(those[:, 0], those[:, 1], color=_color(number), label=in_legend(name), **style)
         axis.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
 
     def show(self, title: str) -> Figure:
@@ -138,6 +142,17 @@ class Drawing:
         pixels = colormaps["viridis"](np.clip((values - low) / ((high - low) or 1.0), 0, 1))
         pixels[:, 3] = 0.55
         return np.asarray(pixels)
+
+
+def _units(job: Job) -> tuple[Array, Array]:
+    """What the numbers of an example are multiplied by, and what is added, for those that a table has."""
+    inputs: Any = getattr(job.facts.reader, "inputs", None)
+    columns = [column for group in inputs.values() for column in group] if isinstance(inputs, Mapping) else []
+    numbers = [column for column in columns if isinstance(column, Number)]
+    if len(numbers) != 2:
+        return np.ones(2), np.zeros(2)
+    shift = [column.mean if column.is_scaled else 0.0 for column in numbers]
+    return np.array([column.deviation for column in numbers]), np.array(shift)
 
 
 def _color(number: int) -> tuple[float, float, float, float]:
@@ -169,14 +184,28 @@ def write_animation(job: Job, split: str, checkpoints: Sequence[Checkpoint], pat
         drawing.show(f"{job.loaded.spec.name}, after {epochs_of(job, checkpoint):.3g} epochs")
         canvas.draw()
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-    several = np.concatenate([np.asarray(frames[at]) for at in spread(len(frames), 4)])
-    palette = Image.fromarray(several).quantize(_GIF_COLORS, dither=Image.Dither.NONE)
-    quantized = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    quantized = _quantized(frames)
     durations = [_FRAME] * (len(frames) - 1) + [_LAST_FRAME]
     held = BytesIO()
     quantized[0].save(held, "GIF", save_all=True, append_images=quantized[1:], duration=durations, loop=0, disposal=1)
     with replacing(path) as beside:
         beside.write_bytes(held.getvalue())
+
+
+def _quantized(frames: Sequence[Image.Image]) -> list[Image.Image]:
+    """The frames with the same few colours, of which one is white: Pillow's nearest to it is a little green."""
+    several = np.concatenate([np.asarray(frames[at]) for at in spread(len(frames), 4)])
+    palette = Image.fromarray(several).quantize(_GIF_COLORS, dither=Image.Dither.NONE)
+    colors = [*(palette.getpalette() or [])[: 3 * _GIF_COLORS], 255, 255, 255]
+    white = len(colors) // 3 - 1
+    found = []
+    for frame in frames:
+        numbers = np.array(frame.quantize(palette=palette, dither=Image.Dither.NONE))
+        numbers[(np.asarray(frame) == 255).all(axis=2)] = white
+        image = Image.fromarray(numbers)
+        image.putpalette(colors)
+        found.append(image)
+    return found
 
 
 def epochs_of(job: Job, checkpoint: Checkpoint) -> float:

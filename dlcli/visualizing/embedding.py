@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from dlcli.data.dataset import Array
 from dlcli.errors import CheckpointError, DataError
 from dlcli.report.charts import COLORS, plain
+from dlcli.visualizing.sheet import in_legend
 from dlcli.visualizing.subject import Subject, chosen_layer, layers_of
 from dlcli.visualizing.watching import outputs_and_seen
 
@@ -96,6 +97,7 @@ def _colored(figure: Figure, axis: Axes, points: Array, subject: Subject) -> str
     style: dict[str, Any] = {"s": size, "linewidths": 0.3, "edgecolors": COLORS["paper"], "alpha": 0.85}
     truth = subject.truth
     if truth is None:
+        axis.set_position((0.09, 0.12, 0.88, 0.79))
         axis.scatter(points[:, 0], points[:, 1], color=COLORS["train"], **style)
         return ""
     if subject.classes is None:
@@ -111,6 +113,6 @@ def _colored(figure: Figure, axis: Axes, points: Array, subject: Subject) -> str
     colors = colormaps["tab10" if len(names) <= 10 else "tab20"]
     for at, name in enumerate(names):
         of_class = points[found == at]
-        axis.scatter(of_class[:, 0], of_class[:, 1], color=colors(at), label=plain(str(name), 18), **style)
+        axis.scatter(of_class[:, 0], of_class[:, 1], color=colors(at), label=in_legend(name), **style)
     axis.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), markerscale=2 if size < 20 else 1, borderaxespad=0)
     return ""

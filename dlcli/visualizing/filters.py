@@ -19,6 +19,10 @@ from dlcli.visualizing.stored_weights import LayerWeights, chosen_path
 _FILTERS = ("Conv1D", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Conv1DTranspose")
 _TRANSPOSED = ("Conv2DTranspose", "Conv1DTranspose")
 _COLORED = 3
+_OF_ONE_DIMENSION = 3  # axes of such a kernel
+_COLORS = "Grey is 0, a bright colour a positive weight of this channel, a dark one a negative one."
+_OWN_SCALE = "Each filter has a scale of its own."
+_SIGNS = "Orange is above 0, blue below it, white 0."
 _ROWS, _COLUMNS = 16, 16
 _MOST_FILTERS, _MOST_LAYERS = 64, 36
 _BINS = 60
@@ -38,28 +42,37 @@ def filters(name: str, layers: Sequence[LayerWeights], asked: str | None) -> Fig
     """
     layer = _convolution(layers, asked)
     kernel = _kernel(layer)
-    height, width, channels, count = kernel.shape
-    title = f"{name} · {layer.path}: {count:,} filter{'s' if count != 1 else ''} of {height}×{width}×{channels}"
-    if channels in (1, _COLORED):
-        tiles = [
-            Tile(_alone(kernel[..., at]), f"{at + 1}" if count > 1 else "") for at in range(min(count, _MOST_FILTERS))
-        ]
-        colors = "Grey is 0, a bright colour a positive weight of this channel, a dark one a negative one."
-        what = colors if channels == _COLORED else "Orange is above 0, blue below it, white 0."
-        note = sentences([limited(count, _MOST_FILTERS, "filters"), what, "Each filter has a scale of its own."])
-        return sheet(title, wrapped(tiles, 8 if count > 4 else count), note)
+    *_, channels, count = kernel.shape
+    size = "×".join(map(str, kernel.shape[:-1]))
+    title = f"{name} · {layer.path}: {count:,} filter{'s' if count != 1 else ''} of {size}"
+    is_flat = kernel.ndim == _OF_ONE_DIMENSION
+    if channels not in (1, _COLORED) and not is_flat:
+        return _by_channel(title, kernel)
+    shown = range(min(count, _MOST_FILTERS))
+    tiles = [Tile(_alone(kernel[..., at]), f"{at + 1}" if count > 1 else "") for at in shown]
+    what = _SIGNS if is_flat or channels == 1 else _COLORS
+    along = "A row is a channel that it reads, from left to right in time." if is_flat else ""
+    note = sentences([limited(count, _MOST_FILTERS, "filters"), what, along, _OWN_SCALE])
+    return sheet(title, wrapped(tiles, 8 if count > 4 else count), note)
+
+
+def _by_channel(title: str, kernel: Array) -> Figure:
+    """A row a filter of (height, width, channels, filters), a column a channel."""
+    *_, channels, count = kernel.shape
     rows = []
     for at in range(min(count, _ROWS)):
         most = float(np.abs(kernel[..., at]).max())
         tiles = [Tile(signed(kernel[..., channel, at], most)) for channel in range(min(channels, _COLUMNS))]
         rows.append(Row(tiles, f"filter {at + 1}"))
     limits = [limited(count, _ROWS, "filters"), limited(channels, _COLUMNS, "channels that they read")]
-    what = "A row a filter, a column a channel that it reads. Orange is above 0, blue below it, white 0."
-    return sheet(title, rows, sentences([*limits, what, "Each filter has a scale of its own."]), side=56)
+    what = "A row a filter, a column a channel that it reads."
+    return sheet(title, rows, sentences([*limits, what, _SIGNS, _OWN_SCALE]), side=56)
 
 
 def _alone(kernel: Array) -> Array:
-    """One filter, of shape (height, width, 1 or 3), as pixels."""
+    """One filter, of shape (height, width, 1 or 3), or (length, channels), as pixels."""
+    if kernel.ndim == 2:
+        return signed(kernel.T)
     if kernel.shape[-1] == 1:
         return signed(kernel[..., 0])
     scaled = 0.5 + kernel.astype(np.float64) / (2 * float(np.abs(kernel).max()) or 1.0)
@@ -83,16 +96,15 @@ def _convolution(layers: Sequence[LayerWeights], asked: str | None) -> LayerWeig
 
 
 def _kernel(layer: LayerWeights) -> Array:
-    """The filters, of shape (height, width, channels, filters)."""
+    """The filters, of shape (height, width, channels, filters), or (length, channels, filters)."""
     depthwise = layer.arrays.get("depthwise_kernel", layer.arrays.get("kernel"))
     if depthwise is None:
         raise CheckpointError(
             f"The weights of {layer.path} are called {', '.join(layer.arrays)}: no `kernel` is there."
         )
     kernel = np.asarray(depthwise)
-    kernel = kernel[None] if kernel.ndim == 3 else kernel  # a Conv1D's are one high
     if layer.class_name in _TRANSPOSED:
-        return np.swapaxes(kernel, 2, 3)
+        return np.swapaxes(kernel, -1, -2)
     if layer.class_name in ("DepthwiseConv2D", "SeparableConv2D"):
         return kernel.reshape(*kernel.shape[:2], 1, -1)  # each reads one channel
     return kernel

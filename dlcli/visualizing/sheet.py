@@ -21,6 +21,8 @@ SIDE = 88
 _GAP, _MARGIN, _CAPTION, _LINE = 8, 26, 22, 24
 _LONGEST_TITLE = 30
 _LETTER = 9.6  # pixels that one takes on average, at the size of captions
+_LETTER_OF_TITLE = 15.5
+_LONGEST_SHEET_TITLE = 90
 _LEAST_WIDTH = 640
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", [COLORS["train"], "#fffffe", COLORS["held"]])
@@ -75,12 +77,13 @@ def wrapped(tiles: Sequence[Tile], columns: int) -> list[Row]:
 
 def sheet(title: str, rows: Sequence[Row], note: str = "", side: int = SIDE) -> Figure:
     """A picture of all rows, under a title and over a note; to be made where `charts.drawing()` is entered."""
-    lines, layout = _laid_out(rows, note, side)
+    title = plain(title, _LONGEST_SHEET_TITLE)
+    lines, layout = _laid_out(title, rows, note, side)
     canvas = np.full((layout.whole, layout.width, 3), 255, np.uint8)
     figure = Figure(figsize=(layout.width / DOTS_AN_INCH, layout.whole / DOTS_AN_INCH), dpi=DOTS_AN_INCH)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
-    axis.text(_MARGIN, _MARGIN, plain(title, 90), ha="left", va="top", fontsize=10.5, fontweight="bold")
+    axis.text(_MARGIN, _MARGIN, title, ha="left", va="top", fontsize=10.5, fontweight="bold")
     for number, row in enumerate(rows):
         top, left = layout.corner(number, 0)
         middle = top + side / 2
@@ -100,14 +103,15 @@ def sheet(title: str, rows: Sequence[Row], note: str = "", side: int = SIDE) -> 
     return figure
 
 
-def _laid_out(rows: Sequence[Row], note: str, side: int) -> tuple[list[str], _Layout]:
+def _laid_out(title: str, rows: Sequence[Row], note: str, side: int) -> tuple[list[str], _Layout]:
     longest = max(min(len(row.title), _LONGEST_TITLE) for row in rows)
     small = max(min(len(row.under), 40) for row in rows)
     words = max(_LETTER * longest * 1.15, _LETTER * small * 0.95)
     left = _MARGIN + (int(words) + 20 if words else 0)
     has_captions = any(tile.caption for row in rows for tile in row.tiles)
     pitch, height = side + _GAP, side + _GAP + (_CAPTION if has_captions else 0)
-    width = max(_LEAST_WIDTH, left + pitch * max(len(row.tiles) for row in rows) - _GAP + _MARGIN)
+    least = max(_LEAST_WIDTH, 2 * _MARGIN + int(_LETTER_OF_TITLE * len(title)))
+    width = max(least, left + pitch * max(len(row.tiles) for row in rows) - _GAP + _MARGIN)
     lines = textwrap.wrap(note, max(40, int((width - 2 * _MARGIN) / (_LETTER * 0.92))))
     top = _MARGIN + 44
     whole = top + height * len(rows) + _MARGIN + (_LINE * len(lines) + 8 if lines else 0)
@@ -134,6 +138,11 @@ def _pixels(colors: Any, shares: Array) -> Array:
 def sentences(parts: Sequence[str]) -> str:
     """Those that are not empty, as one note."""
     return " ".join(part for part in parts if part)
+
+
+def in_legend(name: object) -> str:
+    """A name as a legend has it: a long one on several lines."""
+    return "\n".join(textwrap.wrap(plain(str(name), 60), 17)) or "–"
 
 
 def limited(count: int, most: int, what: str) -> str:
