@@ -15,7 +15,7 @@ from dlcli.data.dataset import Array
 from dlcli.data.encoding import Encoding
 from dlcli.errors import CheckpointError, UsageError
 from dlcli.spec.likeness import closest
-from dlcli.visualizing.sheet import Row, Tile, by_size, sentences, sheet
+from dlcli.visualizing.sheet import Row, Tile, by_size, limited, sentences, sheet
 from dlcli.visualizing.subject import Subject, last_convolution
 from dlcli.visualizing.watching import before_last_activation, watching
 
@@ -75,12 +75,14 @@ def saliency(subject: Subject, asked_class: str | None) -> Figure:
         CheckpointError: the model gives no classes, or takes no pictures.
         UsageError: there is no such class.
     """
+    count, subject = len(subject.names), subject.first(_MOST)
     pictures = subject.pictures()
     numbers, captions = _classes(subject, asked_class)
     maps = saliency_maps(subject.model, subject.prepared(), numbers)
     drawn = [by_size(one, float(np.quantile(one, 0.995)) or None) for one in maps]
     what = "Bright pixels change the score of the class most: the largest gradient of their channels."
-    return _sheet(f"{subject.name}: saliency", subject, pictures, drawn, captions, what)
+    note = sentences([limited(count, _MOST, "pictures"), what])
+    return _sheet(f"{subject.name}: saliency", subject, pictures, drawn, captions, note)
 
 
 def gradcam(subject: Subject, asked: str | None, asked_class: str | None) -> Figure:
@@ -90,6 +92,7 @@ def gradcam(subject: Subject, asked: str | None, asked_class: str | None) -> Fig
         CheckpointError: the model has no convolution, gives no classes, or takes no pictures.
         UsageError: there is no such layer or class.
     """
+    count, subject = len(subject.names), subject.first(_MOST)
     pictures = subject.pictures()
     path, layer = last_convolution(subject.model, asked)
     numbers, captions = _classes(subject, asked_class)
@@ -99,7 +102,8 @@ def gradcam(subject: Subject, asked: str | None, asked_class: str | None) -> Fig
     empty = sum(not heat.any() for heat in maps)
     lost = f"In {empty} nothing speaks for the class." if empty else ""
     what = f"From blue to red: the more the maps of {path} ({size}) speak for the class."
-    return _sheet(f"{subject.name}: Grad-CAM", subject, pictures, drawn, captions, sentences([what, lost]))
+    note = sentences([limited(count, _MOST, "pictures"), what, lost])
+    return _sheet(f"{subject.name}: Grad-CAM", subject, pictures, drawn, captions, note)
 
 
 def overlaid(picture: Array, heat: Array) -> Array:
@@ -124,14 +128,12 @@ def _sheet(
         [Tile(picture, name), Tile(map_, *caption)]
         for picture, name, map_, caption in zip(pictures, subject.names, drawn, captions, strict=True)
     ]
-    shown = pairs[:_MOST]
-    rows = [Row([tile for pair in shown[at : at + 3] for tile in pair]) for at in range(0, len(shown), 3)]
-    limit = f"The first {_MOST} of {len(pairs)} pictures." if len(pairs) > _MOST else ""
+    rows = [Row([tile for pair in pairs[at : at + 3] for tile in pair]) for at in range(0, len(pairs), 3)]
     is_judged = any(color != "ink" for _, color in captions)
     colors = (
         "The class and its probability are green where they are right, red where they are not." if is_judged else ""
     )
-    return sheet(title, rows, sentences([limit, what, colors]), side=_SIDE)
+    return sheet(title, rows, sentences([what, colors]), side=_SIDE)
 
 
 def _classes(subject: Subject, asked: str | None) -> tuple[list[int], list[tuple[str, str]]]:

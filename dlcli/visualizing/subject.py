@@ -61,9 +61,15 @@ class Subject:
         """The same with one example alone, counted from 0. Raises DataError if there are not so many."""
         if number >= len(self.names):
             raise DataError(f"There is no example {number}: there are {len(self.names)}, counted from 0.")
-        one = slice(number, number + 1)
-        truth = None if self.truth is None else self.truth[one]
-        return replace(self, raw=self.raw[one], names=self.names[one], truth=truth)
+        return self._part(slice(number, number + 1))
+
+    def first(self, count: int) -> Subject:
+        """The same with the first examples alone."""
+        return self._part(slice(count))
+
+    def _part(self, rows: slice) -> Subject:
+        truth = None if self.truth is None else self.truth[rows]
+        return replace(self, raw=self.raw[rows], names=self.names[rows], truth=truth)
 
     def batches(self) -> Iterator[Any]:
         """The prepared examples, some at a time."""
