@@ -165,7 +165,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "b.npy is not a film that can be read",
     ),
     "no frames": (
-        broken(lambda to: (to / "b").mkdir()), "{path: all}", "PLACE/all/up/b is not a film that can be read: it has no frames"
+        broken(lambda to: (to / "b").mkdir()), "{path: all}",
+        "PLACE/all/up/b is not a film that can be read: it has no frames",
     ),
     "another size": (
         broken(lambda to: np.save(to / "b.npy", FILM[:, :4])), "{path: all}",

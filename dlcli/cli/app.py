@@ -21,6 +21,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "report",
+    "visualize",
     "summary",
     "code",
     "import",

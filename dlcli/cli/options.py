@@ -54,6 +54,10 @@ TrustCode = Annotated[
 Strict = Annotated[bool, typer.Option("--strict", help="Warnings are errors.")]
 
 
+PICTURES = (".png", ".svg", ".pdf")
+"""the endings of files that pictures are written to"""
+
+
 def load(
     screen: Screen, config: Path, sets: Sequence[str] | None = None, more: Iterable[Override] = (), *,
     strict: bool = False, quiet: bool = False, look: Look | None = None,
@@ -133,10 +137,10 @@ def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     return value
 
 
-def check_picture(path: Path | None) -> None:
-    """Raises UsageError if `--plot` names a file that no picture can be written to."""
-    if path is not None and path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--plot {path}: the name of a .png, .svg or .pdf file is needed.")
+def check_picture(path: Path | None, option: str = "--plot", suffixes: tuple[str, ...] = PICTURES) -> None:
+    """Raises UsageError if `--plot`, or another option, names a file that no picture can be written to."""
+    if path is not None and path.suffix.lower() not in suffixes:
+        raise UsageError(f"{option} {path}: the name of a {', '.join(suffixes[:-1])} or {suffixes[-1]} file is needed.")
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

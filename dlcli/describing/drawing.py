@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from dlcli.files import replacing
 
 INK, FAINT = "#333333", "#cccccc"
-_DPI = 150
+DOTS_AN_INCH = 150
 
 
 def plain(axis: Axes) -> Axes:
@@ -24,7 +24,6 @@ def plain(axis: Axes) -> Axes:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a picture, whole or not at all. Raises RunError if it cannot be written."""
-    figure.patch.set_facecolor("white")
     FigureCanvasAgg(figure)
     with replacing(path) as beside:
-        figure.savefig(beside, dpi=_DPI)
+        figure.savefig(beside, dpi=DOTS_AN_INCH, facecolor="white")

@@ -19,7 +19,7 @@ from dlcli.evaluation.evaluating import from_logits, outputs_of
 from dlcli.evaluation.inputs import Expected, Inputs, read_inputs
 from dlcli.evaluation.outputs import outcome_of
 from dlcli.spec.loading import LoadedSpec, restore_spec
-from dlcli.training.checkpoint import Checkpoint
+from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.failing import spoken
@@ -50,24 +50,39 @@ def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choice
         UsageError: plain Keras saved it, so nothing is known about its preparation.
         DataError: a file does not fit.
     """
-    contents = checkpoint.contents
-    if contents is None:
-        raise UsageError(
-            f"{checkpoint.path} was saved by plain Keras: it does not say how its inputs are prepared.",
-            "Name a spec whose data and preparation are to be used, and a split: --data SPEC.yaml --split test.",
-        )
+    contents = contents_for_files(checkpoint)
+    inputs = raw_inputs(checkpoint, paths)
     preparation = checkpoint.preparation()
-    reader = restore_reader(contents.data["reader"]) if contents.data.get("reader") else None
-    if reader is not None and all(map(reader.reads, paths)):
-        inputs = Inputs(*reader.raw_inputs(paths))
-    else:
-        inputs = read_inputs(paths, _expected(preparation, contents.data.get("feature_names")))
     model = checkpoint.model()
     encoding = restore_encoding(contents.encoding)
     engine = Engine(model, Feed(preparation, encoding), choices=choices)
     unknown = for_each(np.asarray, encoding.stand_ins(len(inputs.names)))
     outputs = _outputs(engine, Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.names))), encoding)
     return _predictions(outputs, encoding, contents.class_names, inputs.names, restore_spec(contents.spec))
+
+
+def contents_for_files(checkpoint: Checkpoint) -> Contents:
+    """What the checkpoint says of its inputs. Raises UsageError if plain Keras saved it."""
+    if checkpoint.contents is None:
+        raise UsageError(
+            f"{checkpoint.path} was saved by plain Keras: it does not say how its inputs are prepared.",
+            "Name a spec whose data and preparation are to be used, and a split: --data SPEC.yaml --split test.",
+        )
+    return checkpoint.contents
+
+
+def raw_inputs(checkpoint: Checkpoint, paths: Sequence[Path]) -> Inputs:
+    """Raw examples of files, made numbers as in training.
+
+    Raises:
+        UsageError: plain Keras saved the checkpoint, so nothing is known about its inputs.
+        DataError: a file does not fit.
+    """
+    contents = contents_for_files(checkpoint)
+    reader = restore_reader(contents.data["reader"]) if contents.data.get("reader") else None
+    if reader is not None and all(map(reader.reads, paths)):
+        return Inputs(*reader.raw_inputs(paths))
+    return read_inputs(paths, _expected(checkpoint.preparation(), contents.data.get("feature_names")))
 
 
 def _expected(preparation: AnyPreparation, columns: Sequence[str] | None) -> OneOrNamed[Expected]:

@@ -286,22 +286,22 @@ def grid(pictures: Sequence[tuple[Array, str, bool | None]]) -> bytes:
         top, left = row * pitch + _CAPTION - 4, column * pitch + _CAPTION // 2
         color = COLORS["ink" if is_right is None else "good" if is_right else "bad"]
         canvas[top - 2 : top + _SIDE + 2, left - 2 : left + _SIDE + 2] = np.array(to_rgba(color)[:3]) * 255
-        canvas[top : top + _SIDE, left : left + _SIDE] = _squared(pixels)
+        canvas[top : top + _SIDE, left : left + _SIDE] = squared(pixels)
         axis.text(left + _SIDE / 2, top - 6, plain(caption, 16), ha="center", va="bottom", fontsize=7, color=color)
     axis.imshow(canvas, interpolation="nearest")
     return _png(figure)
 
 
-def _squared(pixels: Array) -> Array:
-    """A picture in colour, as large as each in a grid; the nearest of its pixels, and grey beside it."""
+def squared(pixels: Array, side: int = _SIDE, beside: int = 128) -> Array:
+    """A picture in colour, `side` pixels high and wide; the nearest of its pixels, and grey (`beside`) next to it."""
     height, width = pixels.shape[:2]
-    scale = max(height, width) / _SIDE
+    scale = max(height, width) / side
     down, across = (
         np.minimum((np.arange(max(1, round(size / scale))) * scale).astype(int), size - 1) for size in (height, width)
     )
     shown = pixels[down][:, across]
-    square = np.full((_SIDE, _SIDE, 3), 128, np.uint8)
-    top, left = (_SIDE - len(down)) // 2, (_SIDE - len(across)) // 2
+    square = np.full((side, side, 3), beside, np.uint8)
+    top, left = (side - len(down)) // 2, (side - len(across)) // 2
     square[top : top + len(down), left : left + len(across)] = shown if shown.ndim == 3 else shown[..., None]
     return square
 

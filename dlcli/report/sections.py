@@ -253,7 +253,7 @@ def _plane(job: Any, answers: Answers, one: ClassAnswers, prefix: str) -> Iterat
     low, high = places.min(axis=0), places.max(axis=0)
     low, high = low - 0.08 * (high - low + 1e-6), high + 0.08 * (high - low + 1e-6)
     across, up = np.meshgrid(np.linspace(low[0], high[0], _GRID), np.linspace(low[1], high[1], _GRID))
-    scores = _scores_at(job, np.column_stack([across.ravel(), up.ravel()]).astype(np.float32))
+    scores = scores_at(job, np.column_stack([across.ravel(), up.ravel()]).astype(np.float32))
     pixels = np.zeros((len(scores), 4))
     for at in range(len(one.names)):
         pixels[scores.argmax(axis=1) == at, :3] = charts.rgb(_REGIONS[at])
@@ -267,9 +267,19 @@ def _plane(job: Any, answers: Answers, one: ClassAnswers, prefix: str) -> Iterat
     yield charts.points(places, colors, regions, f"Points are the truth, areas what the model says. {note}.", prefix)
 
 
-def _scores_at(job: Any, places: Array) -> Array:
-    from dlcli.evaluation.evaluating import from_logits, outputs_of
+def scores_at(job: Any, places: Array) -> Array:
+    """What the model gives each class at places of the plane: float32 of shape (n, 2), to (n, classes)."""
+    from dlcli.evaluation.evaluating import from_logits
     from dlcli.evaluation.outputs import scores_of
+
+    outputs = outputs_at(job, places)
+    logits: Any = from_logits(job.loaded, outputs)
+    return scores_of(outputs, job.encoding, from_logits=logits)
+
+
+def outputs_at(job: Any, places: Array) -> Array:
+    """What the model gives at places of the plane: float32 of shape (n, 2), to (n, units)."""
+    from dlcli.evaluation.evaluating import outputs_of
     from dlcli.training.feeding import Rows, Streamed
 
     parts: list[Any] = []
@@ -277,5 +287,4 @@ def _scores_at(job: Any, places: Array) -> Array:
     for _ in job.engine.predict(Rows(Streamed(places, unknown), np.arange(len(places))), parts.append):
         pass
     outputs: Any = outputs_of(parts, job.encoding)
-    logits: Any = from_logits(job.loaded, outputs)
-    return scores_of(outputs, job.encoding, from_logits=logits)
+    return np.asarray(outputs)

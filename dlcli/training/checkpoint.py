@@ -272,6 +272,12 @@ def open_first_whole(paths: Sequence[Path], notify: Callable[[str], object]) -> 
     raise CheckpointError("\n".join(error.message for error in told), "No checkpoint of this run is whole.")
 
 
+def in_time(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Checkpoints of one training by the steps done, one of each moment."""
+    found = {int(one.contents.position["step"]): one for one in checkpoints if one.contents is not None}
+    return [found[step] for step in sorted(found)]
+
+
 def _is_sealed(path: Path) -> bool:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder, not a checkpoint.", "Name a .h5 file, or a run's folder.")
