@@ -12,12 +12,13 @@ import numpy as np
 
 from dlcli.data.dataset import Array
 from dlcli.data.encoding import AnyEncoding, Encoding, restore_encoding
+from dlcli.data.pixels import pixels_of
 from dlcli.data.preparation import AnyPreparation, Preparation
 from dlcli.errors import CheckpointError, DataError, UsageError
 from dlcli.evaluation.evaluating import from_logits
 from dlcli.evaluation.outputs import scores_of
 from dlcli.evaluation.predicting import contents_for_files, raw_inputs
-from dlcli.report.looks import pixels_of, taken
+from dlcli.report.looks import taken
 from dlcli.spec.loading import restore_spec
 from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.job import Job
