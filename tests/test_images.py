@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from dlcli.data.class_folders import folders_of_splits
 from dlcli.data.dataset import Dataset, named
 from dlcli.data.from_images import load_images
 from dlcli.data.image_decoding import Form, UnreadableError, appearance, read_picture, set_up
@@ -277,6 +278,14 @@ def test_a_test_set_in_another_folder(tmp_path: Path) -> None:
     assert dataset.test is not None
     assert array(dataset.test.targets).tolist() == [1, 2]
     assert [len(split) for split in (splits.train, splits.test) if split] == [12, 2]
+
+
+def test_train_alone_is_a_split(tmp_path: Path) -> None:
+    class_folders(tmp_path / "photos" / "train", each=4)
+    assert folders_of_splits(tmp_path / "photos") == {"train": tmp_path / "photos" / "train"}
+    class_folders(tmp_path / "vehicles", each=1)
+    (tmp_path / "vehicles" / "train").mkdir()
+    assert folders_of_splits(tmp_path / "vehicles") == {"train": tmp_path / "vehicles"}
 
 
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:

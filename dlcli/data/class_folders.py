@@ -216,7 +216,9 @@ def folders_of_splits(root: Path, left_out: list[Path] | None = None) -> dict[st
             raise DataError(f"{root} has {both}, which mean the same.", "Put the files of one into the other.")
         if so_named:
             found[name] = so_named[0]
-    if "train" not in found or len(found) == 1:
+    # Beside folders that are no splits, `train` is a class.
+    are_splits = "train" in found and (len(found) > 1 or (len(inner) == 1 and bool(_inner(found["train"]))))
+    if not are_splits:
         return {"train": root}
     if left_out is not None:
         left_out += [Path(entry.path) for entry in entries_of(root) if Path(entry.path) not in found.values()]

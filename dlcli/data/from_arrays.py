@@ -42,13 +42,15 @@ def _read(
     loaded: LoadedSpec, source: Arrays, where: Where, folders: Sequence[Path], reader: ArrayReader | None
 ) -> Dataset:
     paths = find_all(source.path, folders)
-    train, test = choose(loaded, source, open_arrays(paths))
+    train, test = choose(loaded, source, open_arrays(paths), where)
     origin = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     chosen = Chosen(train, test, origin, source.kind_of, source.class_names, source.stream)
     return read_stored(loaded, chosen, where, reader)[0]
 
 
-def choose(loaded: LoadedSpec, source: NamedArrays, arrays: Mapping[str, Stored]) -> tuple[Part, Part | None]:
+def choose(
+    loaded: LoadedSpec, source: NamedArrays, arrays: Mapping[str, Stored], where: Where
+) -> tuple[Part, Part | None]:
     """The arrays that a source means, to train and to test on; those that are left out by the names that are usual.
 
     Raises:
@@ -59,21 +61,25 @@ def choose(loaded: LoadedSpec, source: NamedArrays, arrays: Mapping[str, Stored]
     if source.target is not None or loaded.spec.dataset.labels != "input":
         targets = _named(arrays, arrays_by_name(source.target, TARGET), USUAL_TARGETS, "target")
     train = check_chosen(Part(inputs, targets))
-    return train, _test_part(source, arrays, train)
+    return train, _test_part(source, arrays, train, where)
 
 
-def _test_part(source: NamedArrays, arrays: Mapping[str, Stored], train: Part) -> Part | None:
+def _test_part(source: NamedArrays, arrays: Mapping[str, Stored], train: Part, where: Where) -> Part | None:
     """The arrays of the test set: those that are named; or those called as usual, if all are there."""
-    parts = []
+    parts: list[dict[str, Stored]] = []
     named = ((train.inputs, source.test_inputs, INPUT, "x_test"), (train.targets, source.test_target, TARGET, "y_test"))
     is_said = source.test_inputs is not None or source.test_target is not None
     for trained, written, only, usual in named:
-        found = {}
+        found: dict[str, Stored] = {}
         for name, stored in trained.items():
             said = arrays_by_name(written, only)[name] if written is not None else None
             wanted = said or test_name(stored.name, usual)
             is_there = wanted in arrays and wanted != stored.name
             if said is None and not is_there and not is_said:
+                lonely = [one.name for part in (*parts, found) for one in part.values()]
+                if lonely:
+                    names = ", ".join(f"`{one}`" for one in lonely)
+                    where.notify(f"There is {names}, but no `{wanted}`: what is there is not tested on.")
                 return None
             found[name] = find_array(arrays, wanted)
         parts.append(found)

@@ -70,7 +70,7 @@ def _read(
     with _importing_from(code.folder):
         returned = _called(_function(source, code), source, code, loaded.spec.seed)
     arrays = {name: _stored(name, value, code) for name, value in _by_name(returned, loaded, source).items()}
-    train, test = choose(loaded, source, arrays)
+    train, test = choose(loaded, source, arrays, where)
     chosen = Chosen(train, test, f"{source.code[1]} of {code.path}", source.kind_of, source.class_names, stream=False)
     dataset, _ = read_stored(loaded, chosen, where, reader)
     return replace(dataset, code=code.digest, folder=code.folder)

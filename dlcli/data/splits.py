@@ -228,6 +228,11 @@ def check_folds_of(count: int, fold: Fold, what: str) -> None:
         raise DataError(message, "Use fewer `folds`, or more data.")
 
 
+def _none_held_out(name: str) -> str:
+    """How a person says that no such split is held out."""
+    return "write `test: 0`, and none is" if name == "test" else f"leave `{name}` out"
+
+
 def _check_classes(
     dataset: Dataset, labels: npt.NDArray[np.int32], names: Sequence[str], count: int, *, name: str
 ) -> None:
@@ -238,12 +243,12 @@ def _check_classes(
         raise DataError(
             f"No {name} split can be held out of {dataset.source}: each class needs at least 2 examples for that, "
             f"but {', '.join(scarce)}.",
-            f"Add examples of these classes or take the classes out; or leave `{name}` out.",
+            f"Add examples of these classes or take the classes out; or {_none_held_out(name)}.",
         )
     smaller = min(count, len(labels) - count)
     if smaller < len(numbers):
         raise DataError(
             f"No {name} split of {count} of {len(labels)} examples can be held out of {dataset.source}: "
             f"one side would have {smaller} for {len(numbers)} classes, and each class needs at least one on each.",
-            f"Use another fraction for `{name}`, or more examples; or leave `{name}` out.",
+            f"Use another fraction for `{name}`, or more examples; or {_none_held_out(name)}.",
         )

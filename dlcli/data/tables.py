@@ -201,7 +201,8 @@ def told(path: Path, layout: Layout) -> Iterator[None]:
     except (pd.errors.ParserError, csv.Error) as error:
         if "EOF inside string" in str(error):
             raise open_quote(path, _line_of_quote(path, layout)) from error
-        raise DataError(f"{path} is not a table with the same columns in each line: {_brief(error)}.") from error
+        message = f"{path} is not a table with the same columns in each line: {_brief(error)}."
+        raise DataError(message, f"Correct the line. {_SKIP}") from error
     except LookupError as error:
         raise DataError(f"`encoding: {layout.encoding}` is not known: {_brief(error)}.") from error
     except (OSError, EOFError, zlib.error) as error:
