@@ -18,7 +18,7 @@ install: $(INSTALLED)  ## Make the virtual environment .venv and install dlcli i
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $@
 
 demo: $(INSTALLED)  ## Train and evaluate configs/mnist_cnn.yaml, on whatever data can be reached

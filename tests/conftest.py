@@ -37,10 +37,14 @@ def skip_without_files(name: str) -> None:
         pytest.skip("DLCLI_DATA_DIR does not say where the files of this config are")
 
 
+IS_THOROUGH = bool(os.environ.get("DLCLI_THOROUGH"))
+thorough = pytest.mark.skipif(not IS_THOROUGH, reason="takes long: DLCLI_THOROUGH=1 runs it")
+
+
 def some_of(names: Sequence[str], *chosen: str) -> list[str]:
     """Those chosen, for each run of the tests; DLCLI_THOROUGH=1 in the environment takes all."""
     assert set(chosen) <= set(names)
-    return list(names if os.environ.get("DLCLI_THOROUGH") else chosen)
+    return list(names if IS_THOROUGH else chosen)
 
 
 def pytest_collection_finish() -> None:

@@ -32,7 +32,7 @@ import pytest
 from dlcli.errors import Problem, SpecError
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.loading import load_spec
-from tests.conftest import CONFIGS, seconds_here, shipped_catalogue
+from tests.conftest import CONFIGS, IS_THOROUGH, seconds_here, shipped_catalogue
 
 # Not those with blocks: what is wrong in a block is told where it is used, too. tests/broken/blocks has their mistakes.
 # Nor those with models within the model, in whose lists a wrong indentation may mean several: see tests/broken/nested.
@@ -40,8 +40,8 @@ _ELSEWHERE = re.compile(r"^  blocks:|^ {6,}layers:", re.MULTILINE)
 PATHS = sorted(path for path in CONFIGS.glob("*.yaml") if not _ELSEWHERE.search(path.read_text(encoding="utf-8")))
 # Who reads whom is not told as long as a layer is in doubt; and what extends another has no two lines far apart.
 STACKS = [path for path in PATHS if not re.search("inputs:|^extends:", path.read_text(encoding="utf-8"), re.MULTILINE)]
-TIMES = 3_500
-PAIRS = 350
+TIMES = 3_500 if IS_THOROUGH else 1_000
+PAIRS = 350 if IS_THOROUGH else 100
 FAR = 3  # lines with content between two mistakes, so that they have nothing to do with each other
 MOST_SECONDS = 2.0
 VALUES = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from dlcli.data.drawn import motion
 from dlcli.data.image_decoding import Form, set_up
 from dlcli.data.video_files import FilmForm, films_below, read_film, taken
 from dlcli.errors import DataError, SpecError
-from tests.conftest import Command, known_spec
+from tests.conftest import IS_THOROUGH, Command, known_spec
 
 SPEC = """name: films
 seed: 5
@@ -213,7 +212,7 @@ def write_motion(root: Path, samples: int) -> None:
 
 def test_a_run_from_films_to_predictions(tmp_path: Path, dlcli: Command) -> None:
     """DLCLI_THOROUGH=1 in the environment trains as `motion_conv3d.yaml` does, to the same score."""
-    is_thorough = bool(os.environ.get("DLCLI_THOROUGH"))
+    is_thorough = IS_THOROUGH
     data = tmp_path / "data"
     write_motion(data / "films", 2000 if is_thorough else 60)
     dataset = "validation: 0.1" if is_thorough else ""
