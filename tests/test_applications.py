@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import Command, run_quietly
+from tests.conftest import Command, run_quietly, thorough
 
 SPEC = """name: pretrained
 dataset:
@@ -55,6 +55,7 @@ def test_parameters_are_those_that_keras_documents(
     assert f"{parameters + around:,} parameters" in done.out, done.out
 
 
+@thorough
 def test_a_frozen_network_keeps_the_weights_of_a_file_and_comes_back(tmp_path: Path, dlcli: Command) -> None:
     import keras
 

@@ -15,6 +15,7 @@ from dlcli.training.choices import Choices, choose
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Resident, Rows
 from dlcli.training.loops import CompiledLoops, GraphLoops
+from tests.conftest import thorough
 from tests.test_engine import PlainFeed, made, points
 
 layers = keras.layers
@@ -47,6 +48,7 @@ def test_compiled_steps_are_those_of_single_operations(optimizer: str) -> None:
     assert results[1][1] == [pytest.approx(each, rel=1e-4) for each in results[0][1]]
 
 
+@thorough
 def test_a_block_may_end_anywhere() -> None:
     weights = []
     for one_by_one in (False, True):

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import Command, in_new_process
+from tests.conftest import Command, in_new_process, thorough
 
 CODE = """
 import pathlib
@@ -127,6 +127,7 @@ def test_what_is_trusted_is_trained_evaluated_and_gone_on_with(spec: Path, dlcli
     assert (tmp_path / "noted").read_text() == "0 1 2 "
 
 
+@thorough
 def test_the_same_weights_as_with_keras_s_own(spec: Path, dlcli: Command, tmp_path: Path) -> None:
     assert dlcli("train", spec, "--trust-code", "--runs-dir", tmp_path, "-q", "--set", "train.callbacks=[]").code == 0
     with h5py.File(tmp_path / "own" / "latest" / "checkpoints" / "last.h5") as file:

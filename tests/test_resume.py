@@ -76,7 +76,7 @@ CASES: dict[str, dict[str, str]] = {
     },
     "compiled": {"batch_size": "10", "preparation": "[Rescaling: {scale: 0.0625}]"},
 }
-RUN = some_of(list(CASES), "lstm, early stopping", "schedule, augmentation, table", "models within models", "compiled")
+RUN = some_of(list(CASES), "schedule, augmentation, table", "models within models", "compiled")
 STOPPED_EARLY = {**CASES["lstm, early stopping"], "layers": LAYERS}
 
 

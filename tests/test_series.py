@@ -18,7 +18,7 @@ from dlcli.data.splits import Splits
 from dlcli.data.where import Where
 from dlcli.errors import DataError
 from tests.config_headers import read_header
-from tests.conftest import CONFIGS, DATA_DIR, Command, known_spec, run_quietly, shipped_catalogue
+from tests.conftest import CONFIGS, DATA_DIR, Command, known_spec, run_quietly, shipped_catalogue, thorough
 from tests.killing import compare, outcome
 from tests.test_csv import data_of_script
 from tests.test_resume import Stops
@@ -381,6 +381,7 @@ def test_the_header_says_what_as_yesterday_would_score(tmp_path: Path) -> None:
 
 @needs_data
 @pytest.mark.slow
+@thorough
 def test_temperatures_are_forecast_better_than_as_yesterday(tmp_path: Path) -> None:
     assert run_quietly("train", CONFIGS / "temperatures.yaml", "--runs-dir", tmp_path, "-q") == 0
     metrics = json.loads((tmp_path / "temperatures/latest/metrics.json").read_text())

@@ -21,7 +21,7 @@ from dlcli.data.dataset import named  # noqa: E402
 from dlcli.data.stored import InFile  # noqa: E402
 from dlcli.errors import DataError  # noqa: E402
 from dlcli.training.stopping import StopRequest  # noqa: E402
-from tests.conftest import Command, known_spec, run_quietly  # noqa: E402
+from tests.conftest import Command, known_spec, run_quietly, thorough  # noqa: E402
 from tests.killing import compare, outcome  # noqa: E402
 from tests.test_csv import GOOD, MANY_KINDS, OF_MANY_KINDS, SPEC, for_numbers, write  # noqa: E402
 
@@ -130,6 +130,7 @@ def test_several_files_packed_ones_and_test_sets_are_streamed(tmp_path: Path) ->
     assert_same(*(loaded(tmp_path, None, spec % stream) for stream in ("false", "true")))
 
 
+@thorough
 def test_the_memory_does_not_grow_with_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_spool, "PART_BYTES", 2**16)
     generator = np.random.default_rng(0)
