@@ -225,7 +225,7 @@ def _stored(name: str, value: Any, code: _Code) -> Stored:
     try:
         array: Array = np.asarray(value)
     except Exception as error:  # a stranger's class may raise anything
-        reason = str(error).splitlines()[0].rstrip(".")
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise DataError(f"`{name}` of {code.path} is no array: {reason}.", place=("function",)) from error
     if array.dtype.kind == "O":
         kinds = sorted({type(one).__name__ for one in array.reshape(-1)})

@@ -176,7 +176,7 @@ def _array(path: Path) -> Array:
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UnreadableError(str(error).splitlines()[0].rstrip(".")) from error
+        raise UnreadableError((str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")) from error
     is_film = array.ndim == 3 or (array.ndim == 4 and array.shape[-1] in (1, 3, 4))
     if not is_film or not array.size:
         shape = "×".join(map(str, array.shape)) or "a single number"
