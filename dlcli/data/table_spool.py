@@ -291,8 +291,8 @@ def _of_text(path: Path, layout: Layout, texts: Collection[str], skipped: Skippe
                         part = parsed.get_chunk(size)
                 except StopIteration:
                     return
-                if not is_sound and part[way.names[-1]].isna().any():
-                    refuse_short_rows(path, layout, way, part)
+                if not is_sound and len(way.names) > 1 and part[way.names[-1]].isna().any():
+                    refuse_short_rows(path, layout, way)
                     is_sound = True  # it has looked at all rows
                 yield part
 
