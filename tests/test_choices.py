@@ -15,6 +15,7 @@ from dlcli.training.choices import Choices, choose
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Resident, Rows
 from dlcli.training.towers import divisible
+from tests.conftest import thorough
 from tests.test_engine import PlainFeed
 
 layers = keras.layers
@@ -70,7 +71,7 @@ def test_threads_are_not_said_to_be_what_they_are_not() -> None:
     assert "begun" in used.because
 
 
-@pytest.mark.parametrize("count", [65, 33])
+@pytest.mark.parametrize("count", [pytest.param(65, marks=thorough), 33])
 def test_a_divided_batch_trains_and_tests_as_a_whole_one(count: int) -> None:
     rng = np.random.default_rng(0)
     inputs, targets = rng.normal(size=(count, 28, 28, 1)).astype("float32"), rng.integers(0, 3, count)

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import Command, known_spec, run_quietly
+from tests.conftest import Command, known_spec, run_quietly, thorough
 
 SPEC = """
 name: weighed
@@ -51,7 +51,7 @@ def weights_in(run: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("weight", "changes"),
-    [("balanced", ONE), ("balanced", HOT), ("{rare: 7.5}", NUMBERS)],
+    [("balanced", ONE), pytest.param("balanced", HOT, marks=thorough), ("{rare: 7.5}", NUMBERS)],
     ids=["one output", "one-hot", "by name"],
 )
 def test_it_is_what_fit_does(dlcli: Command, tmp_path: Path, weight: str, changes: dict[str, str]) -> None:

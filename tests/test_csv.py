@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 
 from dlcli.data.columns import Category, Date, Index, Number, Text, restore_column
-from tests.conftest import CONFIGS, DATA_DIR, OF_FILES, Command, known_spec, run_quietly, skip_without_files, some_of
+from tests.conftest import (
+    CONFIGS,
+    DATA_DIR,
+    OF_FILES,
+    Command,
+    known_spec,
+    run_quietly,
+    skip_without_files,
+    some_of,
+    thorough,
+)
 
 pd = pytest.importorskip("pandas")
 needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not say where the tables are")
@@ -398,7 +408,7 @@ class TestColumns:
 
 @needs_data
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least"), [("penguins", 0.97), ("sms_spam", 0.975)])
+@pytest.mark.parametrize(("name", "least"), [pytest.param("penguins", 0.97, marks=thorough), ("sms_spam", 0.975)])
 def test_shipped_tables_score(tmp_path: Path, name: str, least: float) -> None:
     assert run_quietly("train", CONFIGS / f"{name}.yaml", "--runs-dir", tmp_path, "-q") == 0
     metrics = json.loads((tmp_path / name / "latest/metrics.json").read_text())

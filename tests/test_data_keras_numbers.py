@@ -23,7 +23,7 @@ from dlcli.data.sources import load_dataset
 from dlcli.errors import DataError, SpecError
 from dlcli.spec import sources as grammar
 from dlcli.spec.loading import load_spec
-from tests.conftest import Command, shipped_catalogue
+from tests.conftest import Command, shipped_catalogue, thorough
 from tests.data_helpers import NOT_THERE, nothing_of_the_user
 
 __all__ = ["nothing_of_the_user"]  # a fixture that takes effect where it is imported
@@ -332,9 +332,9 @@ def write_spec(folder: Path, source: str, dataset: str = "batch_size: 8") -> Pat
 @pytest.mark.parametrize(
     ("source", "dataset"),
     [
-        ("{imdb: {length: 6}}", "validation: 0.25"),
+        pytest.param("{imdb: {length: 6}}", "validation: 0.25", marks=thorough),
         ("{reuters: {length: 6, num_words: 20, maxlen: 12, oov_char: null}}", "validation: test"),
-        ("{california_housing: {version: small}}", "validation: 0.1"),
+        pytest.param("{california_housing: {version: small}}", "validation: 0.1", marks=thorough),
     ],
 )
 def test_a_spec_is_trained_evaluated_and_written_as_a_script(

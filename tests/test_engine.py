@@ -21,7 +21,7 @@ from dlcli.training.engine import Engine, steps_of
 from dlcli.training.feeding import Pace, Resident, Rows, Streamed
 from dlcli.training.job import Job, assemble
 from dlcli.training.loops import GraphLoops, NotTraceableError
-from tests.conftest import some_of
+from tests.conftest import IS_THOROUGH, some_of
 
 SPEC = """dataset: {{source: {source}, validation: 0.2, batch_size: 32}}
 model:
@@ -40,6 +40,7 @@ CASES = [
     ("moons", 1, "sigmoid", "binary_crossentropy", "accuracy"),
     ("diabetes", 1, "linear", "mean_squared_error", "mean_absolute_error"),
 ]
+CHOSEN = CASES if IS_THOROUGH else CASES[1::2]
 
 
 def job_at(path: Path) -> Job:
@@ -59,7 +60,7 @@ def batch(job: Job, rows: np.ndarray, split: str = "train") -> tuple[np.ndarray,
     return np.asarray(job.preparation.apply(inputs)), np.asarray(job.encoding.apply(targets))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CHOSEN)
 def test_training_gives_the_weights_of_train_on_batch(tmp_path: Path, case: tuple) -> None:
     ours, theirs = job_of(tmp_path, *case), job_of(tmp_path, *case)
     assert all(np.array_equal(a, b) for a, b in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True))
@@ -74,7 +75,7 @@ def test_training_gives_the_weights_of_train_on_batch(tmp_path: Path, case: tupl
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CHOSEN)
 def test_testing_gives_the_figures_of_evaluate(tmp_path: Path, case: tuple) -> None:
     job = job_of(tmp_path, *case)
     rows = job.rows["validation"]
@@ -178,7 +179,7 @@ OPTIMIZERS = sorted(
 )
 
 
-@pytest.mark.parametrize("name", some_of(OPTIMIZERS, "Adam", "Ftrl", "Muon", "Nadam", "SGD", "ScheduleFreeAdamW"))
+@pytest.mark.parametrize("name", some_of(OPTIMIZERS, "Adam", "Muon", "SGD", "ScheduleFreeAdamW"))
 def test_every_optimizer_takes_the_steps_of_train_on_batch(name: str) -> None:
     ours, theirs = made(getattr(keras.optimizers, name)()), made(getattr(keras.optimizers, name)())
     inputs, targets = points(100)

@@ -24,7 +24,7 @@ from dlcli.errors import SpecError
 from dlcli.problem_text import problems_text
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.loading import load_spec
-from tests.conftest import seconds_here, shipped_catalogue
+from tests.conftest import seconds_here, shipped_catalogue, some_of
 
 MOST_SECONDS = 2.0
 MOST_MEGABYTES = 500
@@ -244,7 +244,9 @@ def hostile(case: str, folder: Path) -> Path:
     return write_content(folder, CONTENTS[case]()) if case in CONTENTS else FILES[case](folder)
 
 
-@pytest.mark.parametrize("case", IN_A_NEW_PROCESS)
+@pytest.mark.parametrize(
+    "case", some_of(IN_A_NEW_PROCESS, "random bytes 1", "alias bomb", "50 MB of lines", "UTF-16 with a mark")
+)
 def test_the_command_refuses_it(case: str, tmp_path: Path) -> None:
     ended = check_in_new_process(hostile(case, tmp_path))
     assert ended.code == 2, ended.said[-5_000:]

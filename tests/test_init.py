@@ -17,7 +17,7 @@ from dlcli.starting import shipped as shipped_specs
 from dlcli.starting.images import image_spec, look_at_images
 from dlcli.starting.plans import hold_out
 from dlcli.starting.starting import path_from
-from tests.conftest import CONFIGS, DATA_DIR, Command
+from tests.conftest import CONFIGS, DATA_DIR, Command, thorough
 
 needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not say where the real data is")
 
@@ -46,8 +46,8 @@ def dataset_of(text: str) -> dict[str, object]:
     ("file", "target", "figure", "least", "most"),
     [
         ("penguins.csv", "species", "accuracy", 0.97, 1.0),
-        ("mpg.csv", "mpg", "mean_absolute_error", 0.0, 2.3),
-        ("sms_spam.tsv", None, "accuracy", 0.975, 1.0),
+        pytest.param("mpg.csv", "mpg", "mean_absolute_error", 0.0, 2.3, marks=thorough),
+        pytest.param("sms_spam.tsv", None, "accuracy", 0.975, 1.0, marks=thorough),
     ],
 )
 def test_real_tables_are_learned_without_an_edit(

@@ -19,7 +19,7 @@ from dlcli.data.where import Where
 from dlcli.spec.loading import load_spec
 from dlcli.spec.sources import SOURCES
 from dlcli.training.checkpoint import open_checkpoint
-from tests.conftest import Command, run_quietly, shipped_catalogue
+from tests.conftest import Command, run_quietly, shipped_catalogue, thorough
 
 NOWHERE = Where(None, False, lambda note: None)
 TWO_OUTPUTS = """
@@ -282,7 +282,9 @@ def test_outputs_as_arrays(runs: dict[str, Path], dlcli: Command, tmp_path: Path
     assert "8×8×1 numbers" in dlcli("predict", runs["itself"], "--split", "test", "--first", 1).out
 
 
-@pytest.mark.parametrize("text", [TWO_OUTPUTS, TWO_INPUTS, PAIRS, AUTOENCODER, MIXED])
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, marks=thorough) for text in (TWO_OUTPUTS, TWO_INPUTS, PAIRS, AUTOENCODER)] + [MIXED]
+)
 def test_a_stopped_run_comes_to_the_same_bits(text: str, tmp_path: Path) -> None:
     spec = write(tmp_path, text)
     whole = ["train", spec, "--runs-dir", tmp_path / "whole", "--run-name", "one", "-q", "--epochs", 3]

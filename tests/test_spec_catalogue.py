@@ -26,6 +26,7 @@ from dlcli.spec.catalogue import (
     load_catalogue,
     load_docs,
 )
+from tests.conftest import thorough
 
 SHIPPED = Path(module.__file__).with_name("catalogue.json")
 SHIPPED_DOCS = SHIPPED.with_name("catalogue_docs.json")
@@ -61,6 +62,7 @@ is_shipped = json.loads(SHIPPED.read_text(encoding="utf-8"))["keras"] == importl
 
 @pytest.mark.skipif(not is_shipped, reason="another version of Keras is installed than the shipped catalogue is for")
 class TestShipped:
+    @thorough
     def test_is_what_the_installed_keras_has(self) -> None:
         from dlcli.model.catalogue import make_catalogue, make_docs
 

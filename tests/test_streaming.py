@@ -22,7 +22,7 @@ from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Pace, Rows, Streamed
 from dlcli.training.stopping import StopRequest
-from tests.conftest import Command, run_quietly
+from tests.conftest import Command, run_quietly, thorough
 from tests.killing import compare, outcome
 from tests.test_arrays import NUMBER, X, Y, known, known_of, write_h5, write_spec
 from tests.test_engine import PlainFeed
@@ -158,7 +158,7 @@ def test_streamed_training_comes_to_the_figures_of_training_in_memory(tmp_path: 
     )
 
 
-@pytest.mark.parametrize("stopped_at", [3, 6, 9])
+@pytest.mark.parametrize("stopped_at", [pytest.param(3, marks=thorough), 6, pytest.param(9, marks=thorough)])
 @pytest.mark.usefixtures("small_windows")
 def test_a_stopped_run_comes_to_the_same_bits(stopped_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_h5(tmp_path / "a.h5", {"x": X, "y": Y})
