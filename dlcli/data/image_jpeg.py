@@ -32,6 +32,16 @@ class Frame:
         height, width = self.size
         return (width, height) if self.orientation >= 5 else (height, width)
 
+    def size_at(self, scale: int) -> tuple[int, int]:
+        """Height and width as stored, made smaller by a factor."""
+        height, width = (-(-side // scale) for side in self.size)
+        return height, width
+
+    def bytes_at(self, scale: int, *, grey: bool) -> int:
+        """How many bytes its pixels are, made smaller by a factor."""
+        height, width = self.size_at(scale)
+        return height * width * (1 if grey else 3)
+
 
 def frame_of(data: bytes) -> Frame | None:
     """What the beginning of a JPEG of bytes, grey or coloured, says; None for all else, which is left to Pillow."""
@@ -84,7 +94,7 @@ def decode(data: bytes, frame: Frame, *, scale: int = 1, grey: bool = False, int
     Raises:
         ValueError: the data is damaged, or only Pillow can read it.
     """
-    height, width = (-(-side // scale) for side in frame.size)
+    height, width = frame.size_at(scale)
     arguments: dict[str, Any] = {"buffer": into} if into is not None else {}
     found: Array = simplejpeg.decode_jpeg(
         data, "GRAY" if grey else "RGB", min_height=height, min_width=width, min_factor=1, **arguments

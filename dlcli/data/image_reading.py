@@ -17,6 +17,8 @@ from dlcli.errors import DataError
 
 _MOST_OF_A_PART = 64  # pictures that a thread reads before it asks for more
 _PARTS = 32  # at least, so that no thread is done long before the others
+_TRIED = 8  # pictures that are read to see how long one takes
+_TINY = 3e-4  # seconds for one that is best read in one thread
 _SECONDS = 5.0  # between two lines that say how far it is
 _FEW = 10
 
@@ -139,12 +141,29 @@ def _for_each(
 
 
 def in_parts(count: int, do: Callable[[int, int], object]) -> Iterator[int]:
-    """Calls `do` for the pictures from one number up to another, in threads, until all are done; how many are."""
+    """Calls `do` for the pictures from one number up to another until all are done, in threads unless they are tiny.
+
+    Gives how many are done. Five thousand of 32×32 take 0.25 s in one thread, and 0.67 s in two, which are busy with
+    handing Python's lock to each other (CPython 3.11, two processors).
+    """
+    quickest, done = float("inf"), 0
+    while done < min(count, _TRIED) and (done < 2 or quickest < _TINY):
+        began = time.perf_counter()
+        do(done, done + 1)
+        quickest = min(quickest, time.perf_counter() - began)
+        done += 1
+        yield done
+    part = max(1, min(_MOST_OF_A_PART, (count - done) // _PARTS))
+    starts = range(done, count, part)
+    ends = [min(start + part, count) for start in starts]
+    if quickest < _TINY:
+        for start, end in zip(starts, ends, strict=True):
+            do(start, end)
+            yield end
+        return
     pool = ThreadPoolExecutor(thread_name_prefix="dlcli-images")
-    part = max(1, min(_MOST_OF_A_PART, count // _PARTS))
     try:
-        ends = [min(start + part, count) for start in range(0, count, part)]
-        for end, _ in zip(ends, pool.map(do, range(0, count, part), ends), strict=True):
+        for end, _ in zip(ends, pool.map(do, starts, ends), strict=True):
             yield end
     finally:
         pool.shutdown(cancel_futures=True)
