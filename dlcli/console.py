@@ -140,9 +140,17 @@ class Screen:
         """Where long lines are to be broken; None where they are read by a program or kept in a log."""
         return None if self.err.soft_wrap else self.err.width
 
+    @property
+    def table_width(self) -> int | None:
+        """How wide a table of results may be; None where a program reads it, or a file keeps it."""
+        return self.out.width if self._out_file.isatty() else None
+
     def message(self, text: str) -> None:
         """A line of progress."""
-        self._line(_escaped(text))
+        if "err" in self._consoles or not text.isprintable():  # it may show bars, above which the line goes
+            self._line(_escaped(text))
+        else:
+            _write_line(self._error_file, text)
 
     def panel(self, title: str, lines: Iterable[str], style: str = "yellow") -> None:
         """A message that must not be overlooked."""
@@ -161,10 +169,7 @@ class Screen:
         if not text.isprintable():
             self.out.print(text, markup=False, soft_wrap=True)
             return
-        # Without rich, which would print the same and takes longer to load than a spec to check.
-        with suppress(BrokenPipeError):
-            self._out_file.write(f"{text}\n")
-            self._out_file.flush()
+        _write_line(self._out_file, text)
 
     def lines(self, lines: Iterable[Sequence[tuple[str, str]]]) -> None:
         """Results of many lines, each of texts with their styles: rich alone takes milliseconds for each."""
@@ -186,6 +191,13 @@ class Screen:
 
     def _line(self, text: str) -> None:
         self.err.print(text, soft_wrap=True)
+
+
+def _write_line(file: TextIO, text: str) -> None:
+    """Without rich, which would print the same and takes longer to load than a spec to check."""
+    with suppress(BrokenPipeError):
+        file.write(f"{text}\n")
+        file.flush()
 
 
 def _escaped(text: str) -> str:

@@ -93,7 +93,7 @@ def test_saliency_is_the_gradient_of_the_score(subject: Any) -> None:
         scores = tf.gather(scores_after(subject.model, inputs), numbers, axis=1, batch_dims=1)
     expected = np.abs(tape.gradient(scores, inputs)).max(axis=-1)
     before = subject.model(inputs)
-    np.testing.assert_allclose(saliency_maps(subject.model, inputs, numbers), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(saliency_maps(subject.model, inputs, numbers)[""], expected, rtol=1e-5, atol=1e-6)
     assert np.array_equal(subject.model(inputs), before)  # the model is as it was, with its softmax
     assert expected.max() > 0
 
@@ -115,7 +115,8 @@ def test_gradcam_is_the_maps_by_their_mean_gradients(subject: Any) -> None:
         scores = sum(outputs[at, number] for at, number in enumerate(numbers))
     weights = np.asarray(tape.gradient(scores, maps)).mean(axis=(1, 2))
     expected = np.maximum(np.einsum("nhwc,nc->nhw", maps, weights), 0)
-    np.testing.assert_allclose(gradcam_maps(subject.model, inputs, numbers, layer), expected, rtol=1e-4, atol=1e-6)
+    [found] = gradcam_maps(subject.model, inputs, numbers, layer)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
     assert expected.max() > 0
 
 
@@ -126,7 +127,8 @@ def test_features_are_the_outputs_of_sub_models(subject: Any) -> None:
     from dlcli.visualizing.subject import layers_of
 
     layers = layers_of(subject.model)
-    found = layer_outputs(subject.model, subject.prepared(), layers)
+    given = layer_outputs(subject.model, subject.prepared(), layers)
+    found = {one.title: one.output for one in given}
     assert list(found) == [layer.name for layer in subject.model.layers]
     for path, layer in layers.items():
         expected = keras.Model(subject.model.inputs, layer.output)(subject.prepared())
@@ -155,7 +157,119 @@ def test_layers_of_nested_models_are_watched_by_their_paths() -> None:
     maps = tf.constant(inner(inputs))
     for sign, number in ((1, 1), (-1, 0)):
         expected = np.maximum((maps * sign * dense.mean(axis=(0, 1))).numpy().sum(axis=-1), 0)
-        np.testing.assert_allclose(gradcam_maps(model, inputs, [number] * 2, layer), expected, rtol=1e-4, atol=1e-6)
+        [found] = gradcam_maps(model, inputs, [number] * 2, layer)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def siamese() -> Any:
+    """A model that looks at two pictures with the same convolution, and answers two things."""
+    import keras
+
+    from dlcli.data.encoding import Encoding
+    from dlcli.data.preparation import Preparation, Preparations
+    from dlcli.visualizing.subject import Answer, Subject
+
+    keras.utils.set_random_seed(3)
+    inputs = {name: keras.Input((6, 6, 1), name=name) for name in ("right", "left")}
+    inputs["age"] = keras.Input((1,), name="age")
+    look = keras.layers.Conv2D(3, 3, activation="relu", name="look")
+    seen = [keras.layers.Flatten()(look(inputs[name])) for name in ("right", "left")]
+    both = keras.layers.Concatenate()([*seen, inputs["age"]])
+    hidden = keras.layers.Dense(5, name="hidden")(both)
+    mixed = keras.layers.Conv2D(2, 3, name="mixed")(keras.layers.Subtract()([inputs["right"], inputs["left"]]))
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(hidden)
+    size = keras.layers.Dense(1, name="size")(keras.layers.Flatten()(mixed))
+    model = keras.Model(inputs, {"kind": kind, "size": size}, name="siamese")
+    draw = np.random.default_rng(0)
+    raw = {name: draw.normal(size=(7, *tensor.shape[1:])).astype(np.float32) for name, tensor in inputs.items()}
+    preparation = Preparations({name: Preparation(values.shape[1:], "float32", ()) for name, values in raw.items()})
+    answers = {
+        "kind": Answer("kind", Encoding("integer", 3), ("a", "b", "c"), False, np.arange(7) % 3),
+        "size": Answer("size", Encoding("number", None), None, False, np.arange(7.0)),
+    }
+    return Subject("siamese", model, preparation, answers, raw, [f"test[{at}]" for at in range(7)])
+
+
+def test_each_of_several_pictures_has_its_own_maps(siamese: Any) -> None:
+    import tensorflow as tf
+
+    from dlcli.visualizing.attention import gradcam_maps, saliency_maps
+    from dlcli.visualizing.features import layer_outputs, strongest_answers
+    from dlcli.visualizing.subject import last_convolution, pictures_read
+
+    model, numbers = siamese.model, [0, 1, 2, 0, 1, 2, 0]
+    path, layer = last_convolution(model, "look")
+    given = layer_outputs(model, siamese.prepared(), {path: layer})
+    assert [one.title for one in given] == ["look, of right", "look, of left"]
+    for one, name in zip(given, ("right", "left"), strict=True):
+        np.testing.assert_allclose(one.output, layer(siamese.raw[name]), rtol=1e-5, atol=1e-6)
+    read = pictures_read(siamese, path, layer)
+    strongest = strongest_answers(siamese, path, layer)
+    expected = [np.asarray(layer(siamese.raw[name])).max(axis=(1, 2)) for name in read]
+    np.testing.assert_allclose(strongest, np.concatenate(expected), rtol=1e-5, atol=1e-6)
+
+    inputs = {name: tf.constant(values) for name, values in siamese.raw.items()}
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        flat = [tf.reshape(layer(inputs[name]), (7, -1)) for name in ("right", "left")]
+        hidden = model.get_layer("hidden")(tf.concat([*flat, inputs["age"]], axis=1))
+        last = model.get_layer("kind")
+        scores = tf.gather(hidden @ last.kernel + last.bias, numbers, axis=1, batch_dims=1)
+    gradients = tape.gradient(scores, inputs)
+    maps = saliency_maps(model, siamese.prepared(), numbers, "kind")
+    assert maps.keys() == {"right", "left"}
+    for name, one in maps.items():
+        np.testing.assert_allclose(one, np.abs(gradients[name]).max(axis=-1), rtol=1e-4, atol=1e-6)
+    calls = gradcam_maps(model, siamese.prepared(), numbers, layer, "kind")
+    weights = model.get_layer("hidden").kernel @ last.kernel  # (48 + 48 + 1, 3): linear in the maps
+    for name, one in zip(read, calls, strict=True):
+        first = 0 if name == "right" else 48
+        alone = np.asarray(weights)[first : first + 48].reshape(4, 4, 3, 3).mean(axis=(0, 1))[:, numbers].T
+        expected = np.maximum(np.einsum("nhwc,nc->nhw", np.asarray(layer(siamese.raw[name])), alone), 0)
+        np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_pictures_of_several_inputs_and_outputs(siamese: Any) -> None:
+    from dlcli.visualizing.attention import gradcam, saliency
+    from dlcli.visualizing.embedding import embedding, hidden
+    from dlcli.visualizing.features import activations, features
+
+    with drawing():
+        for figure in (
+            gradcam(siamese, "look", "b", "kind"), saliency(siamese, None, "kind"), features(siamese.first(1), None),
+            features(siamese.first(1), "look"), activations(siamese, "look", None),
+            embedding(siamese, "look", "pca", "size"), embedding(siamese, "size", "pca", "size"),
+        ):  # fmt: skip
+            assert figure.axes
+        words = [text.get_text() for text in features(siamese.first(1), None).axes[0].texts]
+    assert {"right", "left", "age", "look, of left", "look, of right", "mixed"} <= set(words)
+    # What leads to an output is not what comes last.
+    assert [hidden(siamese, None, output)[0] for output in ("kind", "size")] == ["what kind reads", "what size reads"]
+    assert hidden(siamese, "look", "kind")[1].shape == (7, 96)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((None, None, None), "several outputs: `kind`, `size`"), ((None, None, "kin"), "no output of this name"),
+        ((None, None, "size"), "no classes for `size`"), (("mixed", None, "kind"), "`right` and `left` at once"),
+    ],
+)  # fmt: skip
+def test_what_of_several_is_not_clear_is_asked(siamese: Any, arguments: tuple[Any, ...], said: str) -> None:
+    from dlcli.errors import DlcliError
+    from dlcli.visualizing.attention import gradcam
+
+    with pytest.raises(DlcliError, match=said):
+        gradcam(siamese, *arguments)
+
+
+def test_examples_of_a_split_are_spread(pictures: Path) -> None:
+    from dlcli.visualizing.subject import of_split
+
+    job = job_of(pictures)
+    names = of_split(job, "test", 4).names
+    assert [names[0], names[-1]] == ["test[0]", f"test[{len(job.rows['test']) - 1}]"]
 
 
 def test_pca_is_that_of_what_the_last_layer_reads(subject: Any) -> None:
@@ -198,8 +312,8 @@ def test_pictures_are_written(dlcli: Command, pictures: Path, points: Path, tmp_
     for arguments in (
         ["gradcam", pictures, digit], ["saliency", pictures, "--split", "test", "--class", "3"],
         ["features", pictures, "--split", "test", "--number", "2", "--layer", "conv2d"], ["features", pictures, digit],
-        ["activations", pictures, "--first", "20", "--filter", "2"],
-        ["embedding", pictures, "--first", "30", "--method", "tsne"], ["embedding", points],
+        ["activations", pictures, "--examples", "20", "--filter", "2"],
+        ["embedding", pictures, "--examples", "30", "--method", "tsne"], ["embedding", points],
         ["boundary", points / "checkpoints" / "best.h5", "--split", "train"],
     ):  # fmt: skip
         path = tmp_path / "picture.png"
@@ -291,7 +405,8 @@ def test_filters_of_every_kind_are_drawn(shape: tuple[int, ...], class_name: str
         (["gradcam", "PICTURES", "--split", "test", "--layer", "dense"], 2, "gives no maps"),
         (["features", "PICTURES", "--split", "test", "--number", "99999"], 3, "no example 99999"),
         (["activations", "PICTURES", "--filter", "5"], 2, "4 filters"), (["boundary", "PICTURES"], 4, "8×8"),
-        (["boundary", "PICTURES", "-o", "a.gif"], 4, "keep: 20"), (["embedding", "PICTURES", "--first", "2"], 3, "few"),
+        (["boundary", "PICTURES", "-o", "a.gif"], 4, "keep: 20"),
+        (["embedding", "PICTURES", "--examples", "2"], 3, "few"),
         (["embedding", "PICTURES", "--method", "umap"], 2, "pca"), (["weights", "nothing.h5"], 4, "nothing.h5"),
     ],
 )  # fmt: skip

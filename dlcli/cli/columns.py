@@ -49,7 +49,7 @@ def lines_of(columns: Sequence[Column], width: int | None) -> Iterator[list[tupl
 
 def _fitting(columns: Sequence[Column], width: int | None) -> list[tuple[Column, int]]:
     """The columns that there is room for, each with how wide it is."""
-    sizes = {column: max(map(_length, (column.title, *column.cells))) for column in columns}
+    sizes = {column: _longest((column.title, *column.cells)) for column in columns}
     most = width if width is not None else sum(sizes.values()) + len(_GAP) * len(sizes)
 
     def is_too_wide() -> bool:
@@ -67,6 +67,8 @@ def _fitting(columns: Sequence[Column], width: int | None) -> list[tuple[Column,
 
 
 def _padded(column: Column, text: str, size: int) -> str:
+    if text.isascii() and len(text) <= size:
+        return text.rjust(size) if column.is_right else text.ljust(size)
     if _length(text) > size:
         begin, mark, end = text.rpartition(column.end) if column.end else (text, "", "")
         text = f"{_cut(begin, size - _length(mark + end))}{mark}{end}"
@@ -78,6 +80,10 @@ def _cut(text: str, size: int) -> str:
     while text and _length(text) > size - 1:
         text = text[:-1]
     return f"{text}…"
+
+
+def _longest(texts: Sequence[str]) -> int:
+    return max(map(len if all(map(str.isascii, texts)) else _length, texts))
 
 
 def _length(text: str) -> int:

@@ -85,7 +85,7 @@ def show_metrics(
         trivial: those of the trivial predictor that are known.
         gain: how much better some are.
     """
-    room = screen.out.width if screen.out.is_terminal else None
+    room = screen.table_width
     names = list(next(iter(metrics.values()), {}))
     lines = [(split, [Text(number(figures[name])) for name in names]) for split, figures in metrics.items()]
     if trivial:

@@ -148,7 +148,7 @@ def show_board(screen: Screen, board: Board, limit: int | None) -> None:
         screen.message(f"{board.data}: {count} without this figure, or that do not say whether more is better.")
     if not board.places:
         return
-    width = screen.out.width if screen.out.is_terminal else None
+    width = screen.table_width
     screen.lines(joined(line) for line in lines_of(_places(board.places[:limit]), width))
     screen.out.print()
 

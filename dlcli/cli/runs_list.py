@@ -72,7 +72,7 @@ def list_(
     if shown:
         from dlcli.cli.columns import joined, lines_of
 
-        width = screen.out.width if screen.out.is_terminal else None
+        width = screen.table_width
         screen.lines(joined(line) for line in lines_of(_columns(shown, metric), width))
     _tell_of_the_rest(screen, len(shown), listing, runs_dir)
 

@@ -126,7 +126,7 @@ def _show(screen: Screen, entries: Sequence[Entry]) -> None:
         Column("age", [age(entry.began, now) for entry in entries], is_right=True),
         Column("tags", [" ".join(entry.tags) for entry in entries], least=6, styles=["yellow"] * len(entries)),
     ]
-    screen.lines(joined(line) for line in lines_of(columns, screen.out.width if screen.out.is_terminal else None))
+    screen.lines(joined(line) for line in lines_of(columns, screen.table_width))
 
 
 def _counted(entries: Sequence[Entry]) -> str:

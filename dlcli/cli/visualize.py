@@ -30,6 +30,10 @@ ClassName = Annotated[
     str | None,
     typer.Option("--class", metavar="NAME", help="For this class, not the predicted one.", show_default=False),
 ]
+Examples = Annotated[int, typer.Option(min=1, help="Of a split so many, at equal distances.")]
+Head = Annotated[
+    str | None, typer.Option("--head", metavar="NAME", help="Of several outputs, this one.", show_default=False)
+]
 
 visualize = typer.Typer(
     help="Pictures of what a model has learned: `dlcli visualize filters runs/mnist_cnn`.",
@@ -75,9 +79,7 @@ def features(
     """What the layers make of a picture: `dlcli visualize features runs/mnist_cnn digit.png`."""
     check_output(output)
     where = (data, device, data_dir, no_fallback)
-    subject = _subject(context.obj, checkpoint, image, split, number + 1, where, trust_code=trust_code)
-    if split:
-        subject = subject.only(number)
+    subject = _subject(context.obj, checkpoint, image, split, where, trust_code=trust_code, number=number)
 
     from dlcli.visualizing.features import features as draw
 
@@ -87,14 +89,14 @@ def features(
 def activations(
     context: typer.Context, checkpoint: CheckpointArgument, layer: Layer = None,
     filter_: Annotated[int | None, typer.Option("--filter", min=1, help="This one alone, from 1.")] = None,
-    split: OneSplit = "test", first: Annotated[int, typer.Option(min=1, help="Of so many examples.")] = 2000,
+    split: OneSplit = "test", examples: Examples = 2000,
     output: Output = None, data: options.DataSpec = None, device: options.Device = "auto",
     data_dir: options.DataDir = None, no_fallback: options.NoFallback = False, trust_code: options.TrustCode = False,
 ) -> None:  # fmt: skip
     """The pictures that most excite each filter: `dlcli visualize activations runs/mnist_cnn --layer conv2d_1`."""
     check_output(output)
     where = (data, device, data_dir, no_fallback)
-    subject = _subject(context.obj, checkpoint, None, split, first, where, trust_code=trust_code)
+    subject = _subject(context.obj, checkpoint, None, split, where, trust_code=trust_code, examples=examples)
 
     from dlcli.visualizing.features import activations as draw
 
@@ -103,52 +105,53 @@ def activations(
 
 def saliency(
     context: typer.Context, checkpoint: CheckpointArgument, images: Files = None, split: Split = None,
-    first: Annotated[int, typer.Option(min=1, help="With --split: so many.")] = 12, class_: ClassName = None,
-    output: Output = None, data: options.DataSpec = None, device: options.Device = "auto",
+    examples: Examples = 12, class_: ClassName = None,
+    head: Head = None, output: Output = None, data: options.DataSpec = None, device: options.Device = "auto",
     data_dir: options.DataDir = None, no_fallback: options.NoFallback = False, trust_code: options.TrustCode = False,
 ) -> None:  # fmt: skip
     """How much each pixel matters for the answer: `dlcli visualize saliency runs/mnist_cnn digit.png`."""
     check_output(output)
     where = (data, device, data_dir, no_fallback)
-    subject = _subject(context.obj, checkpoint, images, split, first, where, trust_code=trust_code)
+    subject = _subject(context.obj, checkpoint, images, split, where, trust_code=trust_code, examples=examples)
 
     from dlcli.visualizing.attention import saliency as draw
 
-    _draw(context.obj, "saliency", output, lambda: draw(subject, class_))
+    _draw(context.obj, "saliency", output, lambda: draw(subject, class_, head))
 
 
 def gradcam(
     context: typer.Context, checkpoint: CheckpointArgument, images: Files = None, split: Split = None,
-    first: Annotated[int, typer.Option(min=1, help="With --split: so many.")] = 12, class_: ClassName = None,
-    layer: Layer = None, output: Output = None, data: options.DataSpec = None, device: options.Device = "auto",
-    data_dir: options.DataDir = None, no_fallback: options.NoFallback = False, trust_code: options.TrustCode = False,
+    examples: Examples = 12, class_: ClassName = None,
+    layer: Layer = None, head: Head = None, output: Output = None, data: options.DataSpec = None,
+    device: options.Device = "auto", data_dir: options.DataDir = None, no_fallback: options.NoFallback = False,
+    trust_code: options.TrustCode = False,
 ) -> None:  # fmt: skip
     """Where in a picture a class is seen, by Grad-CAM: `dlcli visualize gradcam runs/mnist_cnn digit.png`."""
     check_output(output)
     where = (data, device, data_dir, no_fallback)
-    subject = _subject(context.obj, checkpoint, images, split, first, where, trust_code=trust_code)
+    subject = _subject(context.obj, checkpoint, images, split, where, trust_code=trust_code, examples=examples)
 
     from dlcli.visualizing.attention import gradcam as draw
 
-    _draw(context.obj, "gradcam", output, lambda: draw(subject, layer, class_))
+    _draw(context.obj, "gradcam", output, lambda: draw(subject, layer, class_, head))
 
 
 def embedding(
     context: typer.Context, checkpoint: CheckpointArgument, layer: Layer = None,
     method: Annotated[str, typer.Option(help="`pca` or `tsne`.")] = "pca",
-    split: OneSplit = "test", first: Annotated[int, typer.Option(min=1, help="So many examples.")] = 2000,
-    output: Output = None, data: options.DataSpec = None, device: options.Device = "auto",
+    split: OneSplit = "test", examples: Examples = 2000,
+    head: Head = None, output: Output = None, data: options.DataSpec = None, device: options.Device = "auto",
     data_dir: options.DataDir = None, no_fallback: options.NoFallback = False, trust_code: options.TrustCode = False,
 ) -> None:  # fmt: skip
     """Where examples lie in the last hidden layer: `dlcli visualize embedding runs/mnist_cnn --method tsne`."""
     check_output(output)
     options.chosen("--method", method, ("pca", "tsne"))
     where = (data, device, data_dir, no_fallback)
-    subject = _subject(context.obj, checkpoint, None, split, first, where, trust_code=trust_code)
+    subject = _subject(context.obj, checkpoint, None, split, where, trust_code=trust_code, examples=examples)
 
     from dlcli.visualizing.embedding import embedding as draw
 
-    _draw(context.obj, "embedding", output, lambda: draw(subject, layer, method))
+    _draw(context.obj, "embedding", output, lambda: draw(subject, layer, method, head))
 
 
 for command in (filters, features, activations, saliency, gradcam, embedding, boundary, weights):
@@ -158,10 +161,10 @@ Where = tuple[Path | None, str, Path | None, bool]
 
 
 def _subject(
-    screen: Screen, checkpoint: Path, files: list[Path] | None, split: str | None, first: int, where: Where, *,
-    trust_code: bool,
+    screen: Screen, checkpoint: Path, files: list[Path] | None, split: str | None, where: Where, *,
+    trust_code: bool, examples: int = 1, number: int | None = None,
 ) -> Subject:  # fmt: skip
-    """The model, and the examples that are named: files, or the first of a split. Raises UsageError."""
+    """The model, and the examples that are meant: files, some of a split, or one by its number. Raises UsageError."""
     screen.trusts_code = trust_code
     data, device, data_dir, no_fallback = where
     if bool(files) == bool(split):
@@ -170,9 +173,9 @@ def _subject(
         options.chosen("--split", split, ("test", "validation", "train"))
         _, job = options.open_job(screen, checkpoint, data, device, data_dir, no_fallback)
 
-        from dlcli.visualizing.subject import of_split
+        from dlcli.visualizing.subject import of_example, of_split
 
-        return of_split(job, split, first)
+        return of_split(job, split, examples) if number is None else of_example(job, split, number)
     opened, _ = options.start(screen, checkpoint, device)
 
     from dlcli.visualizing.subject import of_files

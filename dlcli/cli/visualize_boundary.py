@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.training.checkpoint import Checkpoint
 
-_FEWEST = 2
+_FEWEST, _FEW = 2, 6
 
 
 def boundary(
@@ -60,6 +60,8 @@ def boundary(
         path = output or Path("boundary.gif")
         pictures.write_animation(job, split, moments, path)
     screen.message(f"{len(moments)} checkpoints that the run has kept")
+    if len(moments) < _FEW:
+        screen.message("Of epochs this short few are kept; `train: {checkpoint: {every_steps: 10}}` keeps more.")
     screen.out.print(str(path), soft_wrap=True, markup=False)
 
 

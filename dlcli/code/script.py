@@ -22,6 +22,8 @@ from dlcli.spec.grammar import DatasetSpec, Spec
 from dlcli.spec.heads import Head, heads_of
 from dlcli.spec.keras_objects import MIXING
 
+_NEEDS_TENSORBOARD = "# `TensorBoard` needs a package that TensorFlow 2.21 does not bring: pip install tensorboard"
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -148,6 +150,9 @@ def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]
     dataset, train = spec.dataset, spec.train
     held_out = "test" if dataset.validation == "test" else "val" if dataset.is_validated else None
     callbacks = [writer.made("callback", callback) for callback in train.callbacks]
+    if train.tensorboard:
+        callbacks.append('keras.callbacks.TensorBoard("tensorboard", histogram_freq=1)')
+    notes = [_NEEDS_TENSORBOARD] if train.tensorboard else []
     more = [f"epochs={train.epochs}"]
     if held_out:
         more.append(f"validation_data=(x_{held_out}, y_{held_out})")
@@ -156,9 +161,8 @@ def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]
         more.append(f"callbacks=[{', '.join(callbacks)}]")
     if not dataset.augment:
         order = [] if dataset.shuffle else ["shuffle=False"]
-        return [], [
-            f"model.fit({', '.join(['x_train', 'y_train', f'batch_size={dataset.batch_size}', *more, *order])})"
-        ]
+        given = ["x_train", "y_train", f"batch_size={dataset.batch_size}", *more, *order]
+        return [], [*notes, f"model.fit({', '.join(given)})"]
     if len(dataset.source.input_facts) > 1:
         message = "How several inputs are augmented cannot be written as a script yet."
         raise UsageError(message, "With --model-only the model is written.")
@@ -178,7 +182,7 @@ def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]
     if held_out:
         more.append("validation_batch_size=" + str(dataset.batch_size))
     # The data set does that; Keras 3.15.1 warns that it does not, unless it is told not to.
-    return augment, [f"model.fit({', '.join(['train', *more, 'shuffle=False'])})"]
+    return augment, [*notes, f"model.fit({', '.join(['train', *more, 'shuffle=False'])})"]
 
 
 def _augmenting(dataset: DatasetSpec, writer: Writer) -> tuple[list[str], list[str]]:

@@ -9,7 +9,6 @@ import csv
 import json
 import os
 import re
-import secrets
 import shutil
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import RunError, UsageError
-from dlcli.files import replacing, write_json, write_text, writing_failed
+from dlcli.files import read_small, replacing, write_json, write_text, writing_failed
 
 
 @dataclass(frozen=True)
@@ -103,13 +102,12 @@ class RunFolder:
 
     def read_record(self) -> dict[str, Any]:
         """The content of run.json. Raises RunError if there is none that can be read."""
-        path = self.path / "run.json"
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(read_small(f"{self.path}/run.json"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path} is not a run: {path.name} cannot be read ({error}).") from error
+            raise RunError(f"{self.path} is not a run: run.json cannot be read ({error}).") from error
         if not isinstance(record, dict):
-            raise RunError(f"{self.path} is not a run: {path.name} holds no mapping.")
+            raise RunError(f"{self.path} is not a run: run.json holds no mapping.")
         return record
 
     def write_record(self, record: Mapping[str, Any]) -> None:
@@ -256,6 +254,8 @@ def create_run(parent: Path, run_name: str | None, fill: Callable[[RunFolder], N
 
 
 def _new_name() -> str:
+    import secrets  # brings a good part of the standard library along
+
     time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return f"{time}-{''.join(secrets.choice(string.ascii_lowercase) for _ in range(4))}"
 

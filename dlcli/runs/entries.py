@@ -7,7 +7,6 @@ import json
 import math
 import os
 import platform
-import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import RunError
+from dlcli.files import read_small
 from dlcli.machine import is_process_running
 from dlcli.runs import RunFolder
 from dlcli.runs.figures import best_row, figures_of_metrics, figures_of_row
@@ -208,8 +208,10 @@ def read_curves(run: RunFolder) -> list[dict[str, float]]:
     folds = [read_history(fold) for fold in run.folds]
     if not folds:
         return read_history(run)
+    from statistics import fmean  # brings fractions and decimals along
+
     return [
-        {name: statistics.fmean(row.get(name, math.nan) for row in rows) for name in rows[0]}
+        {name: fmean(row.get(name, math.nan) for row in rows) for name in rows[0]}
         for rows in zip(*folds, strict=False)
     ]  # fmt: skip
 
@@ -217,10 +219,9 @@ def read_curves(run: RunFolder) -> list[dict[str, float]]:
 def count_epochs(run: RunFolder) -> int:
     """The number of the last epoch in history.csv, without the others being read; 0 if there is none."""
     try:
-        # Of a thousand runs, pathlib would take more time than all else.
-        with open(f"{run.path}/history.csv", "rb") as file:  # noqa: PTH123
+        with open(f"{run.path}/history.csv", "rb", buffering=0) as file:  # noqa: PTH123
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LONGEST_ROW))
-            return int(file.read().splitlines()[-1].split(b",")[0])
+            return int(file.read().splitlines()[-1].split(b",", 1)[0])
     except (OSError, ValueError, IndexError):
         return 0
 
@@ -235,8 +236,7 @@ def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
 
 def _read_json(path: str) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            found = json.loads(file.read())
+        found = json.loads(read_small(path))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -266,7 +266,6 @@ def size_of(path: Path) -> int:
 def read_tags(run: RunFolder) -> list[str]:
     """The words that a person has put to a run: the lines of tags.txt."""
     try:
-        with open(f"{run.path}/tags.txt", encoding="utf-8") as file:  # noqa: PTH123
-            return file.read().split()
+        return read_small(f"{run.path}/tags.txt").decode().split()
     except (OSError, ValueError):
         return []

@@ -181,10 +181,14 @@ def write_animation(job: Job, split: str, checkpoints: Sequence[Checkpoint], pat
     frames = []
     for checkpoint in checkpoints:
         checkpoint.load_weights(job.model)
-        drawing.show(f"{job.loaded.spec.name}, after {epochs_of(job, checkpoint):.3g} epochs")
+        epochs = f"{epochs_of(job, checkpoint):.3g}"
+        drawing.show(f"{job.loaded.spec.name}, after {epochs} epoch{'s' if epochs != '1' else ''}")
         canvas.draw()
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-    quantized = _quantized(frames)
+    names: Any = job.facts.class_names
+    points = [_color(number) for number in range(len(names or ()))]
+    exact = [[round(255 * part) for part in to_rgba(color)[:3]] for color in (*points, COLORS["ink"], "white")]
+    quantized = _quantized(frames, exact)
     durations = [_FRAME] * (len(frames) - 1) + [_LAST_FRAME]
     held = BytesIO()
     quantized[0].save(held, "GIF", save_all=True, append_images=quantized[1:], duration=durations, loop=0, disposal=1)
@@ -192,18 +196,22 @@ def write_animation(job: Job, split: str, checkpoints: Sequence[Checkpoint], pat
         beside.write_bytes(held.getvalue())
 
 
-def _quantized(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """The frames with the same few colours, of which one is white: Pillow's nearest to it is a little green."""
+def _quantized(frames: Sequence[Image.Image], exact: Sequence[Sequence[int]]) -> list[Image.Image]:
+    """The frames with the same few colours, among them these exact ones, whose pixels are few: points, letters, white.
+
+    (Pillow's nearest to white is a little green, and to the colour of four points what is between them.)
+    """
     several = np.concatenate([np.asarray(frames[at]) for at in spread(len(frames), 4)])
     palette = Image.fromarray(several).quantize(_GIF_COLORS, dither=Image.Dither.NONE)
-    colors = [*(palette.getpalette() or [])[: 3 * _GIF_COLORS], 255, 255, 255]
-    white = len(colors) // 3 - 1
+    colors = (palette.getpalette() or [])[: 3 * _GIF_COLORS]
+    first = len(colors) // 3
     found = []
     for frame in frames:
         numbers = np.array(frame.quantize(palette=palette, dither=Image.Dither.NONE))
-        numbers[(np.asarray(frame) == 255).all(axis=2)] = white
+        for at, color in enumerate(exact):
+            numbers[(np.asarray(frame) == color).all(axis=2)] = first + at
         image = Image.fromarray(numbers)
-        image.putpalette(colors)
+        image.putpalette([*colors, *(part for color in exact for part in color)])
         found.append(image)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,24 +14,25 @@ from dlcli.data.dataset import Array
 from dlcli.errors import CheckpointError, DataError
 from dlcli.report.charts import COLORS, plain
 from dlcli.visualizing.sheet import in_legend
-from dlcli.visualizing.subject import Subject, chosen_layer, layers_of
-from dlcli.visualizing.watching import outputs_and_seen
+from dlcli.visualizing.subject import Answer, Subject, chosen_layer, layers_of
+from dlcli.visualizing.watching import leading_to, outputs_and_seen
 
 _FEWEST = 3
 _NAMED = 20
 
 
-def embedding(subject: Subject, asked: str | None, method: str) -> Figure:
+def embedding(subject: Subject, asked: str | None, method: str, asked_head: str | None) -> Figure:
     """The examples of a split as points, coloured by what is true of them.
 
     Raises:
         CheckpointError: the model has no hidden layer.
         DataError: there are too few examples.
-        UsageError: there is no such layer.
+        UsageError: there is no such layer or output, or several outputs and none is named.
     """
+    answer = subject.answer(asked_head)
     if len(subject.names) < _FEWEST:
         raise DataError(f"{len(subject.names)} examples are too few: {_FEWEST} or more are needed.")
-    path, values = hidden(subject, asked)
+    path, values = hidden(subject, asked, answer.name)
     if not np.isfinite(values).all():
         raise CheckpointError(f"What {path} gives has values that are not finite.")
     points, words = _places(values, method)
@@ -40,21 +42,27 @@ def embedding(subject: Subject, asked: str | None, method: str) -> Figure:
                     fontsize=10.5, fontweight="bold")  # fmt: skip
     axis.set_xlabel(words[0])
     axis.set_ylabel(words[1])
-    note = _colored(figure, axis, points, subject)
+    note = _colored(figure, axis, points, answer)
     small = f"{values.shape[1]:,} numbers an example, in two by {'PCA' if method == 'pca' else 't-SNE'}. {note}"
+    if values.shape[1] == 1:
+        axis.set_yticks([])
+        small = f"One number an example; up and down they are apart by chance. {note}"
     figure.text(0.02, 0.015, small, fontsize=7, color=COLORS["muted"])
     return figure
 
 
-def hidden(subject: Subject, asked: str | None) -> tuple[str, Array]:
+def hidden(subject: Subject, asked: str | None, output: str = "") -> tuple[str, Array]:
     """What a layer gives, or what the last layer with weights reads, for each example: its name, and (n, numbers).
+
+    Of a layer that is called several times, or reads several things, they are one behind the other.
 
     Raises:
         CheckpointError: there is no hidden layer.
         UsageError: there is no such layer.
     """
     layers = layers_of(subject.model)
-    weighted = [path for path, layer in layers.items() if layer.weights]
+    led = leading_to(subject.model, output)
+    weighted = [path for path, layer in layers.items() if layer.weights and path.split("/")[0] in led]
     if asked is None and len(weighted) < 2:
         raise CheckpointError("The model has no hidden layer: its only weights are those of its output.",
                               "Name a layer with --layer.")  # fmt: skip
@@ -62,8 +70,8 @@ def hidden(subject: Subject, asked: str | None) -> tuple[str, Array]:
     parts = []
     for batch in subject.batches():
         _, seen = outputs_and_seen(subject.model, batch, {path: layers[path]})
-        given = seen[path].outputs[-1] if asked is not None else seen[path].inputs[-1]
-        parts.append(np.asarray(given, np.float64).reshape(len(given), -1))
+        given = tf.nest.flatten(seen[path].outputs if asked is not None else seen[path].inputs)
+        parts.append(np.concatenate([np.asarray(one, np.float64).reshape(len(one), -1) for one in given], axis=1))
     return path if asked is not None else f"what {path} reads", np.concatenate(parts)
 
 
@@ -79,34 +87,39 @@ def principal(values: Array) -> tuple[Array, Array]:
 
 
 def _places(values: Array, method: str) -> tuple[Array, tuple[str, str]]:
+    if values.shape[1] == 1:
+        return np.column_stack([values, np.random.default_rng(0).uniform(-1, 1, len(values))]), ("the number", "")
     if method == "pca":
         places, shares = principal(values)
         first, second = (f"{100 * float(np.nan_to_num(share)):.1f}% of the variance" for share in shares)
         return places, (first, second)
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, (len(values) - 1) / 3)
     start: Any = "pca" if min(values.shape) > 1 else "random"
-    places = TSNE(perplexity=perplexity, init=start, random_state=0).fit_transform(values.astype(np.float32))
+    # Its threads wait for each other by turning in circles: beside other programs, two took six times as long as one.
+    with threadpool_limits(1, "openmp"):
+        places = TSNE(perplexity=perplexity, init=start, random_state=0).fit_transform(values.astype(np.float32))
     return places, ("t-SNE 1", "t-SNE 2")
 
 
-def _colored(figure: Figure, axis: Axes, points: Array, subject: Subject) -> str:
+def _colored(figure: Figure, axis: Axes, points: Array, answer: Answer) -> str:
     """Draw the points; a note on their colours, where the legend does not say all."""
     size = 22 if len(points) < 300 else 11 if len(points) < 2000 else 5
     style: dict[str, Any] = {"s": size, "linewidths": 0.3, "edgecolors": COLORS["paper"], "alpha": 0.85}
-    truth = subject.truth
+    truth = answer.truth
     if truth is None:
         axis.set_position((0.09, 0.12, 0.88, 0.79))
         axis.scatter(points[:, 0], points[:, 1], color=COLORS["train"], **style)
         return ""
-    if subject.classes is None:
+    if answer.classes is None:
         shown = axis.scatter(points[:, 0], points[:, 1], c=truth.astype(np.float64), cmap="viridis", **style)
         bar = figure.colorbar(shown, cax=figure.add_axes((0.79, 0.12, 0.02, 0.79)))
         bar.set_label("true")
         bar.outline.set_visible(False)
         return ""
-    names, found = list(subject.classes), truth.astype(int)
+    names, found = list(answer.classes), truth.astype(int)
     if len(names) > _NAMED:
         axis.scatter(points[:, 0], points[:, 1], c=found, cmap="turbo", **style)
         return f"{len(names)} classes, from blue to red in their order."

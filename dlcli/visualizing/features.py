@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlcli.data.dataset import Array
+from dlcli.data.dataset import Array, OneOrNamed, named
 from dlcli.errors import UsageError
 from dlcli.figures import number
 from dlcli.visualizing.sheet import Row, Tile, by_size, limited, sentences, sheet, spread, wrapped
-from dlcli.visualizing.subject import Subject, chosen_layer, last_convolution, layers_of
-from dlcli.visualizing.watching import outputs_and_seen
+from dlcli.visualizing.subject import Subject, chosen_layer, last_convolution, layers_of, pictures_read
+from dlcli.visualizing.watching import inputs_read, outputs_and_seen
 
 _MAPS, _LAYERS, _MAPS_OF_ONE = 10, 20, 64
-_STRIP = 16  # numbers in a row of a tile that shows a vector
+_SIDE, _FEWEST = 16, 3  # numbers in a row of a tile that shows a vector, at most; how many it takes to be shown
 _FILTERS, _BEST = 12, 8
 _UNCHANGED = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout", "Flatten", "Reshape")
 
@@ -29,52 +32,97 @@ def features(subject: Subject, asked: str | None) -> Figure:
     """
     if len(subject.names) > 1:
         raise UsageError(f"`features` shows one picture, and {len(subject.names)} are named.", "Name one.")
-    [picture] = subject.pictures()
+    pictures = {name: one for name, [one] in subject.pictures().items()}
     model = subject.model
     layers = dict([chosen_layer(model, asked)]) if asked is not None else layers_of(model)
-    found = layer_outputs(model, subject.prepared(), layers)
+    given = layer_outputs(model, subject.prepared(), layers)
     title = f"{subject.name}: what its layers make of {subject.names[0]}"
     if asked is not None:
-        [(path, output)] = found.items()
-        tiles = [Tile(picture, "picture"), *_tiles(output[0], _MAPS_OF_ONE)]
-        note = sentences([_limited(output, _MAPS_OF_ONE), f"{path}: {_shape(output)}, {_range(output)}."])
-        return sheet(title, wrapped(tiles, 9), note)
-    shown = [path for path, layer in layers.items() if path in found and type(layer).__name__ not in _UNCHANGED]
+        return _of_one_layer(title, pictures, given)
+    shown = [one for one in given if type(layers[one.path]).__name__ not in _UNCHANGED]
     chosen = [shown[at] for at in spread(len(shown), _LAYERS)]
-    rows = [Row([Tile(picture)], subject.names[0], "×".join(map(str, picture.shape)))]
-    rows += [Row(list(_tiles(found[path][0], _MAPS)), path, f"{_shape(found[path])}, {_range(found[path])}")
-             for path in chosen]  # fmt: skip
+    rows = [_input_row(subject, name, pictures.get(name), values[0]) for name, values in named(subject.raw).items()]
+    rows += [Row(list(_tiles(one.output[0], _MAPS)), one.title, f"{_shape(one.output)}, {_range(one.output)}")
+             for one in chosen]  # fmt: skip
     fewer = f"{len(chosen)} of {len(shown)} layers, at equal distances." if len(chosen) < len(shown) else ""
     what = f"The first {_MAPS} maps of each layer, each from its least number, dark, to its largest; numbers without a "
     what += "place row by row. --layer NAME shows more of one."
     return sheet(title, rows, sentences([fewer, what]))
 
 
-def layer_outputs(model: Any, inputs: Any, layers: dict[str, Any]) -> dict[str, Array]:
-    """What these layers give for prepared inputs, by their paths; that of the last call, where there are several.
+def _of_one_layer(title: str, pictures: Mapping[str, Array], given: Sequence[Given]) -> Figure:
+    rows = wrapped([Tile(picture, name or "picture") for name, picture in pictures.items()], 9)
+    notes = []
+    for one in given:
+        parts = wrapped(list(_tiles(one.output[0], _MAPS_OF_ONE)), 9)
+        rows += [Row(parts[0].tiles, one.title if len(given) > 1 else ""), *parts[1:]]
+        notes.append(f"{one.title}: {_shape(one.output)}, {_range(one.output)}.")
+    return sheet(title, rows, sentences([_limited(given[0].output, _MAPS_OF_ONE), *notes]))
+
+
+def _input_row(subject: Subject, name: str, picture: Array | None, values: Array) -> Row:
+    size = "×".join(map(str, values.shape)) or f"the number {number(float(values))}"
+    return Row([Tile(picture)] if picture is not None else list(_tiles(values, 1)), name or subject.names[0], size)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a layer gave at one of its calls.
+
+    Attributes:
+        path: of the layer.
+        title: that, and which of its calls this is, if there are several.
+        output: shape (n, ...).
+    """
+
+    path: str
+    title: str
+    output: Array
+
+
+def layer_outputs(model: Any, inputs: OneOrNamed[Any], layers: Mapping[str, Any]) -> list[Given]:
+    """What these layers give for prepared inputs, at each of their calls.
 
     Layers that give several tensors are left out.
     """
     _, seen = outputs_and_seen(model, inputs, layers)
-    return {
-        path: np.asarray(one.outputs[-1])
+    several = {path: layers[path] for path, one in seen.items() if len(one.outputs) > 1}
+    read = inputs_read(model, inputs, several) if several else {}
+    return [
+        Given(path, f"{path}{word}", np.asarray(given))
         for path, one in seen.items()
-        if one.outputs and hasattr(one.outputs[-1], "shape")
-    }
+        for word, given in _named_calls(one.outputs, read.get(path), list(named(inputs)))
+        if hasattr(given, "shape")
+    ]
+
+
+def _named_calls(
+    given: Sequence[Any], read: Sequence[Sequence[str]] | None, inputs: Sequence[str]
+) -> Sequence[tuple[str, Any]]:
+    """What a layer gave at its calls, and what tells each of them: the input that it alone reads, or its number."""
+    if read is None:
+        return [("", one) for one in given]
+    if sorted(read) == sorted([name] for name, *_ in read if name):
+        in_order = sorted(zip(read, given, strict=True), key=lambda call: inputs.index(call[0][0]))
+        return [(f", of {name}", one) for [name], one in in_order]
+    return [(f", call {at}", one) for at, one in enumerate(given, 1)]
 
 
 def _tiles(values: Array, most: int) -> list[Tile]:
-    """Maps of shape (height, width, channels), one by one; other numbers as one block."""
+    """Maps of shape (height, width, channels), one by one; other numbers as one block, or none for one or two."""
     if values.ndim == 3:
         return [Tile(_stretched(values[..., at])) for at in range(min(most, values.shape[-1]))]
     if values.ndim == 2:
         return [Tile(_stretched(values))]
-    flat = values.reshape(-1)[: _STRIP * _STRIP]
-    rows = -(-len(flat) // _STRIP)
-    padded = np.pad(flat.astype(np.float64), (0, rows * _STRIP - len(flat)), constant_values=np.nan)
+    flat = values.reshape(-1)[: _SIDE * _SIDE].astype(np.float64)
+    if len(flat) < _FEWEST:
+        return []
+    columns = min(len(flat), math.ceil(math.sqrt(len(flat))))
+    rows = -(-len(flat) // columns)
+    padded = np.pad(flat, (0, rows * columns - len(flat)), constant_values=np.nan)
     pixels = _stretched(padded)
     pixels[np.isnan(padded)] = 244
-    return [Tile(pixels.reshape(rows, _STRIP, 3) if len(flat) > _STRIP else pixels[: len(flat)][None])]
+    return [Tile(pixels.reshape(rows, columns, 3))]
 
 
 def _stretched(values: Array) -> Array:
@@ -83,10 +131,12 @@ def _stretched(values: Array) -> Array:
 
 
 def _shape(output: Array) -> str:
-    return "×".join(map(str, output.shape[1:])) or "one number"
+    return "×".join(map(str, output.shape[1:])) if output[0].size > 1 else "one number"
 
 
 def _range(output: Array) -> str:
+    if output[0].size == 1:
+        return number(float(output[0].item()))
     return f"{number(float(output.min()))} to {number(float(output.max()))}"
 
 
@@ -103,11 +153,12 @@ def activations(subject: Subject, asked: str | None, filters: int | None) -> Fig
         filters: this one alone, counted from 1; None for the first ones.
 
     Raises:
-        CheckpointError: the model has no convolution, or takes no pictures.
+        CheckpointError: the model has no convolution, or takes no pictures; or the layer sees several at once.
         UsageError: there is no such layer or filter.
     """
-    pictures = subject.pictures()
     path, layer = last_convolution(subject.model, asked)
+    pictures = subject.pictures()
+    seen = [picture for name in pictures_read(subject, path, layer) for picture in pictures[name]]
     strongest = strongest_answers(subject, path, layer)
     count = strongest.shape[1]
     if filters is not None and filters > count:
@@ -116,21 +167,31 @@ def activations(subject: Subject, asked: str | None, filters: int | None) -> Fig
     best = _BEST if filters is None else 4 * _BEST
     rows = []
     for at in chosen:
-        order = np.argsort(-strongest[:, at], kind="stable")[:best]
-        tiles = [Tile(pictures[row], f"{number(float(strongest[row, at]))}") for row in order]
+        order = _distinct(np.argsort(-strongest[:, at], kind="stable"), seen, best)
+        tiles = [Tile(seen[row], f"{number(float(strongest[row, at]))}") for row in order]
         never = "never above 0" if strongest[:, at].max() <= 0 else ""
         parts = wrapped(tiles, _BEST)
         rows += [Row(parts[0].tiles, f"filter {at + 1}", never), *parts[1:]]
     title = f"{subject.name} · {path}: what most excites its filters"
     limit = limited(count, _FILTERS, "filters; --filter NUMBER shows another") if filters is None else ""
-    what = f"Of {len(pictures):,} pictures, those where a filter answers most anywhere; the number is that answer."
+    what = f"Of {len(seen):,} pictures, those where a filter answers most anywhere; the number is that answer."
     return sheet(title, rows, sentences([limit, what]))
 
 
+def _distinct(order: Array, pictures: Sequence[Array], most: int) -> list[int]:
+    """The first of these rows, so many, whose pictures are not the same: an example may share its with another."""
+    found: dict[bytes, int] = {}
+    for row in order:
+        found.setdefault(pictures[row].tobytes(), int(row))
+        if len(found) == most:
+            break
+    return list(found.values())
+
+
 def strongest_answers(subject: Subject, path: str, layer: Any) -> Array:
-    """The largest number of each map of a layer, for each example: shape (n, filters)."""
-    parts = []
+    """The largest number of each map of a layer, for each example, call after call: shape (calls * n, filters)."""
+    calls: list[list[Array]] = []
     for batch in subject.batches():
         _, seen = outputs_and_seen(subject.model, batch, {path: layer})
-        parts.append(np.asarray(seen[path].outputs[-1]).max(axis=(1, 2)))
-    return np.concatenate(parts)
+        calls.append([np.asarray(given).max(axis=(1, 2)) for given in seen[path].outputs])
+    return np.concatenate([part for parts in zip(*calls, strict=True) for part in parts])

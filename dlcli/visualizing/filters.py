@@ -26,6 +26,7 @@ _SIGNS = "Orange is above 0, blue below it, white 0."
 _ROWS, _COLUMNS = 16, 16
 _MOST_FILTERS, _MOST_LAYERS = 64, 36
 _BINS = 60
+_MANY = 10_000
 
 
 def filters(name: str, layers: Sequence[LayerWeights], asked: str | None) -> Figure:
@@ -144,11 +145,16 @@ def _histogram(axis: Axes, path: str, key: str, array: Array) -> None:
     color = COLORS["train" if "kernel" in key or "embeddings" in key else "held"]
     if finite.size:
         axis.hist(finite, bins=min(_BINS, max(8, int(2 * finite.size**0.5))), color=color, alpha=0.9)
-        axis.axvline(0, color=COLORS["muted"], linewidth=0.8, linestyle=(0, (3, 3)))
-    axis.set_title(f"{plain(path, 26)} · {plain(key, 18)}", fontsize=8, loc="left", pad=15, color=COLORS["ink"])
+        low, high = float(finite.min()), float(finite.max())
+        if 2 * low - high <= 0 <= 2 * high - low:  # where it is far away, it would leave no room for the weights
+            axis.axvline(0, color=COLORS["muted"], linewidth=0.8, linestyle=(0, (3, 3)))
+    shown = "/".join(part for part in key.split("/") if not part.endswith("_cell"))  # `lstm_cell/kernel`
+    axis.set_title(f"{plain(path, 26)} · {plain(shown, 20)}", fontsize=8, loc="left", pad=15, color=COLORS["ink"])
     mean, deviation = (number(float(finite.mean())), number(float(finite.std()))) if finite.size else ("–", "–")
-    facts = f"{'×'.join(map(str, array.shape)) or 'one number'}, mean {mean}, deviation {deviation}{lost}"
+    shape = "×".join(map(str, array.shape))
+    facts = f"{shape}, mean {mean}, deviation {deviation}{lost}" if array.size > 1 else f"one number: {mean}"
     axis.text(0, 1.03, facts, transform=axis.transAxes, fontsize=6.5, color=COLORS["muted"], va="bottom")
     axis.tick_params(labelsize=7)
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axis.yaxis.set_major_formatter(lambda count, _: f"{count / 1000:g}k" if count >= _MANY else f"{count:g}")

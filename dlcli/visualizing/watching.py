@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dlcli.data.dataset import OneOrNamed, for_each, named
+
 _PROBABLE = ("softmax", "sigmoid")
 
 
@@ -47,13 +49,13 @@ def watching(layers: Mapping[str, Any], tape: Any = None) -> Iterator[dict[str, 
 
 
 @contextmanager
-def before_last_activation(model: Any) -> Iterator[None]:
-    """While entered, the model gives what its last softmax or sigmoid reads, if it ends in one: its scores.
+def before_last_activation(model: Any, output: str = "") -> Iterator[None]:
+    """While entered, an output is what its last softmax or sigmoid reads, if it ends in one: its scores.
 
     As the maps of Grad-CAM (Selvaraju et al. 2017) and saliency (Simonyan et al. 2014) are defined: a softmax mixes
     what speaks for a class with what speaks against others.
     """
-    last = _last(model)
+    last = _last(model, output)
     if isinstance(last, keras.layers.Softmax):
         with _instead(last, "call", lambda inputs, *_, **__: inputs):
             yield
@@ -64,9 +66,26 @@ def before_last_activation(model: Any) -> Iterator[None]:
         yield
 
 
-def _last(model: Any) -> Any:
-    operation = model.outputs[0]._keras_history.operation
-    return _last(operation) if isinstance(operation, keras.Model) else operation
+def _last(model: Any, output: str) -> Any:
+    operation = output_tensor(model, output)._keras_history.operation
+    return _last(operation, "") if isinstance(operation, keras.Model) else operation
+
+
+def output_tensor(model: Any, output: str) -> Any:
+    """The output of this name, or the only one, as the model's graph has it."""
+    return model.output[output] if output else model.outputs[0]
+
+
+def leading_to(model: Any, output: str) -> set[str]:
+    """The names of the model's own layers that an output depends on."""
+    found: set[str] = set()
+    waiting = [output_tensor(model, output)]
+    while waiting:
+        history = waiting.pop()._keras_history
+        if history.operation.name not in found:
+            found.add(history.operation.name)
+            waiting += [tensor for node in history.operation._inbound_nodes for tensor in node.input_tensors]
+    return found
 
 
 @contextmanager
@@ -84,8 +103,30 @@ def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
             object.__delattr__(owner, name)
 
 
-def outputs_and_seen(model: Any, inputs: Any, layers: Mapping[str, Any]) -> tuple[Any, dict[str, Seen]]:
+def outputs_and_seen(
+    model: Any, inputs: OneOrNamed[Any], layers: Mapping[str, Any]
+) -> tuple[OneOrNamed[Any], dict[str, Seen]]:
     """What the model gives for a batch, and what these layers saw meanwhile."""
     with watching(layers) as seen:
-        outputs = model(tf.convert_to_tensor(inputs), training=False)
+        outputs = model(for_each(tf.convert_to_tensor, inputs), training=False)
     return outputs, seen
+
+
+def inputs_read(model: Any, inputs: OneOrNamed[Any], layers: Mapping[str, Any]) -> dict[str, list[list[str]]]:
+    """For each call of these layers, the names of the inputs that it reads, directly or through other layers.
+
+    As gradients tell: of inputs that are numbers of something, such as of a word, it is not known.
+    """
+    tensors = for_each(lambda values: tf.convert_to_tensor(values)[:1], inputs)
+    with tf.GradientTape(persistent=True) as tape:
+        for tensor in named(tensors).values():
+            tape.watch(tensor)
+        with watching(layers) as seen:
+            model(tensors, training=False)
+    return {
+        path: [
+            [name for name, tensor in named(tensors).items() if tape.gradient(given, tensor) is not None]
+            for given in one.outputs
+        ]
+        for path, one in seen.items()
+    }
