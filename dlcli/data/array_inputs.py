@@ -15,7 +15,7 @@ from dlcli.spec.source import InputFacts
 
 _NUMBERS = "uifb"
 _WHOLE = "uib"
-_HOLDS = {
+HOLDS = {
     "O": "Python objects, which are not read: to unpickle them could run code",
     "c": "complex numbers",
     "U": "texts", "S": "texts", "T": "texts",
@@ -125,7 +125,7 @@ def check_rows(stored: Stored) -> None:
 def check_numbers(stored: Stored) -> None:
     """See that an array has rows of numbers. Raises DataError."""
     if stored.dtype.kind not in _NUMBERS:
-        held = _HOLDS.get(stored.dtype.kind, str(stored.dtype))
+        held = HOLDS.get(stored.dtype.kind, str(stored.dtype))
         hint = "Write it anew as an array of numbers." if stored.dtype.kind == "O" else None
         raise DataError(f"{stored} holds {held}; what goes into a model are numbers.", hint)
     check_rows(stored)

@@ -29,6 +29,8 @@ from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_files import Column, Csv
 from dlcli.spec.sources_series import Series
 
+_ANOTHER = "Name a column that differs from row to row with `target`; or add rows that differ in this one."
+
 
 def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str, where: str) -> TargetColumn:
     """A column of what is asked for.
@@ -48,7 +50,7 @@ def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str
     if meant == "number":
         numbers = as_numbers(column, values, where)
         if (numbers == numbers[0]).all():
-            raise DataError(f"{where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
+            raise DataError(f"{where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.", _ANOTHER)
         return TargetColumn(column, None, False)
     texts = as_texts(values)
     classes = sorted_values(texts)
@@ -58,7 +60,7 @@ def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str
         raise DataError(message, hint)
     if len(classes) == 1:
         message = f"{where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
-        raise DataError(message)
+        raise DataError(message, _ANOTHER)
     return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
 
 
