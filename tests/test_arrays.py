@@ -299,6 +299,7 @@ UNFIT: dict[str, tuple[Arrays, str, dict[str, Any], str]] = {
         {"x": X, "y": np.asarray([Surprise()] * 60)}, "{path: a.npz}", {}, "Python objects.*Write it anew.*`y.astype",
     ),
     "complex": ({"x": X + 1j, "y": Y}, "{path: a.npz}", {}, "holds complex numbers"),
+    "fields": ({"x": np.zeros(60, "f4,i4"), "y": Y}, "{path: a.npz}", {}, "records with several fields.*Write it anew"),
     "texts": ({"x": X.astype(str), "y": Y}, "{path: a.npz}", {}, "holds texts"),
     "scalar": ({"x": 3.0, "y": Y}, "{path: a.npz}", {}, "is a single value"),
     "scalar target": ({"x": X, "y": 3.0}, "{path: a.npz}", {}, "is a single value"),
@@ -339,6 +340,8 @@ def linked(file: Any, case: str) -> None:
         file.create_virtual_dataset("x", layout)
     elif case == "raw":
         file.create_dataset("x", X.shape, "f4", external=[("gone.bin", 0, X.nbytes)])
+    elif case == "lengths":
+        file.create_dataset("x", (60,), h5py.vlen_dtype("f4"))
     else:
         leads = {"soft": h5py.SoftLink("/group/deep"), "lost": h5py.SoftLink("/gone")}
         file["x"] = leads.get(case) or h5py.ExternalLink("b.h5", "/x")
@@ -351,6 +354,7 @@ def linked(file: Any, case: str) -> None:
         ("lost", "`x` in .*a.h5 is a link to `/gone`, which is not there. Write the array"),
         ("external", "`x` in .*a.h5 is a link to `/x` in b.h5, another file. Name that file as well"),
         ("virtual", "`x` in .*a.h5 is made of gone.h5, a file that is not there. Bring"),
+        ("lengths", "`x` in .*a.h5 is made of rows of different lengths"),
         ("raw", "`x` in .*a.h5 is made of gone.bin, a file that is not there. Bring"),
     ],
 )
@@ -390,6 +394,10 @@ def damaged(folder: Path, case: str) -> str:
     elif case == "cut npy":
         (folder / "x.npy").write_bytes((folder / "x.npy").read_bytes()[:-10])
         return "x.npy"
+    elif case == "a shape below 0":
+        content = (folder / "x.npy").read_bytes().replace(b"(60, 4)", b"(-6, 4)")
+        (folder / "x.npy").write_bytes(content)
+        return "x.npy"
     elif case == "cut h5":
         (folder / "a.h5").write_bytes((folder / "a.h5").read_bytes()[:2000])
         return "a.h5"
@@ -411,6 +419,7 @@ def damaged(folder: Path, case: str) -> str:
         ("cut npz", "is not an archive of arrays"),
         ("a byte", "is not an archive of arrays"),
         ("cut npy", "is cut off"),
+        ("a shape below 0", "its header says that its shape is -6×4"),
         ("cut h5", "is not an HDF5 file"),
         ("no h5", "is not an HDF5 file"),
         ("short member", "is cut off"),

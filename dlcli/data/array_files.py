@@ -157,6 +157,9 @@ def _data_offset(path: Path, member: zipfile.ZipInfo) -> int:
 
 def _check_size(what: str, shape: tuple[int, ...], dtype: np.dtype[Any], there: int) -> None:
     """See that all the numbers are there which an array's header promises."""
+    if min(shape, default=0) < 0:
+        sizes = "×".join(map(str, shape))
+        raise DataError(f"{what} is damaged: its header says that its shape is {sizes}.", "Write the file again.")
     promised = dtype.itemsize
     for size in shape:
         promised *= size
@@ -184,10 +187,18 @@ def _walk(path: Path, group: Any, prefix: str, above: frozenset[Any], found: dic
         if item is None:
             leads = f"a link to `{link.path}`, which is not there" if isinstance(link, h5py.SoftLink) else "no array"
             found[name] = Lost.of(path, name, leads, _REMOVE)
+        elif isinstance(item, h5py.Dataset) and _has_lengths(item.dtype):
+            why = "made of rows of different lengths, which is no array"
+            found[name] = Lost.of(path, name, why, "Write rows of one length, filled up with zeros, say.")
         elif isinstance(item, h5py.Dataset) and item.shape is not None:
             found[name] = _dataset(path, name, item)
         elif isinstance(item, h5py.Group) and h5py.h5o.get_info(item.id).addr not in here:
             _walk(path, item, f"{name}/", here, found)
+
+
+def _has_lengths(dtype: np.dtype[Any]) -> bool:
+    """Whether each row has a length of its own; texts are no such rows."""
+    return h5py.check_vlen_dtype(dtype) is not None and h5py.check_string_dtype(dtype) is None
 
 
 _ELSEWHERE = "Name that file as well, as in `path: [a.h5, b.h5]`; or copy the array into this one."
