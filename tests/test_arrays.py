@@ -289,16 +289,23 @@ UNFIT: dict[str, tuple[Arrays, str, dict[str, Any], str]] = {
     "lengths": ({"x": X, "y": Y[:50]}, "{path: a.npz}", {}, "60 rows in `x`.*50 in `y`"),
     "NaN": ({"x": with_nan(7), "y": Y}, "{path: a.npz}", {}, "row 7, counted from 0, has the value NaN"),
     "too large": ({"x": X.astype("float64") * 1e39, "y": Y}, "{path: a.npz}", {}, "in float32"),
-    "NaN target": ({"x": X, "y": with_nan(5)[:, 2]}, "{path: a.npz}", NUMBER, "row 5, counted from 0"),
+    "NaN target": (
+        {"x": X, "y": with_nan(5)[:, 2]}, "{path: a.npz}", NUMBER, "row 5, counted from 0, has the value NaN.*leave",
+    ),
+    "NaN classes": ({"x": X, "y": np.where(Y == 9, Y, np.nan)}, "{path: a.npz}", {}, r"row 0, .* \(and 59 more .* NaN"),
+    "too large a target": ({"x": X, "y": Y * 1e300}, "{path: a.npz}", NUMBER, "too large for float32.*Divide all"),
     "objects": ({"x": np.asarray([Surprise()] * 60), "y": Y}, "{path: a.npz}", {}, "Python objects"),
-    "object labels": ({"x": X, "y": np.asarray([Surprise()] * 60)}, "{path: a.npz}", {}, "Python objects"),
+    "object labels": (
+        {"x": X, "y": np.asarray([Surprise()] * 60)}, "{path: a.npz}", {}, "Python objects.*Write it anew.*`y.astype",
+    ),
     "complex": ({"x": X + 1j, "y": Y}, "{path: a.npz}", {}, "holds complex numbers"),
+    "fields": ({"x": np.zeros(60, "f4,i4"), "y": Y}, "{path: a.npz}", {}, "records with several fields.*Write it anew"),
     "texts": ({"x": X.astype(str), "y": Y}, "{path: a.npz}", {}, "holds texts"),
     "scalar": ({"x": 3.0, "y": Y}, "{path: a.npz}", {}, "is a single value"),
     "scalar target": ({"x": X, "y": 3.0}, "{path: a.npz}", {}, "is a single value"),
     "empty": ({"x": X[:0], "y": Y[:0]}, "{path: a.npz}", {}, "is empty: its shape is 0×4"),
-    "constant": ({"x": X, "y": Y * 0.0 + 2}, "{path: a.npz}", NUMBER, "is 2 in every row"),
-    "one class": ({"x": X, "y": Y * 0}, "{path: a.npz}", {}, "every row has the same class, 0"),
+    "constant": ({"x": X, "y": Y * 0.0 + 2}, "{path: a.npz}", NUMBER, "is 2 in every row.*Name the array"),
+    "one class": ({"x": X, "y": Y * 0}, "{path: a.npz}", {}, "every row has the same class, 0.*Name the array"),
     "out of range": (
         {"x": X, "y": Y + 2}, "{path: a.npz, class_names: [a, b, c, d]}", {}, "label 4, .* classes 0 to 3",
     ),
@@ -324,6 +331,49 @@ def test_unfit_arrays_are_told(case: str, tmp_path: Path) -> None:
     assert re.search(message, told), told
 
 
+def linked(file: Any, case: str) -> None:
+    """An .h5 file whose `x` leads somewhere else."""
+    file["group/deep"], file["y"], file["other"] = X, Y, h5py.SoftLink("/nowhere")
+    if case == "virtual":
+        layout = h5py.VirtualLayout(X.shape, "f4")
+        layout[:] = h5py.VirtualSource("gone.h5", "x", X.shape)
+        file.create_virtual_dataset("x", layout)
+    elif case == "raw":
+        file.create_dataset("x", X.shape, "f4", external=[("gone.bin", 0, X.nbytes)])
+    elif case == "lengths":
+        file.create_dataset("x", (60,), h5py.vlen_dtype("f4"))
+    else:
+        leads = {"soft": h5py.SoftLink("/group/deep"), "lost": h5py.SoftLink("/gone")}
+        file["x"] = leads.get(case) or h5py.ExternalLink("b.h5", "/x")
+        file["group/up"] = h5py.SoftLink("/")
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("lost", "`x` in .*a.h5 is a link to `/gone`, which is not there. Write the array"),
+        ("external", "`x` in .*a.h5 is a link to `/x` in b.h5, another file. Name that file as well"),
+        ("virtual", "`x` in .*a.h5 is made of gone.h5, a file that is not there. Bring"),
+        ("lengths", "`x` in .*a.h5 is made of rows of different lengths"),
+        ("raw", "`x` in .*a.h5 is made of gone.bin, a file that is not there. Bring"),
+    ],
+)
+def test_links_that_lead_nowhere_are_told(case: str, message: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        linked(file, case)
+    with pytest.raises(DataError) as caught:
+        known(tmp_path, "{path: a.h5}")
+    assert re.search(message, f"{caught.value.message} {caught.value.hint}")
+
+
+def test_links_are_followed_in_files_that_are_named(tmp_path: Path) -> None:
+    for case, path in (("soft", "a.h5"), ("external", "[a.h5, b.h5]")):
+        write_h5(tmp_path / "b.h5", {"x": X})
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            linked(file, case)
+        assert np.array_equal(known(tmp_path, f"{{path: {path}}}")[0].train.inputs, X)  # type: ignore[arg-type]
+
+
 def test_a_near_name_is_told_with_exit_code_3(tmp_path: Path, dlcli: Command) -> None:
     np.savez(tmp_path / "a.npz", points=X, y=Y)
     done = dlcli("check", write_spec(tmp_path, "{path: a.npz, inputs: point}"))
@@ -343,6 +393,10 @@ def damaged(folder: Path, case: str) -> str:
         (folder / "a.npz").write_bytes(whole[:400] + bytes([whole[400] ^ 1]) + whole[401:])
     elif case == "cut npy":
         (folder / "x.npy").write_bytes((folder / "x.npy").read_bytes()[:-10])
+        return "x.npy"
+    elif case == "a shape below 0":
+        content = (folder / "x.npy").read_bytes().replace(b"(60, 4)", b"(-6, 4)")
+        (folder / "x.npy").write_bytes(content)
         return "x.npy"
     elif case == "cut h5":
         (folder / "a.h5").write_bytes((folder / "a.h5").read_bytes()[:2000])
@@ -365,6 +419,7 @@ def damaged(folder: Path, case: str) -> str:
         ("cut npz", "is not an archive of arrays"),
         ("a byte", "is not an archive of arrays"),
         ("cut npy", "is cut off"),
+        ("a shape below 0", "its header says that its shape is -6×4"),
         ("cut h5", "is not an HDF5 file"),
         ("no h5", "is not an HDF5 file"),
         ("short member", "is cut off"),

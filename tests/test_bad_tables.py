@@ -6,6 +6,7 @@ They are read as `dlcli check` reads them, but without a network.
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ pd = pytest.importorskip("pandas")
 
 from dlcli.data.columns import as_texts  # noqa: E402
 from dlcli.errors import DataError, SpecError  # noqa: E402
-from tests.conftest import known_spec  # noqa: E402
+from tests.conftest import Command, known_spec  # noqa: E402
 from tests.test_csv import GOOD, SPEC, for_numbers, with_source, write  # noqa: E402
 
 PACKED = gzip.compress(GOOD.encode())
 GZ = SPEC.replace("t.csv", "t.csv.gz")
 DATES = "day,x,kind\n" + "".join(f"2024-02-{i % 28 + 1:02d},{i % 5}.5,{'ab'[i % 2]}\n" for i in range(40))
+LATE = "size,kind,set\n" + "".join(f"{i % 3}.5,{'ab'[i % 2]},train\n" for i in range(8)) + "0.5,c,test\n1.5,c,test\n"
+NUMBERS = "size,kind\n" + "".join(f"{i % 7}.5,{i}.0\n" for i in range(40))
 
 BAD: dict[str, tuple[str | bytes | None, str, str]] = {
     "byte of 0": (GOOD.replace("2.5", "2\0.5", 1), SPEC, r"t.csv, line 4, has a byte of 0"),
@@ -54,6 +57,18 @@ BAD: dict[str, tuple[str | bytes | None, str, str]] = {
     "weight that is missing": (GOOD.replace("2.5,", ",", 2), with_source("weight: size"), "which is no weight"),
     "weights of 0": (GOOD.replace(".5,", "x,"), with_source("weight: size"), "not a finite number"),
     "split that is missing": ("size,kind,set\n1,a,train\n2,b,\n", with_source("split: set"), "row 2 has no value"),
+    "a class that is only tested on": (LATE, with_source("split: set"), r"no row to train on has: `c` \(2\)"),
+    "one class in training": (LATE.replace("b,", "a,"), with_source("split: set"), "class a in all 6 rows to train on"),
+    "one number in training": (
+        re.sub("[ab],", "4,", LATE).replace("c", "5"), for_numbers(with_source("split: set")), "is 4 in all 6 rows to",
+    ),
+    "a number that is none": (
+        NUMBERS.replace("7.0", "seven"), for_numbers(), "`mean_squared_error` compares numbers, but `kind` has `seven`",
+    ),
+    "identifiers as classes": (NUMBERS.replace(".0", "%"), SPEC, r"0% has 1, 1% has 1, .* and 35 more have as few"),
+    "texts without a word": (
+        "note,kind\n" + ",a\n,b\n" * 20, with_source("columns: {note: text}"), "`note` has no word in any row",
+    ),
     "target as group": (GOOD, with_source("group: kind"), "all have the same `kind`"),
     "all columns skipped": (GOOD, with_source("columns: {size: skip, colour: skip}"), "no column is left to go in"),
     "named twice": (GOOD, SPEC.replace("path: t.csv", "path: [t.csv, t.csv]"), "is named twice"),
@@ -70,6 +85,12 @@ def test_bad_tables_are_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message) as told:
         known_spec(write(tmp_path, table, spec, file))
     assert told.value.exit_code == 3
+
+
+def test_a_long_message_has_the_exit_code_of_data_as_well(tmp_path: Path, dlcli: Command) -> None:
+    names = [f"{number:03d}{'x' * 90}" for number in range(40)]
+    table = "size,kind\n" + "".join(f"{i % 7}.5,{name}\n" for i, name in enumerate(names))
+    assert dlcli("check", write(tmp_path, table)).code == 3
 
 
 def test_a_target_is_a_number_or_a_category(tmp_path: Path) -> None:

@@ -343,6 +343,9 @@ BROKEN: dict[str, tuple[bytes | None, str, str]] = {
     "no example among them": (
         framed([*MESSAGES[:5], b"\xff" * 30]), "{path: a.tfrecord}", "Record 5 of PLACE/a.tfrecord, counted from 0, at",
     ),
+    "a SequenceExample": (
+        framed([b"\x12\x05\x0a\x03\x0a\x01a"] * 9), "{path: a.tfrecord}", "There is no feature at all: a tf.train.Seq",
+    ),
     "no picture among them": (
         with_third(image=bytes_of(b"\xff\xd8\xff" + b"x" * 90)), "{path: a.tfrecord}",
         "`image` has no picture that can be read",
@@ -353,11 +356,11 @@ BROKEN: dict[str, tuple[bytes | None, str, str]] = {
     ),
     "fewer bytes": (
         with_third(pixels=bytes_of(b"x")), "{path: a.tfrecord, features: {pixels: {dtype: uint8, shape: [6, 5]}}}",
-        "`pixels` has 1 bytes, where 30 are needed for 6×5 of uint8",
+        "`pixels` has 1 bytes, where 30 are needed for 6×5 of uint8. In every record",
     ),
     "other lengths": (
         with_third(numbers=floats(1, 2)), "{path: a.tfrecord, features: numbers}",
-        "`numbers` has 2 numbers, where 4 are needed",
+        "`numbers` has 2 numbers, where 4 are needed (4). In every record it is to have the size of the first",
     ),
     "too large for its type": (
         with_third(listed=whole(*range(271, 301))), "{path: a.tfrecord, features: {listed: {dtype: uint8}}}",
@@ -367,7 +370,8 @@ BROKEN: dict[str, tuple[bytes | None, str, str]] = {
         with_third(numbers=floats(1, 2, float("nan"), 3)), "{path: a.tfrecord, features: numbers}",
         f"record 2 of PLACE/a.tfrecord, counted from 0, at byte {at(2) - 12}, has the value NaN",
     ),
-    "no label": (with_third(label=None), "{path: a.tfrecord}", "`label` is not in it"),
+    "no label": (with_third(label=None), "{path: a.tfrecord}", "`label` is not in it. Leave such records out"),
+    "two labels": (with_third(label=whole(1, 2)), "{path: a.tfrecord}", "`label` has 2 numbers, where 1 are needed"),
     "a text for a label": (with_third(label=bytes_of(b"1")), "{path: a.tfrecord}", "`label` has"),
     "a feature that is not there": (
         CONTENT, "{path: a.tfrecord, features: {x: {feature: imaeg}}}", "has no feature `imaeg`. Did you mean `image`?",

@@ -201,6 +201,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     "constant target": (re.sub(r",[\d.]+\n", ",3\n", GOOD), SPEC, "`warmth` is 3 in every row"),
     "constant in training": ("\n".join(["day,warmth", *(f"{day},{max(i, 40)}" for i, day in enumerate(DAYS)), ""]),
                              SPEC, "`warmth` is the same in all 36 rows to train on"),
+    "a class that comes late": (
+        "day,wind,sky\n" + "".join(f"{DAYS[i]},{i},{'snow' if i > 49 else i % 2}\n" for i in range(60)),
+        SPEC.replace("warmth", "sky").replace("units: 1", "units: 3").replace("mean_squared", "sparse_categorical")
+            .replace("error\nmetrics: [mean_absolute_error", "crossentropy\nmetrics: [accuracy"),
+        "rows of the test split have classes that no row to train on has: `snow` (10)."),
     "no target anywhere": (re.sub(r",[\d.]+\n", ",\n", GOOD), SPEC, "no row has a value of `warmth`"),
     "missing target": (GOOD.replace("warmth", "heat"), SPEC, "has no column `warmth`"),
     "missing feature": (GOOD, with_source("features: [wnid]"), "Did you mean `wind`?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "a bad gif": (
         broken(lambda to: (to / "b.gif").write_bytes(b"GIF89a")), "{path: all}", "b.gif is not a film that can be read",
+    ),
+    "half a gif": (
+        broken(lambda to: (write_gif(to / "b.gif", FILM), os.truncate(to / "b.gif", 400))),
+        "{path: all}", "b.gif is not a film that can be read: it ends too early, or is damaged",
     ),
     "numbers": (
         broken(lambda to: np.save(to / "b.npy", FILM / 255)), "{path: all}", "b.npy is not a film that can be read: it "

@@ -32,8 +32,8 @@ class _Checked(NamedTuple):
     @property
     def is_data_wrong(self) -> bool:
         """Whether all that is wrong is in the files of data."""
-        error = self.findings.data_error
-        return error is not None and all(one.code or one.message == error.message for one in self.problems)
+        wrong = self.findings.data_problem
+        return wrong is not None and all(one.code or one.message == wrong.message for one in self.problems)
 
 
 def _show_codes(context: typer.Context, value: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
-from dlcli.data.stored import Chunked, Packed, Region, Stored
+from dlcli.data.stored import Chunked, Lost, Packed, Region, Stored
 from dlcli.errors import DataError
 from dlcli.spec.likeness import suggestion
 
@@ -34,7 +34,9 @@ def open_arrays(paths: Sequence[Path]) -> dict[str, Stored]:
     found: dict[str, Stored] = {}
     for file in files:
         for name, array in _open(file).items():
-            if name in found:
+            if isinstance(array, Lost) and name in found:
+                continue
+            if name in found and not isinstance(found[name], Lost):
                 raise DataError(f"There are two arrays `{name}`: in {found[name].path} and in {file}.")
             found[name] = array
     if not found:
@@ -45,6 +47,8 @@ def open_arrays(paths: Sequence[Path]) -> dict[str, Stored]:
 def find_array(arrays: Mapping[str, Stored], name: str) -> Stored:
     """The array of that name; a slash at its beginning counts for nothing. Raises DataError."""
     known = arrays.get(name, arrays.get(name.lstrip("/")))
+    if isinstance(known, Lost):
+        raise known.error
     if known is None:
         path = next(iter(arrays.values())).path
         hint = suggestion(name, arrays) or f"There is: {shown_names(arrays)}."
@@ -153,6 +157,9 @@ def _data_offset(path: Path, member: zipfile.ZipInfo) -> int:
 
 def _check_size(what: str, shape: tuple[int, ...], dtype: np.dtype[Any], there: int) -> None:
     """See that all the numbers are there which an array's header promises."""
+    if min(shape, default=0) < 0:
+        sizes = "×".join(map(str, shape))
+        raise DataError(f"{what} is damaged: its header says that its shape is {sizes}.", "Write the file again.")
     promised = dtype.itemsize
     for size in shape:
         promised *= size
@@ -164,18 +171,57 @@ def _check_size(what: str, shape: tuple[int, ...], dtype: np.dtype[Any], there: 
 def _hdf5(path: Path) -> dict[str, Stored]:
     found: dict[str, Stored] = {}
     with h5py.File(path, "r") as file:
-
-        def visit(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and item.shape is not None:
-                found[name] = _dataset(path, name, item)
-
-        file.visititems(visit)
+        _walk(path, file, "", frozenset(), found)
     return found
 
 
+def _walk(path: Path, group: Any, prefix: str, above: frozenset[Any], found: dict[str, Stored]) -> None:
+    """The arrays in a group and the groups in it; links within the file are followed, but never in a circle."""
+    here = above | {h5py.h5o.get_info(group.id).addr}
+    for key in group:
+        name, link = f"{prefix}{key}", group.get(key, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            found[name] = Lost.of(path, name, f"a link to `{link.path}` in {link.filename}, another file", _ELSEWHERE)
+            continue
+        item = group.get(key)
+        if item is None:
+            leads = f"a link to `{link.path}`, which is not there" if isinstance(link, h5py.SoftLink) else "no array"
+            found[name] = Lost.of(path, name, leads, _REMOVE)
+        elif isinstance(item, h5py.Dataset) and _has_lengths(item.dtype):
+            why = "made of rows of different lengths, which is no array"
+            found[name] = Lost.of(path, name, why, "Write rows of one length, filled up with zeros, say.")
+        elif isinstance(item, h5py.Dataset) and item.shape is not None:
+            found[name] = _dataset(path, name, item)
+        elif isinstance(item, h5py.Group) and h5py.h5o.get_info(item.id).addr not in here:
+            _walk(path, item, f"{name}/", here, found)
+
+
+def _has_lengths(dtype: np.dtype[Any]) -> bool:
+    """Whether each row has a length of its own; texts are no such rows."""
+    return h5py.check_vlen_dtype(dtype) is not None and h5py.check_string_dtype(dtype) is None
+
+
+_ELSEWHERE = "Name that file as well, as in `path: [a.h5, b.h5]`; or copy the array into this one."
+_REMOVE = "Write the array that it is to lead to, or name another one."
+
+
+def _missing_parts(path: Path, dataset: Any) -> list[str]:
+    """The files that a data set is made of and that are not there: HDF5 would read zeros in their place."""
+    if not dataset.is_virtual and not dataset.external:
+        return []
+    names = [one.file_name for one in dataset.virtual_sources()] if dataset.is_virtual else []
+    names += [name for name, *_ in dataset.external or ()]
+    others = dict.fromkeys(name for name in names if name != ".")
+    return [name for name in others if not (path.parent / name).exists() and not Path(name).exists()]
+
+
 def _dataset(path: Path, name: str, dataset: Any) -> Stored:
+    if missing := _missing_parts(path, dataset):
+        return Lost.of(path, name, f"made of {missing[0]}, a file that is not there", "Bring the file back beside it.")
     shape, dtype = tuple(dataset.shape), np.dtype(dataset.dtype)
-    offset = dataset.id.get_offset() if dataset.chunks is None and not dataset.external else None
+    offset = (
+        dataset.id.get_offset() if dataset.chunks is None and not dataset.external and not dataset.is_virtual else None
+    )
     if offset is not None and dtype.kind in "uifb" and h5py.check_enum_dtype(dtype) is None:
         return Region(path, name, shape, dtype, offset)
     if h5py.check_string_dtype(dtype) is not None:

@@ -15,13 +15,14 @@ from dlcli.spec.source import InputFacts
 
 _NUMBERS = "uifb"
 _WHOLE = "uib"
-_HOLDS = {
+HOLDS = {
     "O": "Python objects, which are not read: to unpickle them could run code",
     "c": "complex numbers",
     "U": "texts", "S": "texts", "T": "texts",
     "M": "dates", "m": "spans of time",
-    "V": "records",
+    "V": "records with several fields",
 }  # fmt: skip
+_ANEW = "Write it anew as an array of numbers, with a row for each example; or name another one with `inputs`."
 _LARGEST = int(np.iinfo(np.int32).max)
 
 
@@ -125,9 +126,8 @@ def check_rows(stored: Stored) -> None:
 def check_numbers(stored: Stored) -> None:
     """See that an array has rows of numbers. Raises DataError."""
     if stored.dtype.kind not in _NUMBERS:
-        held = _HOLDS.get(stored.dtype.kind, str(stored.dtype))
-        hint = "Write it anew as an array of numbers." if stored.dtype.kind == "O" else None
-        raise DataError(f"{stored} holds {held}; what goes into a model are numbers.", hint)
+        held = HOLDS.get(stored.dtype.kind, str(stored.dtype))
+        raise DataError(f"{stored} holds {held}; what goes into a model are numbers.", _ANEW)
     check_rows(stored)
 
 

@@ -116,9 +116,9 @@ def _of_new(arrays: Mapping[str, Stored], one: ArrayInput, *, is_one: bool) -> S
     names = (one.array, test_name(one.array, "x_test"), *USUAL_INPUTS) if is_one else (one.array,)
     for name in names:
         if name in arrays:
-            return arrays[name]
+            return find_array(arrays, name)
     if is_one and len(arrays) == 1:
-        return next(iter(arrays.values()))
+        return find_array(arrays, next(iter(arrays)))
     path = next(iter(arrays.values())).path
     if is_one:
         message = f"{path} has no array `{one.array}`, which the model was trained on."

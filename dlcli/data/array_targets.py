@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.data.array_inputs import check_rows, shown
+from dlcli.data.array_inputs import HOLDS, check_rows, shown
 from dlcli.data.dataset import Array, ClassNames
 from dlcli.data.stored import Stored
 from dlcli.errors import DataError
 
 _MOST_SHOWN = 5
+_LEAVE_OUT = "What is asked for must be known: leave such rows out, here and in the inputs, before the file is written."
+_SMALLER = "Divide all of them by a number, so that they fit, before the file is written."
+_ANOTHER = "Name the array that differs from row to row with `target`; or see how this one came to be so."
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ def _checked(rows: Array, first: int, stored: Stored) -> Array:
     if len(bad):
         value = rows[bad[0]][~np.isfinite(rows[bad[0]])][0]
         spoken = "NaN" if np.isnan(value) else "infinite"
-        raise DataError(f"{stored}: {stored.place(first + int(bad[0]))}, has the value {spoken}.")
+        more = f" (and {len(bad) - 1:,} more among those read with it)" if len(bad) > 1 else ""
+        raise DataError(f"{stored}: {stored.place(first + int(bad[0]))}{more}, has the value {spoken}.", _LEAVE_OUT)
     if rows.shape[1] == 1:
         return np.char.decode(rows[:, 0], "utf-8") if rows.dtype.kind == "S" else rows[:, 0]
     wrong = np.flatnonzero(((rows != 0) & (rows != 1)).any(axis=1) | (rows.sum(axis=1) != 1))
@@ -122,8 +126,9 @@ def _checked(rows: Array, first: int, stored: Stored) -> Array:
 
 def _check_target(stored: Stored) -> None:
     if stored.dtype.kind not in "uifbUS":
-        held = {"O": "Python objects, which are not read: to unpickle them could run code", "c": "complex numbers"}
-        raise DataError(f"{stored} holds {held.get(stored.dtype.kind, str(stored.dtype))}; it cannot be asked for.")
+        held = HOLDS.get(stored.dtype.kind, str(stored.dtype))
+        hint = "Write it anew with a type of numbers or texts, as `y.astype(int)` or `y.astype(str)` gives it."
+        raise DataError(f"{stored} holds {held}; it cannot be asked for.", hint)
     check_rows(stored)
 
 
@@ -132,9 +137,9 @@ def _numbers(stored: Stored) -> Array:
         values = read_labels(stored, is_one_hot=False).astype(np.float32)
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise DataError(f"{stored}: {stored.place(row)}, has a value that is too large for float32.")
+        raise DataError(f"{stored}: {stored.place(row)}, has a value that is too large for float32.", _SMALLER)
     if len(values) > 1 and (values == values[0]).all():
-        raise DataError(f"{stored} is {values[0]:g} in every row: there is nothing to learn.")
+        raise DataError(f"{stored} is {values[0]:g} in every row: there is nothing to learn.", _ANOTHER)
     return values
 
 
@@ -173,4 +178,4 @@ def _check_classes(stored: Stored, values: Array, classes: Sequence[str]) -> Non
         raise DataError(f"{stored} has {len(values)} rows for {len(classes)} classes: too few to learn from.")
     if (values == values[0]).all():
         message = f"{stored}: every row has the same class, {classes[int(values[0])]}: there is nothing to learn."
-        raise DataError(message)
+        raise DataError(message, _ANOTHER)

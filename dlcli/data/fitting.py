@@ -20,7 +20,7 @@ from dlcli.data.columns import (
     sorted_values,
 )
 from dlcli.data.encoding import compares_classes, snake_case
-from dlcli.data.inferring import Kind, kind_of
+from dlcli.data.inferring import Kind, is_mostly_numbers, is_wrong_number, kind_of
 from dlcli.data.skipping import Checks
 from dlcli.data.table_reader import TargetColumn
 from dlcli.errors import DataError, Problem
@@ -28,6 +28,9 @@ from dlcli.spec.heads import heads_of
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_files import Column, Csv
 from dlcli.spec.sources_series import Series
+
+_FEW_SHOWN = 3
+_ANOTHER = "Name a column that differs from row to row with `target`; or add rows that differ in this one."
 
 
 def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str, where: str) -> TargetColumn:
@@ -48,7 +51,7 @@ def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str
     if meant == "number":
         numbers = as_numbers(column, values, where)
         if (numbers == numbers[0]).all():
-            raise DataError(f"{where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.")
+            raise DataError(f"{where}: `{column}` is {numbers[0]:g} in every row: there is nothing to learn.", _ANOTHER)
         return TargetColumn(column, None, False)
     texts = as_texts(values)
     classes = sorted_values(texts)
@@ -56,10 +59,21 @@ def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str
         hint = "Use a loss for numbers, such as `mean_squared_error`."
         message = f"{where}: `{column}` has numbers with a fraction, but `{loss}` compares classes."
         raise DataError(message, hint)
+    if kind is None and loss and not compares_classes(loss) and not is_number:
+        _refuse_nearly_numbers(column, values, loss, where)
     if len(classes) == 1:
         message = f"{where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
-        raise DataError(message)
+        raise DataError(message, _ANOTHER)
     return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
+
+
+def _refuse_nearly_numbers(column: str, values: pd.Series, loss: str, where: str) -> None:
+    """Raises DataError where a loss for numbers meets numbers, but for a few values that are none."""
+    wrong = values[is_wrong_number(values)]
+    if len(wrong) and is_mostly_numbers(len(wrong), int(values.notna().sum())):
+        few = ", ".join(f"`{text}`" for text in as_texts(wrong)[:_FEW_SHOWN])[:80]
+        message = f"{where}: `{loss}` compares numbers, but `{column}` has {few}, which is none."
+        raise DataError(message, "Correct it, or name it in `missing`; `corrupt: skip` leaves such rows out.")
 
 
 class Fitting:
@@ -111,7 +125,11 @@ class Fitting:
             return Index.fit(name, values, said.vocabulary)
         if kind == "date":
             return Date.fit(name, values, self.where)
-        return Text.fit(name, values, said.length, said.vocabulary)
+        text = Text.fit(name, values, said.length, said.vocabulary)
+        if not text.words:
+            message = f"{self.where}: `{name}` has no word in any row to train on."
+            raise DataError(message, "Name a column with texts; or leave this one out with `skip`.")
+        return text
 
     @property
     def texts(self) -> list[str]:
@@ -136,4 +154,5 @@ class Fitting:
     def nothing_left(self, kinds: Mapping[str, Kind]) -> DataError:
         """The error that no column goes in, with the reason of each."""
         reasons = "; ".join(f"`{name}`: {kind.reason or 'the spec says so'}" for name, kind in kinds.items())
-        return DataError(f"{self.where}: no column is left to go in. {reasons}.")
+        hint = "Add columns that differ from row to row and say something; or say what one is, with `columns`."
+        return DataError(f"{self.where}: no column is left to go in. {reasons}.", hint)

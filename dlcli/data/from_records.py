@@ -138,7 +138,7 @@ def _targets(loaded: LoadedSpec, source: TfRecord, first: First) -> list[str]:
         if name is None and usual is None:
             names = ", ".join(f"`{one}`" for one in _USUAL_TARGETS)
             message = f"{capital(first.place)}, has none of the features {names}."
-            raise DataError(message, f"Name the right one with `target`. There is: {_shown(first)}.")
+            raise DataError(message, f"Name the right one with `target`. {_there_is(first)}")
         found.append(_known(name or usual or "", first))
     return found
 
@@ -154,22 +154,22 @@ def _only_input(first: First, targets: Sequence[str]) -> str:
         if kind:
             break
     if not others:
-        raise DataError(f"{capital(first.place)}, has nothing that could go in.", f"There is: {_shown(first)}.")
+        raise DataError(f"{capital(first.place)}, has nothing that could go in.", _there_is(first))
     message = f"{capital(first.place)}, has several features that could go in: {', '.join(f'`{one}`' for one in kind)}."
-    raise DataError(
-        message, f"Name those that do, as in `features: [{', '.join(kind[:2])}]`. There is: {_shown(first)}."
-    )
+    raise DataError(message, f"Name those that do, as in `features: [{', '.join(kind[:2])}]`. {_there_is(first)}")
 
 
 def _known(name: str, first: First) -> str:
     if name in first.features:
         return name
-    hint = suggestion(name, first.features) or f"{_HOW} There is: {_shown(first)}."
+    hint = suggestion(name, first.features) or f"{_HOW} {_there_is(first)}"
     raise DataError(f"{capital(first.place)}, has no feature `{name}`.", hint)
 
 
-def _shown(first: First) -> str:
+def _there_is(first: First) -> str:
     """The features with what they have, for a message."""
+    if not first.features:
+        return "There is no feature at all: a tf.train.SequenceExample, for one, is not read, but a tf.train.Example."
     each = []
     for name in sorted(first.features)[:_MOST_SHOWN]:
         values = first.values(name)
@@ -180,4 +180,4 @@ def _shown(first: First) -> str:
             each.append(f"`{name}` ({sizes})")
         else:
             each.append(f"`{name}` ({len(values):,} × {values.dtype})")
-    return ", ".join(each) + (" …" if len(first.features) > _MOST_SHOWN else "")
+    return f"There is: {', '.join(each)}{' …' if len(first.features) > _MOST_SHOWN else ''}."

@@ -96,5 +96,7 @@ def _texts(listing: Listing, encoding: str, where: Where) -> Mapping[str, list[s
 def _fitted(texts: Sequence[str], source: Text, origin: Path) -> Words:
     column = Words.fit("text", pd.Series(texts, dtype=object), source.length, source.vocabulary)
     if not column.words:
-        raise DataError(f"{origin}: none of the texts to train on has a word.")
+        raise DataError(
+            f"{origin}: none of the texts to train on has a word.", "Put texts with words into the folders."
+        )
     return column

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -270,6 +271,8 @@ def _reason(path: Picture, error: Exception) -> str:
         return "it has more pixels than any picture should"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
+    if isinstance(error, (IndexError, struct.error)):
+        return "it ends too early, or is damaged"  # what Pillow's readers run into
     if isinstance(error, MemoryError):
         return "it does not fit into memory"
     if isinstance(error, UnidentifiedImageError):

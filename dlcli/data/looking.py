@@ -12,6 +12,7 @@ import numpy as np
 from dlcli.data.dataset import Dataset, Reader, named
 from dlcli.data.finding import folder_of, folders_of
 from dlcli.data.splits import Splits
+from dlcli.data.taught import check_taught
 from dlcli.data.where import Where
 from dlcli.errors import CheckpointError, DataError, DlcliError
 from dlcli.spec.loading import LoadedSpec
@@ -44,6 +45,8 @@ def load_files(
         where = replace(where, beside=(*where.beside, Path(recorded["folder"])))
     folders, state = folders_of(loaded, where), recorded.get("reader") if recorded else None
     dataset, splits = _load(loaded, source, where, folders, restore_reader(state) if state else None)
+    if not state and loaded.spec.dataset.labels != "input":
+        check_taught(dataset, splits)
     folder = folder_of(source.files, folders) if source.files else dataset.folder
     return replace(dataset, folder=folder.absolute() if folder is not None else None), splits
 

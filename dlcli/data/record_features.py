@@ -22,6 +22,11 @@ from dlcli.data.stored import Read, Stored
 from dlcli.errors import DataError
 from dlcli.spec.sources_records import Feature as Described
 
+_ONE_SIZE = "In every record it is to have the size of the first, or the `shape` that `features` says: write it so."
+_ONE_FEATURE = "Write each byte string as a feature of its own, or as a record of its own."
+_ONE_KIND = "In every record it is to be of the kind that the first one has: write it so."
+_ANOTHER_TYPE = "Say a type that has such values with `dtype`, as in `features: {NAME: {dtype: float32}}`."
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -66,13 +71,14 @@ class Layout:
         wanted = math.prod(self.shape) * self._stored_dtype.itemsize
         if len(data) != wanted:
             text = f"has {len(data):,} bytes, where {wanted:,} are needed for {shown(self.shape)} of {self.dtype}"
-            raise _UnfitError(text)
+            raise _UnfitError(text, _ONE_SIZE)
         return data
 
     def _shaped(self, values: Array) -> Array:
         if len(values) != math.prod(self.shape):
             numbers = f"{len(values):,} number" + ("s" if len(values) != 1 else "")
-            raise _UnfitError(f"has {numbers}, where {math.prod(self.shape):,} are needed ({shown(self.shape)})")
+            needed = f"{math.prod(self.shape):,} are needed ({shown(self.shape)})"
+            raise _UnfitError(f"has {numbers}, where {needed}", _ONE_SIZE)
         return values.reshape(self.shape)
 
     def _cast(self, values: Any) -> Any:
@@ -82,7 +88,7 @@ class Layout:
             found = values.astype(self.dtype)
         if np.dtype(self.dtype).kind != "f" and not (found == values).all():
             wrong = values.reshape(-1)[(found != values).reshape(-1)][0]
-            raise _UnfitError(f"has the value {wrong:g}, which is none of {self.dtype}")
+            raise _UnfitError(f"has the value {wrong:g}, which is none of {self.dtype}", _ANOTHER_TYPE)
         return found
 
     def _picture(self, data: bytes) -> Array:
@@ -119,9 +125,9 @@ class _UnfitError(Exception):
 
 def _single(values: Values, what: str) -> bytes:
     if not isinstance(values, list):
-        raise _UnfitError(f"has numbers, where the bytes of {what} are needed")
+        raise _UnfitError(f"has numbers, where the bytes of {what} are needed", _ONE_KIND)
     if len(values) != 1:
-        raise _UnfitError(f"has {len(values)} byte strings, where one is needed: {what}")
+        raise _UnfitError(f"has {len(values)} byte strings, where one is needed: {what}", _ONE_SIZE)
     return values[0]
 
 
@@ -129,7 +135,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _UnfitError("is to be a text, but is no UTF-8") from error
+        raise _UnfitError("is to be a text, but is no UTF-8", "Write it anew in UTF-8.") from error
 
 
 @dataclass(frozen=True)
@@ -226,7 +232,7 @@ def values_of(message: bytes, name: str) -> Values:
     try:
         feature = parse_example(message, name).get(name)
         if feature is None or not feature.kind:
-            raise _UnfitError("is not in it")
+            raise _UnfitError("is not in it", "Leave such records out, or give them a value, when the file is written.")
         return feature.values(message)
     except MalformedError as error:
         raise DamagedError(f"cannot be read, since the record is no tf.train.Example: {error}") from error
@@ -273,7 +279,8 @@ def fit_input(first: First, name: str, said: Described) -> Layout:
     values = first.values(name)
     where = f"`{name}` in {first.place},"
     if values is None or not len(values):
-        raise DataError(f"{where} has no values: by the first record it is told what a feature is.")
+        message = f"{where} has no values: by the first record it is told what a feature is."
+        raise DataError(message, "Write a record that has all features first.")
     if isinstance(values, list):
         is_picture = said.encoding is not None or (
             said.dtype is None and said.shape is None and looks_like_picture(values)
@@ -288,7 +295,8 @@ def _shape(said: Described, count: int, where: str) -> tuple[int, ...]:
     usual = () if count == 1 else (count,)
     shape = usual if said.shape is None else said.shape
     if math.prod(shape) != count:
-        raise DataError(f"{where} has {count:,} numbers, but `shape` says {shown(shape)}.")
+        message = f"{where} has {count:,} numbers, but `shape` says {shown(shape)}, which are {math.prod(shape):,}."
+        raise DataError(message, f"Write a `shape` of {count:,} numbers, or leave it out.")
     return shape
 
 
@@ -296,7 +304,10 @@ def fit_target(first: First, name: str) -> Layout:
     """What a feature that is asked for becomes: a number, several, or a text. Raises DataError, DamagedError."""
     values = first.values(name)
     if values is None or not len(values):
-        raise DataError(f"`{name}` in {first.place}, has no values, but is what is asked for.")
+        message = f"`{name}` in {first.place}, has no values, but is what is asked for."
+        raise DataError(
+            message, "Name another feature with `target`; or leave such records out when the file is written."
+        )
     if isinstance(values, list):
         return Layout(name, (), "str")
     return Layout(name, () if len(values) == 1 else (len(values),), str(values.dtype))
@@ -315,7 +326,7 @@ def looks_like_picture(values: Values | None) -> bool:
 
 def _fit_picture(name: str, values: list[bytes], said: Described, where: str) -> Layout:
     if len(values) != 1:
-        raise DataError(f"{where} has {len(values)} byte strings; a picture is one.")
+        raise DataError(f"{where} has {len(values)} byte strings; a picture is one.", _ONE_FEATURE)
     try:
         found = appearance(io.BytesIO(values[0]))
     except UnreadableError as error:
@@ -326,7 +337,7 @@ def _fit_picture(name: str, values: list[bytes], said: Described, where: str) ->
 
 def _fit_bytes(name: str, values: list[bytes], said: Described, where: str) -> Layout:
     if len(values) != 1:
-        raise DataError(f"{where} has {len(values)} byte strings; what goes in is one, or numbers.")
+        raise DataError(f"{where} has {len(values)} byte strings; what goes in is one, or numbers.", _ONE_FEATURE)
     size = len(values[0])
     if said.dtype is None:
         message = f"{where} has {size:,} bytes, which are no picture: it must be said what they are."
@@ -335,7 +346,8 @@ def _fit_bytes(name: str, values: list[bytes], said: Described, where: str) -> L
     shape = said.shape or (max(1, size // item),)
     if math.prod(shape) * item != size:
         needed = f"{math.prod(shape) * item:,} for {shown(shape)} of {said.dtype}"
-        raise DataError(f"{where} has {size:,} bytes, where {needed} are needed.")
+        message = f"{where} has {size:,} bytes, where {needed} are needed."
+        raise DataError(message, "Say the `dtype` and `shape` that these bytes were written from.")
     return Layout(name, shape, said.dtype)
 
 
@@ -353,7 +365,8 @@ def without_damaged(columns: Sequence[Column], notify: Callable[[str], None]) ->
     if not reasons:
         return list(columns)
     if is_bad.all():
-        raise DataError(f"All records of {records} are damaged. {capital(records.place(0))}: {reasons[0]}.")
+        message = f"All records of {records} are damaged. {capital(records.place(0))}: {reasons[0]}."
+        raise DataError(message, "Copy or write the file again.")
     told = "; ".join(f"{records.place(row)} ({reason})" for row, reason in list(reasons.items())[:_MOST_NAMED])
     more = "; …" if len(reasons) > _MOST_NAMED else ""
     notify(f"{len(reasons):,} of {len(records):,} records are damaged, and are left out: {told}{more}.")

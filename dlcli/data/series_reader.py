@@ -101,4 +101,5 @@ def too_short(path: Path, found: Timeline, length: int, horizon: int) -> DataErr
     if horizon:
         needs = f"a window of {length:,} with its target {horizon:,} later needs {length + horizon:,}"
     hint = "Use shorter windows, or a longer table." if horizon else None
-    return DataError(f"{has} {longest:,} rows, but {needs}.", hint, ("length",))
+    rows = f"{longest:,} row" + "s" * (longest != 1)
+    return DataError(f"{has} {rows}, but {needs}.", hint, ("length",))

@@ -16,6 +16,7 @@ from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.sources_folders import VALIDATION_FOLDER
 
 Indices = npt.NDArray[np.int64]
+_MOST_SHOWN = 5
 TEST_DRAW, VALIDATION_DRAW, FOLDS_DRAW = 0, 1, 2  # which of the seed's random states belongs to which split
 
 
@@ -131,7 +132,8 @@ def split_as_written(loaded: LoadedSpec, dataset: Dataset) -> Splits:
 
 
 def split_seed(seed: int, draw: int) -> int:
-    """The random state of a split: `draw` is TEST_DRAW, VALIDATION_DRAW or FOLDS_DRAW."""
+    """The random state of a split: `draw` is _MOST_SHOWN = 5
+    TEST_DRAW, VALIDATION_DRAW or FOLDS_DRAW."""
     return int(np.random.SeedSequence(seed, spawn_key=(draw,)).generate_state(1)[0])
 
 
@@ -209,11 +211,10 @@ def hold_out_fold(dataset: Dataset, rows: Indices, fold: Fold, *, random_state: 
         every, names = dataset.labels
         labels, divider = every[rows], StratifiedKFold
         numbers, counts = np.unique(labels, return_counts=True)
-        scarce = [f"{names[number]} has {size}" for number, size in zip(numbers, counts, strict=True) if size < fold.of]
-        if scarce:
+        if scarce := _scarce(names, numbers, counts, fold.of):
             raise DataError(
                 f"{dataset.source} cannot be divided into {fold.of} folds: each is to hold out an example of "
-                f"each class at least, but {', '.join(scarce)}.",
+                f"each class at least, but {scarce}.",
                 "Use fewer `folds`; or add examples of these classes, or take the classes out.",
             )
     folds = divider(fold.of, shuffle=True, random_state=random_state).split(rows, labels)
@@ -228,6 +229,13 @@ def check_folds_of(count: int, fold: Fold, what: str) -> None:
         raise DataError(message, "Use fewer `folds`, or more data.")
 
 
+def _scarce(names: Sequence[str], numbers: Indices, counts: Indices, least: int) -> str:
+    """The classes that have fewer examples, for a message; nothing if there are none."""
+    each = [f"{names[number]} has {size}" for number, size in zip(numbers, counts, strict=True) if size < least]
+    more = f" and {len(each) - _MOST_SHOWN:,} more have as few" if len(each) > _MOST_SHOWN else ""
+    return ", ".join(each[:_MOST_SHOWN]) + more
+
+
 def _none_held_out(name: str) -> str:
     """How a person says that no such split is held out."""
     return "write `test: 0`, and none is" if name == "test" else f"leave `{name}` out"
@@ -238,12 +246,13 @@ def _check_classes(
 ) -> None:
     """Refuse what cannot be stratified: a class of one example, or a side with fewer rows than there are classes."""
     numbers, counts = np.unique(labels, return_counts=True)
-    scarce = [f"{names[number]} has {size}" for number, size in zip(numbers, counts, strict=True) if size < 2]
-    if scarce:
+    if scarce := _scarce(names, numbers, counts, 2):
         raise DataError(
             f"No {name} split can be held out of {dataset.source}: each class needs at least 2 examples for that, "
-            f"but {', '.join(scarce)}.",
-            f"Add examples of these classes or take the classes out; or {_none_held_out(name)}.",
+            f"but {scarce}.",
+            f"Add examples of these classes or take the classes out; or {_none_held_out(name)}."
+            if counts.max() > 1
+            else "No value comes twice: these are no classes. Name another target; or write numbers as numbers.",
         )
     smaller = min(count, len(labels) - count)
     if smaller < len(numbers):

@@ -202,6 +202,22 @@ class Packed(Stored):
         yield 0, self.load()
 
 
+@dataclass(frozen=True)
+class Lost(Stored):
+    """An array that a file names, but does not hold: whoever asks for it is told why.
+
+    Attributes:
+        error: what to tell.
+    """
+
+    error: DataError
+
+    @classmethod
+    def of(cls, path: Path, name: str, why: str, hint: str) -> Lost:
+        """`why` says what it is instead."""
+        return cls(path, name, (), np.dtype("V"), DataError(f"`{name}` in {path} is {why}.", hint))
+
+
 class InFile:
     """Rows of an array as raw examples, read from its file whenever they are asked for.
 

@@ -39,7 +39,8 @@ class TargetColumn:
         if unknown:
             few = ", ".join(f"`{value}`" for value in unknown[:5])
             known = ", ".join(self.classes[:10]) + (" …" if len(self.classes) > 10 else "")
-            raise DataError(f"{where}: `{self.column}` has {few}, which no training row has. Known are: {known}.")
+            message = f"{where}: `{self.column}` has {few}, which no training row has. Known are: {known}."
+            raise DataError(message, "A model never tells what it has not seen: leave such rows out, or train on some.")
         return numbers.astype(np.int32)
 
 

@@ -127,11 +127,15 @@ class Findings:
     @property
     def all_errors(self) -> tuple[Problem, ...]:
         """All mistakes; that in the files of data, too, at the place of the source."""
+        return (*self.errors, *([] if self.data_problem is None else [self.data_problem]))
+
+    @property
+    def data_problem(self) -> Problem | None:
+        """What is wrong in the files of data, at the place of the source."""
         if self.data_error is None or self.loaded is None:
-            return self.errors
+            return None
         error, name = self.data_error, self.loaded.spec.dataset.source.name
-        problem = Problem(error.message, ("dataset", "source", name, *error.place), error.hint)
-        return (*self.errors, self.loaded.located(problem))
+        return self.loaded.located(Problem(error.message, ("dataset", "source", name, *error.place), error.hint))
 
     def shown_with(self, errors: Iterable[Problem], warnings: Iterable[Problem]) -> tuple[Problem, ...]:
         """As `shown`, with what came of building the model."""

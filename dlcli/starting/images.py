@@ -107,7 +107,9 @@ def _opened(file: Path) -> tuple[int, int, bool]:
         with Image.open(file) as image:
             return image.height, image.width, image.mode in ("1", "L", "I", "I;16", "F")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file} cannot be read as an image: {str(error).splitlines()[0]}.") from error
+        raise DataError(
+            f"{file} cannot be read as an image: {str(error).splitlines()[0]}.", "Replace or remove it."
+        ) from error
 
 
 def image_spec(facts: ImageFacts, path: str, name: str, command: str) -> str:

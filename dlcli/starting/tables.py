@@ -183,7 +183,8 @@ def _target(column: str, values: pd.Series, path: Path, task: str | None) -> Tar
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     different = int(values.nunique())
     if different == 1:
-        raise DataError(f"{path}: every row has the same `{column}`, {values.iloc[0]}: there is nothing to learn.")
+        message = f"{path}: every row has the same `{column}`, {values.iloc[0]}: there is nothing to learn."
+        raise DataError(message, "Ask for a column that differs from row to row, with `--target`.")
     if task == "number" and not is_number:
         raise UsageError(f"{path}: `{column}` has texts, such as `{values.iloc[0]}`, and no numbers.")
     has_classes, reason = _has_classes(values, different) if is_number else (True, "its values are no numbers")
