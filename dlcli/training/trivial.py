@@ -28,7 +28,8 @@ def trivial_figures(job: Job, rows: Rows) -> dict[str, float]:
     median. What is asked to give its input anew has none, and a loss in other units than the data's has none.
     """
     train = job.rows["train"]
-    known, found = named(train.data.targets), {}
+    known = named(train.data.targets)
+    found: dict[str, float] = {}
     for name, encoding in _outputs(job).items():
         if encoding.kind == "input":
             continue
@@ -46,7 +47,8 @@ def last_value_figures(job: Job, rows: Rows) -> dict[str, float]:
 
     There are some for the windows of a `series` only, and for numbers that themselves go in.
     """
-    reader, found = job.facts.reader, {}
+    reader = job.facts.reader
+    found: dict[str, float] = {}
     if isinstance(reader, SeriesReader):
         for name, encoding in _outputs(job).items():
             place = reader.place_of(name or TARGET)
