@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from dlcli.data.splits import Splits, split_dataset
 from dlcli.errors import DataError
+from dlcli.figures import number
 from dlcli.runs import RunFolder
 from dlcli.spec.held_out import Fold
 from dlcli.training import trainer
@@ -19,6 +21,7 @@ from dlcli.training.stopping import StopRequest
 from tests.conftest import Command, known_spec, run_quietly
 from tests.killing import compare, outcome
 from tests.test_data_splits import dataset_of
+from tests.test_report import Page
 
 TABLE = """
 name: folded
@@ -214,6 +217,31 @@ def test_a_run_for_each_fold(whole: Path, dlcli: Command) -> None:
         assert dlcli(command, whole / "fold-3", *more).code == 0
 
 
+def test_a_page_on_all_folds_says_what_their_files_say(whole: Path, tmp_path: Path, dlcli: Command) -> None:
+    done = dlcli("report", whole, "-o", tmp_path / "page", "--json")
+    assert [finding["kind"] for finding in done.json["findings"]] == ["even"]
+    page = Page(Path(done.json["page"]).read_text(encoding="utf-8"))
+    page.assert_whole()
+    metrics = read_json(whole / "metrics.json")
+    known = {
+        f"{part}.{split}.{name}": value
+        for part in ("mean", "standard_deviation")
+        for split, figures in metrics[part].items()
+        for name, value in figures.items()
+    }
+    known |= {
+        f"folds.{at}.validation.{name}": value
+        for at, fold in enumerate(metrics["folds"], start=1)
+        for name, value in fold["validation"].items()
+    }
+    assert {key: value for key, value, _ in page.figures} == known
+    assert all(shown == number(value) for _, value, shown in page.figures)
+    assert str(whole / "fold-1") in page.text
+    assert {path.stem for path in (tmp_path / "page").glob("*.png")} == {
+        "loss", "accuracy", "loss_by_fold", "accuracy_by_fold"
+    }  # fmt: skip
+
+
 def test_one_fold_alone_is_the_one_of_the_whole(whole: Path) -> None:
     spec = whole.parent.parent / "folded.yaml"
     runs = ["--runs-dir", spec.parent, "--run-name", "alone", "-q"]
@@ -252,7 +280,7 @@ def test_a_fold_that_fails_is_told_and_the_others_are_trained(
             raise DivergenceError(steps, float("nan"))
 
     monkeypatch.setattr(trainer, "check_finite", check_finite)
-    done = dlcli("train", spec, "--runs-dir", tmp_path, "--run-name", "one", "--epochs", 1, "--json")
+    done = dlcli("train", spec, "--runs-dir", tmp_path, "--run-name", "one", "--epochs", 1, "--json", "--report")
     assert done.code == 4
     assert "Fold 1 of 3 failed: The loss is no number (NaN)" in done.err
     events = [json.loads(line) for line in done.out.splitlines()]
@@ -260,7 +288,13 @@ def test_a_fold_that_fails_is_told_and_the_others_are_trained(
     assert any(event["event"] == "notice" and event["title"] == "fold 1 failed" for event in events)
     run = tmp_path / "folded" / "one"
     metrics = read_json(run / "metrics.json")
-    assert events[-1] == {"event": "folds", "run": str(run), **metrics}
+    assert events[-2] == {"event": "folds", "run": str(run), **metrics}
+    [finding] = events[-1]["findings"]
+    assert finding["evidence"] == [f"Fold 1: {metrics['folds'][0]['error']}"]
+    text = Path(events[-1]["page"]).read_text(encoding="utf-8")
+    ways = re.findall(r'<a href="([^"]*)"', text)
+    assert ways == ["../fold-2/report/report.html", "../fold-3/report/report.html"]
+    assert all((run / "report" / way).exists() for way in ways)
     assert "The loss is no number" in metrics["folds"][0]["error"]
     values = [fold["validation"]["loss"] for fold in metrics["folds"][1:]]
     assert metrics["mean"]["validation"]["loss"] == pytest.approx(np.mean(values))

@@ -19,18 +19,20 @@ import pytest
 from dlcli.evaluation.by_class import by_class
 from dlcli.figures import number
 from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
-from dlcli.report import charts
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
 from dlcli.report.base import differences_from_base
 from dlcli.report.course import Course, Score
 from dlcli.report.diagnosis import diagnose
+from dlcli.report.drawing import drawing
 from dlcli.report.judging import course_of
 from dlcli.report.network import drawing_of
 from dlcli.report.page import Told, render
 from dlcli.report.sections import sections_of
 from dlcli.report.story import Story
 from dlcli.report.writing import _curves
+from dlcli.training.engine import Engine
 from tests.conftest import Command, run_quietly
+from tests.killing import compare, outcome
 
 COURSES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "report_courses.json").read_text())
 
@@ -119,7 +121,7 @@ def job_of(inputs: np.ndarray, kind: str = "features") -> Any:
 
 
 def page_of(told: Story, answers: AnyAnswers | None, inputs: np.ndarray | None = None, kind: str = "features") -> Page:
-    with charts.drawing():
+    with drawing():
         found = sections = None
         if answers is not None and inputs is not None:
             found = Answers("test", np.arange(len(inputs)), len(inputs), {"": answers}, {"accuracy": 0.4})
@@ -242,7 +244,7 @@ def test_figures_of_classes_are_those_of_scikit_learn() -> None:
         assert [row[name] for row in found.classes] == pytest.approx(expected[at])
     two = class_answers(["no", "yes"], 300)
     rounded = ClassAnswers(two.names, two.truth, np.round(two.scores, 1))  # with ties
-    with charts.drawing():
+    with drawing():
         facts = dict(sections_of(job_of(np.zeros((300, 3))), _only(rounded))[0].facts)
     positive = rounded.scores[:, 1]
     assert facts["area under the ROC curve"] == f"{roc_auc_score(two.truth, positive):.4f}"
@@ -345,6 +347,29 @@ def test_a_checkpoint_alone_whose_data_is_gone_tells_what_it_can(run: Path, tmp_
     assert page.figures == []
     assert all(word in page.text for word in ("cannot tell", "The course of training", "The network", "The spec"))
     assert not any(word in page.text for word in ("Classes", "Some predictions", "The surest mistakes", "Scores"))
+
+
+def test_what_validation_put_out_is_shown_and_the_report_changes_no_bit(
+    tmp_path: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
+    np.savez(tmp_path / "a.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    source = "source: {arrays: {path: a.npz}}\n  validation: test"
+    spec = BASE.replace("source: {csv: {path: data.csv, target: kind}}\n  validation: 0.2", source)
+    (tmp_path / "arrays.yaml").write_text(f"name: made\n{spec}".replace("epochs: 1", "epochs: 3"), encoding="utf-8")
+    arguments = ("train", tmp_path / "arrays.yaml", "--runs-dir", tmp_path, "-q", "--run-name")
+    assert dlcli(*arguments, "without").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "predict", None)  # nothing is computed again
+        done = dlcli(*arguments, "with", "--report")
+    assert done.code == 0, done.err
+    page = Page((tmp_path / "made/with/report/report.html").read_text(encoding="utf-8"))
+    assert all(word in page.text for word in ("The surest mistakes", "(20 test examples)", "confusion matrix"))
+    assert not compare(outcome(tmp_path / "made/without"), outcome(tmp_path / "made/with"))
+    scores = json.loads((tmp_path / "made/with/metrics.json").read_text())["test"]["accuracy"]
+    right = sum(int(count) for count in re.findall(r"(\d+) of 20 right", page.text))
+    assert right / 20 == pytest.approx(scores)
 
 
 def test_what_is_no_run_has_no_report(run: Path, tmp_path: Path, dlcli: Command) -> None:

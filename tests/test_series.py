@@ -291,7 +291,12 @@ def test_each_series_of_a_file_is_forecast_as_far_as_the_horizon(dlcli: Command,
     table = "\n".join(["place,warmth", *rows, ""])
     source = "target: warmth, group: place, length: 4, horizon: 2, stride: 3"
     spec = write(tmp_path, table, SPEC.replace("target: warmth, time: day, length: 4", source))
-    assert run_quietly("train", spec, "--runs-dir", tmp_path, "-q") == 0
+    end = json.loads(dlcli("train", spec, "--runs-dir", tmp_path, "--json").out.splitlines()[-1])
+    test = len(VALUES) - len(VALUES) // 5
+    change = np.mean([abs(VALUES[row] - VALUES[row - 2]) for row in range(test, len(VALUES)) if (row - 5) % 3 == 0])
+    assert end["last_value"]["mean_absolute_error"] == pytest.approx(change, rel=1e-5)
+    best = min(end["last_value"]["mean_absolute_error"], end["trivial"]["mean_absolute_error"])
+    assert end["gain"]["mean_absolute_error"] == best - end["metrics"]["test"]["mean_absolute_error"]
     new = "\n".join(["place,warmth", *(f"c,{value}" for value in VALUES[:6]), *(f"d,{v}" for v in VALUES[:2]), ""])
     (tmp_path / "new.csv").write_text(new)
     rows = dlcli("predict", tmp_path / "weather", tmp_path / "new.csv", "--json").json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli import options
-from dlcli.errors import DataError, RunError
+from dlcli.errors import DataError
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -34,16 +34,26 @@ def report(
     """Write a page on a run, with its charts: `dlcli report runs/mnist_cnn`.
 
     The page is one file that opens in any browser without a network. If the data of the run is gone, it tells what the
-    run's folder, or the checkpoint alone, still knows.
+    run's folder, or the checkpoint alone, still knows. Of several folds it tells how far they differ.
     """
+    from dlcli.runs.finding import find_run
+
     screen: Screen = context.obj
     screen.trusts_code = trust_code
-    run, opened, story = _found(screen, what)
+    whole = find_run(what)
+    if whole is not None and whole.folds:
+        screen.divert()  # matplotlib tells of the fonts that it looks for
+
+        from dlcli.report.folds import write_folds_report
+
+        _show(screen, write_folds_report(whole, output or whole.path / "report"), as_json=json)
+        return
+    run, opened, story = _found(screen, what, whole)
     missing: list[str] = []
     final = None
     if opened is not None:
         story, final, missing = _with_data(screen, opened, story, device, data_dir)
-    screen.divert()  # matplotlib tells of the fonts that it looks for
+    screen.divert()
 
     from dlcli.report.writing import write_report
 
@@ -51,14 +61,10 @@ def report(
     _show(screen, write_report(story, final, output or own, missing), as_json=json)
 
 
-def _found(screen: Screen, what: Path) -> tuple[RunFolder | None, Checkpoint | None, Story]:
+def _found(screen: Screen, what: Path, run: RunFolder | None) -> tuple[RunFolder | None, Checkpoint | None, Story]:
     """The run, if it is one; its checkpoint, if it has one; and their story. Raises CheckpointError, RunError."""
     from dlcli.report.story import story_of_checkpoint, story_of_run
-    from dlcli.runs.finding import find_run
 
-    run = find_run(what)
-    if run is not None and run.folds:
-        raise RunError(f"{run.path} has a run for each of its folds.", f"Name one: {run.folds[0].path}.")
     if run is not None and (what.suffix != ".h5" or what.resolve() == run.best.resolve()):
         has_checkpoint = run.best.exists() or run.last.exists()
         opened = options.open_checkpoint(screen, run.path) if has_checkpoint else None

@@ -34,7 +34,7 @@ def scaled_lines(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def show_end(screen: Screen, end: End) -> None:
     """The figures of the best epoch on each split and what they gain, and where everything is."""
-    show_metrics(screen, end.metrics, end.trivial, end.gain)
+    show_metrics(screen, end.metrics, {"trivial": end.trivial, "last value": end.last_value}, end.gain)
     epochs = f"{end.epochs_done} epoch{'s' if end.epochs_done != 1 else ''} in {duration(end.seconds)}"
     screen.show(
         Text.assemble(
@@ -43,6 +43,9 @@ def show_end(screen: Screen, end: End) -> None:
     )
     if end.trivial:
         told = f"trivial: always the most frequent class, the mean or the median; on {end.trivial_on}"
+        screen.show(Text(told, style="dim"))
+    if end.last_value:
+        told = "last value: it stays as the last row of each window has it; gain: over the better one of both"
         screen.show(Text(told, style="dim"))
     if end.is_smoke:
         screen.show(Text("smoke run: built, trained, saved, reloaded and evaluated; nothing is kept"))
@@ -74,7 +77,7 @@ def fold_line(number_of_fold: int, end: End) -> str:
 def show_metrics(
     screen: Screen,
     metrics: Mapping[str, Mapping[str, float]],
-    trivial: Mapping[str, float] | None = None,
+    without_model: Mapping[str, Mapping[str, float]] | None = None,
     gain: Mapping[str, float] | None = None,
 ) -> None:
     """A row a split, a column a metric; or the reverse, where there are many metrics, or their names are long.
@@ -82,14 +85,15 @@ def show_metrics(
     Args:
         screen: where it is shown.
         metrics: by split.
-        trivial: those of the trivial predictor that are known.
+        without_model: those that can be had without a model, as far as they are known, by what is done for them.
         gain: how much better some are.
     """
     room = screen.table_width
     names = list(next(iter(metrics.values()), {}))
     lines = [(split, [Text(number(figures[name])) for name in names]) for split, figures in metrics.items()]
-    if trivial:
-        lines.append(("trivial", [_faint(trivial.get(name)) for name in names]))
+    known = {what: figures for what, figures in (without_model or {}).items() if figures}
+    lines += [(what, [_faint(figures.get(name)) for name in names]) for what, figures in known.items()]
+    if known:
         lines.append(("gain", [_signed((gain or {}).get(name)) for name in names]))
     heads, rows = names, lines
     if len(names) > _MOST_COLUMNS or _width(heads, rows) > (room or _WIDTH):
@@ -104,7 +108,7 @@ def show_metrics(
     for head in heads:
         table.add_column(Text(head), justify="right", no_wrap=True)
     for name, cells in rows:
-        table.add_row(Text(name, style="dim" if name == "trivial" else ""), *cells)
+        table.add_row(Text(name, style="dim" if name in known else ""), *cells)
     screen.show(table)
 
 

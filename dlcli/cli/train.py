@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
     from dlcli.training.final import Final
-    from dlcli.training.listening import End
+    from dlcli.training.listening import End, FoldsEnd
     from dlcli.training.resuming import Point
     from dlcli.training.session import Hooks, TrainRequest
 
@@ -131,16 +131,9 @@ def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report
     from dlcli.training.folds import run_folds
     from dlcli.training.session import run_training
 
-    if request.loaded.spec.dataset.has_all_folds:
-        folds = run_folds(request, display, hooks_of(screen, display, keep_log=not request.is_smoke))
-        if not request.is_smoke:
-            display.closing(next_line(folds.run, has_report=True))  # each fold is a run; none is written on all
-        return
-    finals: list[Final] = []
-    on_final = finals.append if with_report else None
-    end = run_training(request, display, hooks_of(screen, display, keep_log=not request.is_smoke, on_final=on_final))
-    for final in finals:
-        _write_report(display, end, final)
+    hooks = hooks_of(screen, display, keep_log=not request.is_smoke, with_report=with_report)
+    train = run_folds if request.loaded.spec.dataset.has_all_folds else run_training
+    end = train(request, display, hooks)
     if not request.is_smoke:
         display.closing(next_line(end.run, has_report=with_report))
 
@@ -265,7 +258,15 @@ def _write_report(display: Display, end: End, final: Final) -> None:
     display.reported(written)
 
 
-def hooks_of(screen: Screen, display: Any, *, keep_log: bool, on_final: Callable[[Any], object] | None = None) -> Hooks:
+def _write_folds_report(display: Display, end: FoldsEnd) -> None:
+    """The page on all folds. Raises RunError if it cannot be written."""
+    from dlcli.report.folds import write_folds_report
+    from dlcli.runs import RunFolder
+
+    display.reported(write_folds_report(RunFolder(end.run), end.run / "report"))
+
+
+def hooks_of(screen: Screen, display: Any, *, keep_log: bool, with_report: bool = False) -> Hooks:
     """What the command line does while a training runs."""
     from dlcli.cli.layer_table import layer_table
     from dlcli.training.session import Hooks
@@ -286,5 +287,6 @@ def hooks_of(screen: Screen, display: Any, *, keep_log: bool, on_final: Callable
         on_run=lambda run: screen.keep_log(run.log) if keep_log else None,
         summary_text=summary_text,
         before_leaving=before_leaving,
-        on_final=on_final,
+        on_end=functools.partial(_write_report, display) if with_report else None,
+        on_folds_end=functools.partial(_write_folds_report, display) if with_report else None,
     )

@@ -107,6 +107,10 @@ class Number(Fitted):
         scaled = (np.where(missing, self.mean, numbers) - shift) / self.deviation
         return np.column_stack([scaled, missing]) if self.has_missing else scaled[:, None]
 
+    def restore(self, values: Array) -> Array:
+        """Numbers as they were in the table, of what they are encoded as, float64; any shape."""
+        return np.asarray(values * self.deviation + (self.mean if self.is_scaled else 0.0))
+
     @property
     def is_scaled(self) -> bool:
         """Whether it is standardized."""

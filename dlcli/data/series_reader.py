@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dlcli.data.columns import Number
 from dlcli.data.dataset import Array, OneOrNamed
 from dlcli.data.table_reader import TableReader, check_columns
 from dlcli.data.tables import read_tables
@@ -50,6 +51,15 @@ class SeriesReader:
     def placed(self) -> list[str]:
         """The columns that say where in a series a row is."""
         return [name for name in (self.time, self.group) if name is not None]
+
+    def place_of(self, target: str) -> tuple[Number, int] | None:
+        """The column that a target's numbers go in by, and where in a row they stand; None if they do not go in."""
+        at = 0
+        for column in self.table.inputs[INPUT]:
+            if column.name == self.table.targets[target].column:
+                return (column, at) if isinstance(column, Number) else None
+            at += len(column.names)
+        return None
 
     def in_order(self, frame: pd.DataFrame, where: str) -> Timeline:
         """The rows in the order of time, each series for itself. Raises DataError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,7 @@ class Answers:
         whole: how many the split has; more than n, where all would take too long.
         each: the answers of each output; of the only one by the name "".
         trivial: what the trivial predictor comes to on those n, by the names of figures.
+        last_value: what saying that a series stays as it is comes to on them; empty if it is none.
     """
 
     split: str
@@ -107,6 +108,7 @@ class Answers:
     whole: int
     each: Mapping[str, AnyAnswers]
     trivial: Mapping[str, float]
+    last_value: Mapping[str, float] = field(default_factory=dict)
 
 
 def answers_of(final: Any, multiply_adds: int) -> Answers:
@@ -123,7 +125,7 @@ def answers_of(final: Any, multiply_adds: int) -> Answers:
     from dlcli.evaluation.evaluating import from_logits, outputs_of
     from dlcli.training.feeding import Rows
     from dlcli.training.final import shown_split
-    from dlcli.training.trivial import trivial_figures
+    from dlcli.training.trivial import last_value_figures, trivial_figures
 
     job, parts = final.job, list(final.outputs)
     split = shown_split(job.rows)
@@ -138,7 +140,8 @@ def answers_of(final: Any, multiply_adds: int) -> Answers:
     targets = for_each(lambda values: np.asarray(values)[order], rows.data.targets)
     logits = from_logits(job.loaded, outputs)
     answers: Mapping[str, AnyAnswers] = named(for_each(_answers, outputs, each, job.facts.class_names, targets, logits))
-    return Answers(split, order, len(rows), answers, trivial_figures(job, Rows(rows.data, order)))
+    shown = Rows(rows.data, order)
+    return Answers(split, order, len(rows), answers, trivial_figures(job, shown), last_value_figures(job, shown))
 
 
 def _some(order: Array, multiply_adds: int) -> Array:

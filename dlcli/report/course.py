@@ -6,7 +6,7 @@ Scores are compared on one scale: the gain, 0 for the trivial predictor and 1 fo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 _ENOUGH = 0.97
@@ -24,6 +24,7 @@ class Score:
         trivial: what always giving the most frequent class, or the mean, comes to on those; None if not known.
         perfect: what no mistake would come to: 1.0 for shares, 0.0 for errors.
         held_out_examples: how many these are.
+        last_value: what saying that a series stays as it is comes to on those; None if it is no series.
         is_squared: whether an error is of squares, as a variance is; others are squared to be compared.
     """
 
@@ -34,11 +35,12 @@ class Score:
     perfect: float
     held_out_examples: int = 0
     is_squared: bool = True
+    last_value: float | None = None
 
     @property
     def chance(self) -> float:
-        """By how much the gain of a share may be another by chance, for so few examples: two standard deviations."""
-        room = abs(self.perfect - self.trivial) if self.trivial is not None else 1.0
+        """By how much the gain may be another by chance, for so few examples: two standard deviations of a share."""
+        room = self.perfect - self.trivial if self.trivial is not None and self.perfect else 1.0
         return 1.0 / math.sqrt(max(1, self.held_out_examples)) / max(0.05, room)
 
     def gain(self, value: float | None) -> float | None:
@@ -61,6 +63,9 @@ class Course:
         planned: how many epochs were asked for.
         score: the figure to judge by; None if there is none.
         train_loss: the loss on the training examples after training; None if it is not known.
+        classes: how many; 0 for numbers.
+        trivial_loss: what the share of each class as its probability comes to, if the loss is that crossentropy and
+            all examples count alike; None otherwise.
         examples: to train on.
         parameters: that were trained.
         is_shuffled: whether the examples came in another order in each epoch.
@@ -68,6 +73,8 @@ class Course:
         mistakes: how many mistakes that is measured on.
         rates: the learning rate of each epoch.
         error: what ended the run, if it failed.
+        had: what the spec has already of what could be advised, by the words of `dlcli.report.remedies`.
+        smoothed: the loss with smoothed labels, as a spec would have it; empty where there is none.
     """
 
     train: Sequence[float]
@@ -76,6 +83,8 @@ class Course:
     planned: int = 0
     score: Score | None = None
     train_loss: float | None = None
+    classes: int = 0
+    trivial_loss: float | None = None
     examples: int = 0
     parameters: int = 0
     is_shuffled: bool = True
@@ -83,6 +92,8 @@ class Course:
     mistakes: int = 0
     rates: Sequence[float] = field(default_factory=tuple)
     error: str = ""
+    had: Collection[str] = frozenset()
+    smoothed: str = ""
 
     @property
     def watched(self) -> Sequence[float]:

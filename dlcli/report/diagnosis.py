@@ -13,23 +13,31 @@ from itertools import pairwise
 from statistics import fmean
 
 from dlcli.figures import number
+from dlcli.report.advice import advice_for
 from dlcli.report.course import Course
 
 # Gains up to which nearly nothing was learned, and which can be had by learning by heart.
-_NOTHING, _BY_HEART = 0.05, 0.2
+_NOTHING, _BY_HEART = 0.05, 0.3
 # A model is called weak below these: of classes, and of numbers, much of which often no input tells.
 _WEAK, _WEAK_NUMBERS = 0.75, 0.5
 # How much more of the gain in training than elsewhere is overfitting, besides what chance explains.
 _GAP = 0.08
 # By how much of its least value the validation loss has risen at the end, where it is overfitting.
 _RISEN = 0.12
-# An epoch's loss that is so many times the least one before it is a jump; so many of the epochs are unsteady.
-_JUMP, _UNSTEADY = 1.4, 0.15
+# An epoch's loss that is so many times the least one before it is a jump, if it is so much of the whole fall, too; so
+# many of the epochs are unsteady.
+_JUMP, _OF_FALL, _UNSTEADY = 1.4, 0.05, 0.15
+# A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
+_THROWN, _AS_TRIVIAL = 1.25, 0.95
 # The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
 # that of the fifth before.
 _FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
-# The best epoch was so early that the rest was for nothing.
-_EARLY = 0.6
+# What is so much of the whole fall is next to nothing; a first epoch's loss so many times the second's is not of it.
+_NEAR, _FIRST = 0.02, 3.0
+# Nearly all training examples are right from here on; of numbers, with others that are so much worse.
+_LEARNED, _LEARNED_NUMBERS, _FAR = 0.985, 0.9, 0.3
+# The best epoch was so early that the rest was for nothing; but with such a gain nothing is missing.
+_EARLY, _GOOD = 0.6, 0.95
 # Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
 _BLIND = 0.64
 _MANY_MISTAKES = 30
@@ -54,24 +62,17 @@ class Finding:
     is_good: bool = False
 
 
-_SMALLER_STEPS = (
-    "A smaller learning rate: a tenth of it, first.",
-    "Gradients that are cut off: `clipnorm: 1.0` for the optimizer.",
-    "Look at the inputs for values that are very large or missing: `dlcli data`.",
-    "`train: {divergence: {factor: 0.1, retries: 3}}` goes back and on with a smaller rate by itself.",
-)
-
-
 def diagnose(course: Course) -> tuple[Finding, ...]:
     """What there is to say, the most important first; never nothing."""
     if course.error:
         return (_failed(course),)
     if not course.train:
-        return (Finding("unknown", "No epoch was done", ("There is no history to judge by.",)),)
+        return (_finding(course, "unknown", ["There is no history to judge by."]),)
     if any(not math.isfinite(loss) for loss in course.train):
         return (_diverged(course),)
     checks: tuple[Callable[[Course], Finding | None], ...] = (
-        _not_shuffled, _unstable, _learned_nothing, _noisy_labels, _overfitting, _undertrained, _underfitting, _plateau,
+        _not_shuffled, _thrown_off, _unstable, _learned_nothing, _as_it_was, _noisy_labels, _overfitting, _undertrained,
+        _underfitting, _plateau,
     )  # fmt: skip
     found = [finding for check in checks if (finding := check(course)) is not None]
     kinds = {finding.kind for finding in found}
@@ -82,32 +83,52 @@ def diagnose(course: Course) -> tuple[Finding, ...]:
     return tuple(found) if found else (_neither(course),)
 
 
+_TITLES = {
+    "unknown": "No epoch was done",
+    "failed": "The run has failed",
+    "diverged": "The loss became no number",
+    "not-shuffled": "The examples are not shuffled",
+    "thrown-off": "Steps so large that nothing was learned",
+    "unstable": "Unstable: the training loss jumps",
+    "learned-nothing": "No better than the trivial predictor",
+    "as-it-was": "No better than saying that nothing changes",
+    "label-noise": "Some labels may be wrong",
+    "overfitting": "Overfitting: it knows its training examples better than others",
+    "undertrained": "Undertrained: it was still getting better",
+    "underfitting": "Underfitting: it is weak on its own training examples",
+    "plateau": "A plateau: most epochs brought nothing",
+    "short": "Too short to tell",
+    "good": "A good fit: neither over- nor underfitting shows",
+}
+
+
+def _finding(course: Course, kind: str, evidence: Sequence[str]) -> Finding:
+    return Finding(kind, _TITLES[kind], tuple(evidence), advice_for(kind, course), kind in ("short", "good"))
+
+
 _EXPLAINS = {
     "not-shuffled": {"unstable", "overfitting", "underfitting", "plateau", "undertrained", "learned-nothing"},
+    "thrown-off": {"unstable", "learned-nothing", "underfitting", "plateau", "undertrained"},
     "unstable": {"plateau", "undertrained", "underfitting", "learned-nothing"},
-    "learned-nothing": {"underfitting", "plateau", "undertrained"},
+    "learned-nothing": {"underfitting", "plateau", "undertrained", "as-it-was", "overfitting"},
+    "as-it-was": {"underfitting", "plateau"},
     "label-noise": {"underfitting", "plateau"},
     "overfitting": {"plateau", "underfitting"},
-    "undertrained": {"underfitting"},
+    "undertrained": {"underfitting", "plateau"},
 }
 
 
 def _failed(course: Course) -> Finding:
     if re.search(r"loss is (no number|infinite)", course.error):
-        return Finding("diverged", "The loss became no number", (course.error,), _SMALLER_STEPS)
-    return Finding("failed", "The run has failed", (course.error,))
+        return _finding(course, "diverged", [course.error])
+    return _finding(course, "failed", [course.error])
 
 
 def _diverged(course: Course) -> Finding:
     epoch = next(at for at, loss in enumerate(course.train, start=1) if not math.isfinite(loss))
     word = "no number" if math.isnan(course.train[epoch - 1]) else "infinite"
     before = f" The epoch before, it was {number(course.train[epoch - 2])}." if epoch > 1 else ""
-    return Finding(
-        "diverged",
-        "The loss became no number",
-        (f"In epoch {epoch} the training loss is {word}.{before}",),
-        _SMALLER_STEPS,
-    )
+    return _finding(course, "diverged", [f"In epoch {epoch} the training loss is {word}.{before}"])
 
 
 def _not_shuffled(course: Course) -> Finding | None:
@@ -127,16 +148,15 @@ def _not_shuffled(course: Course) -> Finding | None:
         f"While epoch {course.best_epoch} ran, the loss was {number(meanwhile)}; on all training examples at its end "
         f"it was {number(course.train_loss)}: what came last was learned, and what came first forgotten.",
     )
-    return Finding(
-        "not-shuffled", "The examples are not shuffled", evidence, ("Leave `dataset.shuffle` out, or set it to true.",)
-    )
+    return _finding(course, "not-shuffled", evidence)
 
 
 def _jumps(losses: Sequence[float]) -> list[int]:
-    """The epochs, from 1, whose loss is well above the least before."""
+    """The epochs, from 1, whose loss is well above the least before, and not only because that was nearly nothing."""
     found, least = [], losses[0]
+    enough = _OF_FALL * _whole_fall(losses)
     for epoch, loss in enumerate(losses[1:], start=2):
-        if loss > _JUMP * least:
+        if loss > _JUMP * least and loss - least > enough:
             found.append(epoch)
         least = min(least, loss)
     return found
@@ -159,12 +179,24 @@ def _unstable(course: Course) -> Finding | None:
         f"epoch {worst}: {number(losses[worst - 1])}, after {number(min(losses[: worst - 1]))}.",
         *_rate(course),
     )
-    advice = (
-        "A smaller learning rate: a third or a tenth of it.",
-        "Larger batches, whose gradients differ less: twice `dataset.batch_size`.",
-        "A schedule that makes the rate smaller in the end, such as `CosineDecay`.",
+    return _finding(course, "unstable", evidence)
+
+
+def _thrown_off(course: Course) -> Finding | None:
+    """Steps so large that all became worse than any constant answer, and then no better than that."""
+    trivial, losses = course.trivial_loss, course.train
+    if trivial is None or len(losses) < 3:
+        return None
+    worst, last = max(losses), _last_fifths(losses)[1]
+    untrained = math.log(max(2, course.classes))  # what a network that knows nothing begins with
+    if worst < _THROWN * max(trivial, untrained) or last < _AS_TRIVIAL * trivial:
+        return None
+    evidence = (
+        f"In epoch {losses.index(worst) + 1} the training loss was {number(worst)}, and at the end {number(last)}: to "
+        f"give each class the probability of its share comes to {number(trivial)}.",
+        *_rate(course),
     )
-    return Finding("unstable", "Unstable: the training loss jumps", evidence, advice)
+    return _finding(course, "thrown-off", evidence)
 
 
 def _rate(course: Course) -> list[str]:
@@ -195,12 +227,19 @@ def _learned_nothing(course: Course) -> Finding | None:
         f"In {len(course.train)} epochs the training loss went from {number(first)} to {number(last)}.",
         *_rate(course),
     )
-    advice = (
-        "Another learning rate: ten times smaller, then ten times larger. Too large a rate ends ReLU units at once.",
-        "Look at inputs and labels side by side: `dlcli data --plot`.",
-        "More units or layers.",
+    return _finding(course, "learned-nothing", evidence)
+
+
+def _as_it_was(course: Course) -> Finding | None:
+    """Of a series: the last value of each window would have been as good a prediction."""
+    score = course.score
+    if score is None or score.last_value is None or score.held_out is None or score.held_out < score.last_value:
+        return None
+    evidence = (
+        f"The {score.name} is {number(score.held_out)}; saying that each number stays what the last row of its window "
+        f"has comes to {number(score.last_value)}.",
     )
-    return Finding("learned-nothing", "No better than the trivial predictor", evidence, advice)
+    return _finding(course, "as-it-was", evidence)
 
 
 def _noisy_labels(course: Course) -> Finding | None:
@@ -215,11 +254,7 @@ def _noisy_labels(course: Course) -> Finding | None:
         f"{course.confidence:.0%} of the pairs, {course.mistakes} mistakes in all. By chance it would be 50%; where "
         "examples are hard and not mislabelled, it is 80% and more.",
     )
-    advice = (
-        "Look at the surest mistakes below: the labels of some may be wrong.",
-        "A loss that trusts labels less: `CategoricalCrossentropy: {label_smoothing: 0.1}`.",
-    )
-    return Finding("label-noise", "Some labels may be wrong", evidence, advice)
+    return _finding(course, "label-noise", evidence)
 
 
 def _overfitting(course: Course) -> Finding | None:
@@ -231,14 +266,7 @@ def _overfitting(course: Course) -> Finding | None:
         evidence.append(
             f"{course.parameters:,} parameters learned from {course.examples:,} examples, {ratio:,.0f} for each."
         )
-    advice = (
-        "More examples; for images `dataset.augment`.",
-        "A smaller network, or `Dropout` and `L2`.",
-        "`EarlyStopping: {monitor: val_loss, patience: 5}`. best.h5 has the best epoch in any case.",
-    )
-    return Finding(
-        "overfitting", "Overfitting: it knows its training examples better than others", tuple(evidence), advice
-    )
+    return _finding(course, "overfitting", evidence)
 
 
 def _gap(course: Course) -> list[str]:
@@ -247,7 +275,8 @@ def _gap(course: Course) -> list[str]:
     score = course.score
     if score is None or train is None or held_out is None or score.trivial is None:
         return []
-    allowed = _GAP + (score.chance if score.perfect == 1.0 else 0.5 * max(0.0, 1 - train))
+    noise = 0.0 if held_out < _NOTHING else 0.5 * max(0.0, 1 - train)  # in numbers, which no input tells
+    allowed = _GAP + (score.chance if score.perfect == 1.0 else noise)
     if train - held_out <= allowed:
         return []
     return [
@@ -282,11 +311,17 @@ def _undertrained(course: Course) -> Finding | None:
     losses = course.watched
     if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or course.is_enough:
         return None
+    train, held_out = course.gains()
+    if train is not None and train > _LEARNED and course.score is not None and course.score.perfect == 1.0:
+        return None  # all training examples are right: going on makes only surer
+    if train is not None and held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR:
+        return None  # nothing is left to learn from these examples
     part = max(1, len(losses) // 5)
     best = losses.index(min(losses))
     (before, last), of_training = (_last_fifths(one) for one in (losses, course.train))
     least = min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
     which = "validation" if course.validation else "training"
+    least = max(least, _NEAR * _whole_fall(losses))
     if not (before - last > least and best >= len(losses) - part):
         before, last = of_training
         which = "training"
@@ -297,11 +332,13 @@ def _undertrained(course: Course) -> Finding | None:
     evidence = (
         f"The {which} loss still falls: {number(last)} in {epochs}, {1 - last / before:.1%} less than before that.",
     )
-    advice = (
-        f"Go on for longer: `--resume RUN --epochs +{max(1, len(losses))}`.",
-        "A larger learning rate, if the loss falls slowly from the first epoch on.",
-    )
-    return Finding("undertrained", "Undertrained: it was still getting better", evidence, advice)
+    return _finding(course, "undertrained", evidence)
+
+
+def _whole_fall(losses: Sequence[float]) -> float:
+    """How far the losses have fallen; without the first epoch's, if that is mostly of the first steps."""
+    is_far = len(losses) > 3 and losses[0] > _FIRST * losses[1]
+    return max(losses[1:] if is_far else losses) - min(losses)
 
 
 def _last_fifths(losses: Sequence[float]) -> tuple[float, float]:
@@ -323,45 +360,38 @@ def _underfitting(course: Course) -> Finding | None:
         f" (trivial: {number(score.trivial or 0.0)}).",
     ]
     if held_out is not None:
-        evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}: it does not overfit.")
+        same = ": it does not overfit" if train - held_out < _GAP + score.chance else ""
+        evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}{same}.")
     before, last = _last_fifths(course.train)
     fall = 1 - last / (before or 1.0)
     evidence.append(f"The training loss has fallen by {max(0.0, fall):.1%} in the last fifth of the epochs.")
-    advice = (
-        "More units, or more layers.",
-        "Less `Dropout` and `L2`, if there is any.",
-        "Inputs that tell more: if a larger network is no better, what is asked may not be in them.",
-    )
-    return Finding("underfitting", "Underfitting: it is weak on its own training examples", tuple(evidence), advice)
+    return _finding(course, "underfitting", evidence)
 
 
 def _plateau(course: Course) -> Finding | None:
     """Most of the epochs brought nothing."""
     losses = course.watched
-    if len(losses) < 10 or not all(map(math.isfinite, losses)) or course.is_enough:
+    _, held_out = course.gains()
+    if len(losses) < 10 or not all(map(math.isfinite, losses)) or (held_out or 0.0) > _GOOD:
         return None
     least = min(losses)
     whole = max(losses) - least
-    near = next(at for at, loss in enumerate(losses, start=1) if loss <= least + 0.02 * whole)
+    near = next(at for at, loss in enumerate(losses, start=1) if loss <= least + _NEAR * whole)
     if near > _EARLY * len(losses):
         return None
     which = "validation" if course.validation else "training"
     evidence = (
-        f"The {which} loss was within 2% of its whole fall in epoch {near} already; "
+        f"The {which} loss was within {_NEAR:.0%} of its whole fall in epoch {near} already; "
         f"the {len(losses) - near} epochs after it brought next to nothing.",
     )
-    advice = (
-        "`EarlyStopping: {monitor: val_loss, patience: 5}` saves the time.",
-        "`ReduceLROnPlateau`, or a schedule: a smaller rate may find a lower loss.",
-    )
-    return Finding("plateau", "A plateau: most epochs brought nothing", evidence, advice)
+    return _finding(course, "plateau", evidence)
 
 
 def _neither(course: Course) -> Finding:
     score = course.score
     if len(course.train) < 3:
         epochs = f"{len(course.train)} epochs tell" if len(course.train) > 1 else "1 epoch tells"
-        return Finding("short", "Too short to tell", (f"{epochs} little of how a training goes.",), is_good=True)
+        return _finding(course, "short", [f"{epochs} little of how a training goes."])
     evidence = [f"The training loss fell from {number(course.train[0])} to {number(course.train[-1])}."]
     if score is not None and score.train is not None and score.held_out is not None:
         evidence.append(
@@ -370,5 +400,4 @@ def _neither(course: Course) -> Finding:
         )
     if not course.validation:
         evidence.append("Nothing was held out while training, so the curves do not show how it does on other examples.")
-    advice = () if course.validation else ("`dataset.validation: 0.1` shows over- and underfitting as it comes.",)
-    return Finding("good", "A good fit: neither over- nor underfitting shows", tuple(evidence), advice, is_good=True)
+    return _finding(course, "good", evidence)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlcli.report.answers import Answers, ClassAnswers, NumberAnswers
+from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
 from dlcli.report.course import Course, Score
+from dlcli.report.remedies import BALANCES, SMOOTHS, had_by, smoothed
 from dlcli.report.story import Story
 
 _SHARES = ("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "acc")
@@ -21,7 +22,7 @@ def course_of(story: Story, answers: Answers | None) -> Course:
     confidence, mistakes = None, 0
     if isinstance(first, ClassAnswers):
         confidence, mistakes = first.confidence, int((~first.is_right).sum())
-    train = story.metrics.get("train", {})
+    train, had = story.metrics.get("train", {}), had_by(story)
     return Course(
         train=column(history, "loss"),
         validation=column(history, "val_loss"),
@@ -36,7 +37,17 @@ def course_of(story: Story, answers: Answers | None) -> Course:
         mistakes=mistakes,
         rates=column(history, "learning_rate"),
         error=str(story.record.get("error") or "") if story.record.get("state") == "failed" else "",
+        classes=len(first.names) if isinstance(first, ClassAnswers) else 0,
+        trivial_loss=_trivial_loss(first, had, answers),
+        had=had,
+        smoothed=smoothed(story.spec.get("loss")),
     )
+
+
+def _trivial_loss(first: AnyAnswers | None, had: frozenset[str], answers: Answers | None) -> float | None:
+    if answers is None or len(answers.each) > 1 or not isinstance(first, ClassAnswers) or {BALANCES, SMOOTHS} & had:
+        return None
+    return answers.trivial.get("loss")
 
 
 def column(history: Sequence[Mapping[str, float]], name: str) -> tuple[float, ...]:
@@ -64,8 +75,9 @@ def score_of(story: Story, answers: Answers | None) -> Score | None:
             perfect = 1.0 if kind in _SHARES else 0.0
             is_squared = kind in _SQUARED
             return Score(
-                shown, of_train.get(name), others.get(name), trivial.get(name), perfect, count, is_squared=is_squared
-            )
+                shown, of_train.get(name), others.get(name), trivial.get(name), perfect, count, is_squared=is_squared,
+                last_value=answers.last_value.get(name) if answers is not None else None,
+            )  # fmt: skip
     if first is not None and isinstance(first[1], ClassAnswers) and split == answers_split(answers):
         accuracy = float(first[1].is_right.mean()) if len(first[1].truth) else None
         prefix = f"{first[0]}_" if first[0] else ""

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.columns import PADDING, Category, Date, Fitted, Index, Number, Text
-from dlcli.data.dataset import Array, named
+from dlcli.data.dataset import Array, Reader, named
 from dlcli.data.pixels import pixels_of
+from dlcli.data.table_reader import TableReader
+from dlcli.data.text_reader import TextReader
+from dlcli.spec.source import INPUT
 
 _SIDE = 112  # pixels: larger pictures are made smaller
 _SHARP = 64  # up to here a picture is kept as it is, to the pixel
@@ -111,12 +114,16 @@ def _look(name: str, parts: Mapping[str, Array], job: Any) -> Look:
     return Look(name, _beside(pictures), " · ".join(texts), tuple(cells[:_MOST_CELLS]), curve)
 
 
-def _columns(reader: Any, name: str) -> tuple[Fitted, ...]:
-    """The columns that became an input; none where it is not from a table."""
-    inputs: Mapping[str, tuple[Fitted, ...]] = getattr(reader, "inputs", None) or {}
-    if not isinstance(inputs, Mapping) or not inputs:
-        return ()
-    return inputs.get(name) or next(iter(inputs.values()))
+def known_columns(reader: Reader | None) -> Mapping[str, tuple[Fitted, ...]]:
+    """What became the numbers of each input, by its name: columns of a table, or texts; nothing for other inputs."""
+    if isinstance(reader, TextReader):
+        return {INPUT: (reader.column,)}
+    return reader.inputs if isinstance(reader, TableReader) else {}
+
+
+def _columns(reader: Reader | None, name: str) -> tuple[Fitted, ...]:
+    inputs = known_columns(reader)
+    return inputs.get(name) or next(iter(inputs.values()), ())
 
 
 def _plain_cells(name: str, values: Array, features: Sequence[str] | None) -> list[tuple[str, str]]:
@@ -165,7 +172,7 @@ def _as_written(column: Fitted, part: Array) -> str:
     if isinstance(column, Number):
         if column.has_missing and part[-1] > 0.5:
             return "missing"
-        return _number(float(part[0]) * column.deviation + (column.mean if column.is_scaled else 0.0))
+        return _number(float(column.restore(part[:1])[0]))
     return _number(float(part[0]))
 
 

@@ -20,9 +20,9 @@ from dlcli.model.summary import LayerSummary, ModelSummary, explain
 from dlcli.model.units import readable_bytes
 from dlcli.report.answers import Answers
 from dlcli.report.base import Differences
-from dlcli.report.charts import Chart
 from dlcli.report.course import Score
 from dlcli.report.diagnosis import Finding
+from dlcli.report.drawing import Chart
 from dlcli.report.judging import held_out_split
 from dlcli.report.network import WIDTH, drawing_of
 from dlcli.report.sections import Section
@@ -57,14 +57,19 @@ class Cell:
     note: str = ""
 
 
-def render(told: Told) -> str:
-    """The page as HTML. Whatever names are in it is text, never markup."""
+def render(told: Told, **instead: Any) -> str:
+    """The page as HTML. Whatever names are in it is text, never markup.
+
+    Args:
+        told: all that the page tells.
+        instead: what another kind of page has for some of it, or beside it, by its name in the template.
+    """
     folder = resources.files("dlcli.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"short": _short, "code": _code}
     template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
     style = Markup((folder / "page.css").read_text(encoding="utf-8"))
-    return template.render(page={**_page(told), "style": style})
+    return template.render(page={"folds": None, **_page(told), **instead, "style": style})
 
 
 def _short(text: str, longest: int = _LONGEST) -> str:
@@ -92,7 +97,7 @@ def _page(told: Told) -> dict[str, Any]:
         "findings": told.findings,
         "figure_names": names,
         "splits": [_split(name, figures, figure_names) for name, figures in story.metrics.items()],
-        "trivial": _trivial(told, figure_names),
+        "without_model": _without_model(told, figure_names),
         "scores_note": _scores_note(told),
         "curves": told.curves,
         "rate_note": _rate_note(story),
@@ -115,7 +120,8 @@ def _subtitle(story: Story) -> str:
     sizes = [f"{size:,} {name}" for name, size in (data.get("examples") or {}).items()]
     began = str(story.record.get("began") or "")[:10]
     parts = [
-        f"{data.get('source', 'unknown data')}{instead}: {', '.join(sizes)} examples",
+        f"{data.get('source', 'unknown data')}{instead}{': ' if sizes else ''}{', '.join(sizes)}"
+        f"{' examples' if sizes else ''}",
         f"trained on {began}" if began else "",
     ]
     state = story.record.get("state")
@@ -130,7 +136,7 @@ def _cards(told: Told) -> Iterator[Cell]:
         yield from _score_cards(story, score, split)
     if split is not None and "loss" in story.metrics[split]:
         value = story.metrics[split]["loss"]
-        yield Cell(_shown_figure(value), f"{split}.loss", repr(value), f"{split} loss")
+        yield figure_cell(value, f"{split}.loss", f"{split} loss")
     planned = (story.spec.get("train") or {}).get("epochs")
     if story.history:
         best = f"best: {story.best_epoch}, by {story.monitor.replace('_', ' ')}" if story.best_epoch else ""
@@ -144,42 +150,49 @@ def _cards(told: Told) -> Iterator[Cell]:
 
 
 def _score_cards(story: Story, score: Score, split: str | None) -> Iterator[Cell]:
-    trivial = f"trivial: {number(score.trivial)}" if score.trivial is not None else ""
+    known = {"trivial": score.trivial, "last value": score.last_value}
+    note = "; ".join(f"{what}: {number(value)}" for what, value in known.items() if value is not None)
     for name, value in ((split, score.held_out), ("train", score.train)):
         if name is None or value is None:
             continue
         figure = next((key for key in story.metrics.get(name, {}) if key.replace("_", " ") == score.name), None)
         key = f"{name}.{figure}" if figure else ""
-        yield Cell(_shown_figure(value), key, repr(value) if key else "", f"{name} {score.name}", trivial)
-        trivial = ""
+        yield figure_cell(value, key, f"{name} {score.name}", note)
+        note = ""
 
 
-def _shown_figure(value: float) -> str:
-    return number(value) if math.isfinite(value) else "no number" if math.isnan(value) else "infinite"
+def figure_cell(value: float, key: str, label: str = "", note: str = "") -> Cell:
+    """A figure that may be no number; `key` is its name in metrics.json, empty if it is in none."""
+    shown = number(value) if math.isfinite(value) else "no number" if math.isnan(value) else "infinite"
+    return Cell(shown, key, repr(value) if key else "", label, note)
 
 
 def _split(name: str, figures: Mapping[str, float], names: Sequence[str]) -> dict[str, Any]:
-    cells = [
-        Cell(_shown_figure(figures[one]), f"{name}.{one}", repr(figures[one])) if one in figures else Cell("–")
-        for one in names
-    ]
+    cells = [figure_cell(figures[one], f"{name}.{one}") if one in figures else Cell("–") for one in names]
     return {"name": name, "cells": cells}
 
 
-def _trivial(told: Told, names: Sequence[str]) -> list[str]:
-    if told.answers is None or not any(name in told.answers.trivial for name in names):
-        return []
-    known = told.answers.trivial
-    return [number(known[name]) if name in known else "–" for name in names]
+def _without_model(told: Told, names: Sequence[str]) -> dict[str, list[str]]:
+    """What can be had without a model, by what is done for it: a row of figures, as far as they are known."""
+    if told.answers is None:
+        return {}
+    known = {"trivial": told.answers.trivial, "last value": told.answers.last_value}
+    return {
+        what: [number(figures[name]) if name in figures else "–" for name in names]
+        for what, figures in known.items()
+        if any(name in figures for name in names)
+    }
 
 
 def _scores_note(told: Told) -> str:
     epoch = f"The figures of the best epoch, {told.story.best_epoch}." if told.story.best_epoch else ""
-    if not _trivial(told, [name for figures in told.story.metrics.values() for name in figures]):
+    without_model = _without_model(told, [name for figures in told.story.metrics.values() for name in figures])
+    if not without_model:
         return epoch
     split = told.answers.split if told.answers is not None else ""
     said = "Trivial: always the most frequent class, or its share as the probability; the mean or median of numbers"
-    return f"{epoch} {said}; of the training examples, and measured on {split}.".strip()
+    last = " Last value: a number stays what the last row of its window has." if "last value" in without_model else ""
+    return f"{epoch} {said}; of the training examples, and measured on {split}.{last}".strip()
 
 
 def _rate_note(story: Story) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from dlcli.files import replacing, write_text, writing_failed
 from dlcli.report import charts
 from dlcli.report.answers import Answers, answers_of
 from dlcli.report.base import differences_from_base
-from dlcli.report.charts import Chart
 from dlcli.report.diagnosis import Finding, diagnose
+from dlcli.report.drawing import Chart, drawing
 from dlcli.report.judging import column, course_of
 from dlcli.report.page import Told, render
 from dlcli.report.sections import Section, sections_of
@@ -52,7 +52,16 @@ def write_report(story: Story, final: Any, folder: Path, missing: Sequence[str] 
         RunError: the files cannot be written.
     """
     told, pictures = tell(story, final, missing)
-    page = render(told)
+    put_down(folder, render(told), pictures)
+    return Report(folder / PAGE, tuple(told.findings), tuple(told.missing))
+
+
+def put_down(folder: Path, page: str, pictures: Mapping[str, bytes]) -> None:
+    """Put the page and the PNG files into the folder, and take out of it those that are no longer made.
+
+    Raises:
+        RunError: the files cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,13 +73,12 @@ def write_report(story: Story, final: Any, folder: Path, missing: Sequence[str] 
     for old in folder.glob("*.png"):
         if old.stem not in pictures and not old.name.startswith("."):
             old.unlink(missing_ok=True)
-    return Report(folder / PAGE, tuple(told.findings), tuple(told.missing))
 
 
 def tell(story: Story, final: Any, missing: Sequence[str] = ()) -> tuple[Told, dict[str, bytes]]:
     """What the page tells, and the PNG files beside it by name."""
     lacking = [*story.missing, *missing]
-    with charts.drawing():
+    with drawing():
         answers: Answers | None = None
         sections: list[Section] = []
         if final is not None:

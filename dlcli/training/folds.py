@@ -35,27 +35,40 @@ def run_folds(request: TrainRequest, listener: Listener, hooks: Hooks) -> FoldsE
     where = request.where
     where = replace(where, notify=_once(where.notify), beside=(*where.beside, request.spec_folder))
     request = replace(request, where=where)
+    ends: list[FoldsEnd] = []
+    try:
+        with ExitStack() as stack:
+            if request.point is not None and request.point.run is not None:
+                stack.enter_context(request.point.run.locked())
+                request.point.run.remove_parts()
+            else:
+                check_writable(request.runs_dir)
+                check_free(request.parent, request.run_name)
+            _train_folds(request, Whole(request, stack, until, hooks.before_leaving), listener, hooks, ends.append)
+    finally:
+        for end in ends:
+            if hooks.on_folds_end is not None:
+                hooks.on_folds_end(end)
+    return ends[0]
+
+
+def _train_folds(
+    request: TrainRequest, whole: Whole, listener: Listener, hooks: Hooks, ended: Callable[[FoldsEnd], object]
+) -> None:
+    """Train for each fold in turn; `ended` gets what they came to, before it is an error that some have failed."""
     folds = request.loaded.spec.dataset.folds or 0
-    with ExitStack() as stack:
-        if request.point is not None and request.point.run is not None:
-            stack.enter_context(request.point.run.locked())
-            request.point.run.remove_parts()
-        else:
-            check_writable(request.runs_dir)
-            check_free(request.parent, request.run_name)
-        whole = Whole(request, stack, until, hooks.before_leaving)
-        failed: dict[int, DivergedError] = {}
-        for number in range(1, folds + 1):
-            try:
-                _train_fold(request, whole, number, listener, hooks)
-            except DivergedError as error:
-                failed[number] = DivergedError(error.message, error.hint)  # not with all that the error has seen
-                listener.notice(f"fold {number} failed", [error.message, *([error.hint] if error.hint else [])])
-        end = _end(whole, request, folds)
-        listener.folds_ended(end)
-        if failed:
-            raise _failed(failed, folds)
-    return end
+    failed: dict[int, DivergedError] = {}
+    for number in range(1, folds + 1):
+        try:
+            _train_fold(request, whole, number, listener, hooks)
+        except DivergedError as error:
+            failed[number] = DivergedError(error.message, error.hint)  # not with all that the error has seen
+            listener.notice(f"fold {number} failed", [error.message, *([error.hint] if error.hint else [])])
+    end = _end(whole, request, folds)
+    listener.folds_ended(end)
+    ended(end)
+    if failed:
+        raise _failed(failed, folds)
 
 
 def _train_fold(request: TrainRequest, whole: Whole, number: int, listener: Listener, hooks: Hooks) -> None:

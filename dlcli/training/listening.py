@@ -62,7 +62,8 @@ class End:
     Attributes:
         metrics: those of the best epoch on each split.
         trivial: those of them that are known of always giving the same answer, on the split `trivial_on`.
-        gain: how much better the best epoch is there; less than 0 if worse.
+        gain: how much better the best epoch is there than the better one of these; less than 0 if worse.
+        last_value: those of saying that a series stays as the last row of each window has it; empty if it is none.
     """
 
     run: Path
@@ -76,6 +77,7 @@ class End:
     epochs_done: int
     seconds: float
     is_smoke: bool
+    last_value: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

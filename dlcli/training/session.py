@@ -22,7 +22,7 @@ from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts
 from dlcli.training.backend import Backend, DeviceChoice, make_deterministic, start_backend, use_threads
 from dlcli.training.choices import Choices, choose
-from dlcli.training.listening import End, Listener
+from dlcli.training.listening import End, FoldsEnd, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.resuming import Point, differences, machine_differences, refuse, version_differences
 from dlcli.training.stopping import StopRequest
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dlcli.model.summary import ModelSummary
     from dlcli.spec.loading import LoadedSpec
     from dlcli.training.checkpoint import Checkpoint
+    from dlcli.training.final import Final
     from dlcli.training.job import DataFacts, Job
     from dlcli.training.monitoring import Best
     from dlcli.training.whole import Whole
@@ -98,13 +99,16 @@ class Hooks:
         on_run: the run's folder is there.
         summary_text: the text for summary.txt.
         before_leaving: a second signal came, and the process is about to end.
-        on_final: gets the `Final` of the run when the best epoch is evaluated; None if no one looks closer at it.
+        on_end: gets what a run, also that of a fold, came to, and its `Final`, when all its files are written; None if
+            no one looks closer at them.
+        on_folds_end: gets what all folds came to, when their files are written, also if some have failed.
     """
 
     on_run: Callable[[RunFolder], None]
     summary_text: Callable[[ModelSummary], str]
     before_leaving: Callable[[], object]
-    on_final: Callable[[Any], object] | None = None
+    on_end: Callable[[End, Any], object] | None = None
+    on_folds_end: Callable[[FoldsEnd], object] | None = None
 
 
 def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End:
@@ -124,12 +128,15 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         elif request.whole is None:
             check_writable(request.runs_dir)
             check_free(request.parent, request.run_name)
-        return _train(request, _start(request, listener), listener, hooks, (stack, until))
+        end, final = _train(request, _start(request, listener), listener, hooks, (stack, until))
+    if hooks.on_end is not None:
+        hooks.on_end(end, final)
+    return end
 
 
 def _train(
     request: TrainRequest, started: _Started, listener: Listener, hooks: Hooks, leaving: tuple[ExitStack, float | None]
-) -> End:
+) -> tuple[End, Final]:
     """Train once TensorFlow has started; when to leave, and what is to be left then, is in `leaving`."""
     point, whole = request.point, request.whole
     stack, until = leaving
@@ -171,7 +178,7 @@ def _train(
     callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
     is_shown = job.loaded.spec.train.tensorboard and not request.is_smoke
     training = Training(
-        job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_final is not None,
+        job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_end is not None,
         board=Board(run.board, job, summary) if is_shown else None,
     )  # fmt: skip
     end = train(
@@ -181,9 +188,7 @@ def _train(
         is_smoke=request.is_smoke,
         is_changed=ready.is_changed,
     )
-    if hooks.on_final is not None:
-        hooks.on_final(Final(job, training.outputs))
-    return end
+    return end, Final(job, training.outputs)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from dlcli.training.resuming import Point
 from dlcli.training.state import has_averages
 from dlcli.training.stopping import StopRequest
 from dlcli.training.training import Training
-from dlcli.training.trivial import gains, trivial_figures
+from dlcli.training.trivial import gains, last_value_figures, trivial_figures
 
 _SMOKE_STEPS = 3
 
@@ -102,11 +102,14 @@ def train(
 
 def _end(training: Training, metrics: Mapping[str, Logs], *, is_smoke: bool) -> End:
     best, split = training.best, shown_split(metrics)
-    known = trivial_figures(training.job, training.job.rows[split])
-    trivial = {name: known[name] for name in metrics[split] if name in known}
+    job, figures = training.job, metrics[split]
+    trivial, last_value = (
+        {name: value for name, value in known.items() if name in figures}
+        for known in (trivial_figures(job, job.rows[split]), last_value_figures(job, job.rows[split]))
+    )
     return End(
-        training.run.path, metrics, trivial, split, gains(metrics[split], trivial), best.epoch, best.monitor,
-        best.value, len(training.history), training.seconds, is_smoke,
+        training.run.path, metrics, trivial, split, gains(figures, trivial, last_value), best.epoch, best.monitor,
+        best.value, len(training.history), training.seconds, is_smoke, last_value,
     )  # fmt: skip
 
 
@@ -233,7 +236,8 @@ def _train_steps(training: Training, rows: Rows, began: float) -> Logs:
 def _validate(training: Training) -> Logs:
     with callbacks_work():
         training.callbacks.on_test_begin()
-    logs = run_test(training.job.engine, training.job.rows["validation"], training.listener, training.stop)
+    collect, rows = training.validation_collector(), training.job.rows["validation"]
+    logs = run_test(training.job.engine, rows, training.listener, training.stop, collect)
     with callbacks_work():
         training.callbacks.on_test_end(logs)
     return logs
@@ -257,7 +261,7 @@ def _keep(training: Training, row: dict[str, Any]) -> bool:
     best, monitored = training.best, row[training.best.monitor]
     is_best = best.beaten_by(monitored)
     if is_best:
-        best.epoch, best.value = row["epoch"], monitored
+        training.found_best(row["epoch"], monitored)
     training.history.append(row)
     training.saver.epoch_ended(is_best=is_best)
     training.run.append_history(row)
@@ -285,6 +289,8 @@ def _evaluate_best(training: Training) -> dict[str, Logs]:
     job = training.job
     open_checkpoint(training.run.best).load_weights(job.model)
     known: dict[str, Logs] = {}
+    if training.outputs_of != training.best.epoch:
+        training.outputs = []
     if "validation" in job.rows and not has_averages(job.model):
         row = training.row_of(training.best.epoch)
         known["validation"] = {name: row[f"val_{name}"] for name in job.metric_names}

@@ -18,14 +18,14 @@ from dlcli.training.board import Board
 from dlcli.training.callback_state import CallbackMemory
 from dlcli.training.checkpoint import Checkpoint, Contents, open_checkpoint
 from dlcli.training.engine import Collect, Logs
-from dlcli.training.final import are_kept
+from dlcli.training.final import are_kept, shown_split
 from dlcli.training.going_on import GoingOn, InEpoch
 from dlcli.training.job import Job
 from dlcli.training.listening import Listener
 from dlcli.training.monitoring import Best
 from dlcli.training.record import RunRecord
 from dlcli.training.saving import Moment, Position, Saver
-from dlcli.training.state import METRICS, OPTIMIZER, RANDOM, WEIGHTS, TrainingState
+from dlcli.training.state import METRICS, OPTIMIZER, RANDOM, WEIGHTS, TrainingState, has_averages
 from dlcli.training.stopping import StopRequest
 
 
@@ -50,7 +50,9 @@ class Training:
         seconds_before: how long the processes before this one have trained.
         first: the moment at which it began, if it is small.
         keeps: whether what the best epoch puts out for `shown` is kept, for whoever looks closer.
-        outputs: that, block by block.
+        outputs: that, block by block; of the best epoch so far, where validation is what is shown.
+        outputs_of: the epoch that it is of; 0 for the final evaluation.
+        validated: the same of the last validation.
         board: writes what TensorBoard shows, if the spec asks for it.
     """
 
@@ -71,6 +73,8 @@ class Training:
     first: Moment | None = None
     keeps: bool = False
     outputs: list[Any] = field(default_factory=list)
+    outputs_of: int = 0
+    validated: list[Any] = field(default_factory=list)
     board: Board | None = None
     began: float = field(default_factory=time.perf_counter)
     saver: Saver = field(init=False)
@@ -107,6 +111,22 @@ class Training:
     def collector(self, split: str) -> Collect | None:
         """What collects the outputs for a split in the final evaluation; None if they are not to be kept."""
         return self.outputs.append if self.keeps and are_kept(self.job, split) else None
+
+    def validation_collector(self) -> Collect | None:
+        """What collects the outputs of a validation, if those of the best epoch's are what is shown in the end.
+
+        None where they are not to be kept, or cost more than they save: Keras's own calls would compute them twice.
+        """
+        self.validated = []
+        rows = self.job.rows
+        is_shown = rows["validation"] is rows[shown_split(rows)] and not has_averages(self.job.model)
+        can_be = is_shown and self.job.engine.path == "graph"
+        return self.validated.append if can_be and self.collector(shown_split(rows)) is not None else None
+
+    def found_best(self, epoch: int, value: float) -> None:
+        """The epoch that is just done is the best so far."""
+        self.best.epoch, self.best.value = epoch, value
+        self.outputs, self.outputs_of = self.validated, epoch
 
     @property
     def kept(self) -> str:

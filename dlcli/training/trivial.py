@@ -1,14 +1,16 @@
-"""What it comes to if always the same is answered, whatever of the training targets makes a figure best."""
+"""What it comes to without a model: if always the same is answered, or that a series stays as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from dlcli.data.dataset import Array, named
-from dlcli.data.encoding import Encodings, snake_case
+from dlcli.data.encoding import Encoding, Encodings, snake_case
 from dlcli.data.scaling import scales_of
+from dlcli.data.series_reader import SeriesReader
 from dlcli.spec.heads import heads_of
 from dlcli.spec.source import TARGET
 from dlcli.training.feeding import Rows
@@ -25,34 +27,67 @@ def trivial_figures(job: Job, rows: Rows) -> dict[str, float]:
     It answers the most frequent class, or the share of each class as its probability; the mean of numbers, or their
     median. What is asked to give its input anew has none, and a loss in other units than the data's has none.
     """
-    return dict(_figures(job, rows))
-
-
-def _figures(job: Job, rows: Rows) -> Iterator[tuple[str, float]]:
-    train, scales, heads = job.rows["train"], scales_of(job.encoding), heads_of(job.loaded.spec)
-    asked, known = named(rows.data.targets), named(train.data.targets)
-    each = job.encoding.each if isinstance(job.encoding, Encodings) else job.encoding
-    for name, encoding in named(each).items():
+    train = job.rows["train"]
+    known = named(train.data.targets)
+    found: dict[str, float] = {}
+    for name, encoding in _outputs(job).items():
         if encoding.kind == "input":
             continue
-        head = heads[name] if name in heads else next(iter(heads.values()))
-        loss = snake_case(head.loss.name)
-        truth, learned = np.asarray(asked[name])[rows.order], np.asarray(known[name])[train.order]
-        of_classes = encoding.classes is not None
-        found = _of_classes(truth, learned, encoding.classes) if of_classes else _of_numbers(truth, learned)
-        prefix = f"{name}_" if name else ""
-        for figure, value in found.items():
-            yield prefix + figure, value
-            if figure == _LONG.get(loss, loss) and (name or TARGET) not in scales:
-                yield f"{prefix}loss", value
+        truth, learned = _targets(rows, name), np.asarray(known[name])[train.order]
+        if encoding.classes is not None:
+            figures = _of_classes(truth, learned, encoding.classes)
+        else:
+            figures = _of_numbers(truth, learned.mean(dtype=np.float64), np.median(learned))
+        found |= _called(job, name, figures)
+    return found
 
 
-def gains(figures: Mapping[str, float], trivial: Mapping[str, float]) -> dict[str, float]:
-    """How much better figures are than the trivial predictor's, where those are known; less than 0 if worse."""
+def last_value_figures(job: Job, rows: Rows) -> dict[str, float]:
+    """The figures, by the names of metrics, of saying that a number stays what the last row of its window has.
+
+    There are some for the windows of a `series` only, and for numbers that themselves go in.
+    """
+    reader = job.facts.reader
+    found: dict[str, float] = {}
+    if isinstance(reader, SeriesReader):
+        for name, encoding in _outputs(job).items():
+            place = reader.place_of(name or TARGET)
+            if encoding.kind == "input" or encoding.classes is not None or place is None:
+                continue
+            windows: Any = rows.data.inputs
+            column, at = place
+            last = column.restore(np.asarray(windows[:, -1, at])[rows.order].astype(np.float64))
+            found |= _called(job, name, _of_numbers(_targets(rows, name), last, last))
+    return found
+
+
+def _outputs(job: Job) -> Mapping[str, Encoding]:
+    return named(job.encoding.each if isinstance(job.encoding, Encodings) else job.encoding)
+
+
+def _targets(rows: Rows, name: str) -> Array:
+    return np.asarray(named(rows.data.targets)[name])[rows.order]
+
+
+def _called(job: Job, name: str, figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures by the names that an output's metrics have; and as its loss, if that is in the data's units."""
+    scales, heads = scales_of(job.encoding), heads_of(job.loaded.spec)
+    head = heads[name] if name in heads else next(iter(heads.values()))
+    loss = snake_case(head.loss.name)
+    prefix = f"{name}_" if name else ""
+    found = {prefix + figure: value for figure, value in figures.items()}
+    if _LONG.get(loss, loss) in figures and (name or TARGET) not in scales:
+        found[f"{prefix}loss"] = figures[_LONG.get(loss, loss)]
+    return found
+
+
+def gains(figures: Mapping[str, float], *others: Mapping[str, float]) -> dict[str, float]:
+    """How much better figures are than the best of others, where those are known; less than 0 if worse."""
+    known = {name: [one[name] for one in others if name in one] for name in figures}
     return {
-        name: value - trivial[name] if name.endswith(_ACCURACIES) else trivial[name] - value
-        for name, value in figures.items()
-        if name in trivial
+        name: figures[name] - max(values) if name.endswith(_ACCURACIES) else min(values) - figures[name]
+        for name, values in known.items()
+        if values
     }
 
 
@@ -65,10 +100,11 @@ def _of_classes(truth: Array, learned: Array, classes: int | None) -> dict[str, 
     return {**dict.fromkeys(_ACCURACIES, accuracy), **dict.fromkeys(_CROSSENTROPIES, crossentropy)}
 
 
-def _of_numbers(truth: Array, learned: Array) -> dict[str, float]:
+def _of_numbers(truth: Array, for_squares: Any, for_distances: Any) -> dict[str, float]:
+    """Errors of what makes the mean of squares small, and of what makes that of distances small."""
     numbers = truth.astype(np.float64)
-    squared = float(((numbers - learned.mean(dtype=np.float64)) ** 2).mean())
-    absolute = float(abs(numbers - np.median(learned)).mean())
+    squared = float(((numbers - for_squares) ** 2).mean())
+    absolute = float(abs(numbers - for_distances).mean())
     return {
         "mean_squared_error": squared, "mse": squared, "mean_absolute_error": absolute, "mae": absolute,
         "root_mean_squared_error": float(np.sqrt(squared)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,8 +19,8 @@ from dlcli.data.columns import Number
 from dlcli.data.dataset import Array, named
 from dlcli.errors import CheckpointError, DataError
 from dlcli.files import replacing
-from dlcli.report.charts import COLORS, plain
-from dlcli.report.looks import taken
+from dlcli.report.drawing import COLORS, plain
+from dlcli.report.looks import known_columns, taken
 from dlcli.report.sections import outputs_at, scores_at
 from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.engine import steps_of
@@ -146,8 +146,7 @@ class Drawing:
 
 def _units(job: Job) -> tuple[Array, Array]:
     """What the numbers of an example are multiplied by, and what is added, for those that a table has."""
-    inputs: Any = getattr(job.facts.reader, "inputs", None)
-    columns = [column for group in inputs.values() for column in group] if isinstance(inputs, Mapping) else []
+    columns = [column for group in known_columns(job.facts.reader).values() for column in group]
     numbers = [column for column in columns if isinstance(column, Number)]
     if len(numbers) != 2:
         return np.ones(2), np.zeros(2)

@@ -1,0 +1,191 @@
+"""What to try when a fit is not what it should be, the most promising first; nothing that the spec has already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from statistics import fmean
+
+from dlcli.figures import number
+from dlcli.report.course import Course
+from dlcli.report.remedies import (
+    AUGMENTS,
+    BALANCES,
+    CLIPS,
+    DROPOUT,
+    GOES_BACK,
+    ONE_BATCH,
+    PENALTY,
+    PICTURES,
+    SCHEDULE,
+    SMOOTHS,
+    STANDARDIZED,
+    STOPS,
+)
+
+# The most frequent class alone has so much of all examples that an accuracy tells little.
+_UNBALANCED = 0.8
+# Of the first loss so much is left where the rate was too small; of the largest rate so little at a schedule's end.
+_SLOW, _SPENT = 0.7, 0.05
+
+# Of a gain so high a larger network has little more to find; with gains so near, it does as well elsewhere.
+_HIGH, _SAME, _ALIKE = 0.9, 0.05, 1.2
+_HALF = 0.5
+
+Lines = Iterator[str]
+
+
+def advice_for(kind: str, course: Course) -> tuple[str, ...]:
+    """Whole sentences on what to try about a finding of this kind; none where there is nothing to do."""
+    return tuple(_ADVICE[kind](course)) if kind in _ADVICE else ()
+
+
+def _diverged(course: Course) -> Lines:
+    yield "A smaller learning rate: a tenth of it, first."
+    if CLIPS not in course.had:
+        yield "Gradients that are cut off: `clipnorm: 1.0` for the optimizer."
+    yield "Look at the inputs for values that are very large or missing: `dlcli data`."
+    if GOES_BACK not in course.had:
+        yield "`train: {divergence: {factor: 0.1, retries: 3}}` goes back and on with a smaller rate by itself."
+
+
+def _thrown_off(course: Course) -> Lines:
+    yield "A smaller learning rate: a tenth of it, first."
+    yield "Look at the inputs for values that are very large: `dlcli data`. They make the steps as large."
+    if CLIPS not in course.had:
+        yield "Gradients that are cut off: `clipnorm: 1.0` for the optimizer."
+
+
+def _not_shuffled(course: Course) -> Lines:
+    yield "Leave `dataset.shuffle` out, or set it to true."
+
+
+def _unstable(course: Course) -> Lines:
+    yield "A smaller learning rate: a third or a tenth of it."
+    if ONE_BATCH not in course.had:
+        yield "Larger batches, whose gradients differ less: twice `dataset.batch_size`."
+    if SCHEDULE not in course.had:
+        yield "A schedule that makes the rate smaller in the end, such as `CosineDecay`."
+    if CLIPS not in course.had:
+        yield "Gradients that are cut off: `clipnorm: 1.0` for the optimizer."
+
+
+def _learned_nothing(course: Course) -> Lines:
+    score = course.score
+    is_unbalanced = score is not None and score.perfect == 1.0 and (score.trivial or 0.0) >= _UNBALANCED
+    if is_unbalanced and BALANCES not in course.had:
+        yield (
+            "`train: {class_weight: balanced}`: nearly all examples are of one class, so answering it always costs "
+            "little. The table of classes tells more than the accuracy."
+        )
+    if score is not None and score.perfect == 0.0 and STANDARDIZED not in course.had:
+        yield "`dataset: {labels: standardized}`: the loss is then of numbers around 0, whatever their unit."
+    yield "Another learning rate: ten times smaller, then ten times larger. Too large a rate ends ReLU units at once."
+    yield from _weaker(course)
+    yield "Look at inputs and labels side by side: `dlcli data --plot`."
+    yield "More units or layers."
+
+
+def _as_it_was(course: Course) -> Lines:
+    yield "A longer window (`length`), and other columns that tell what comes."
+    yield "A longer training, or another learning rate."
+    yield "If each row is the one before and chance, there is no more to learn."
+
+
+def _label_noise(course: Course) -> Lines:
+    yield "Look at the surest mistakes below: the labels of some may be wrong."
+    if course.smoothed and SMOOTHS not in course.had:
+        yield f"A loss that trusts labels less: `{course.smoothed}`."
+
+
+def _overfitting(course: Course) -> Lines:
+    augments = PICTURES in course.had and AUGMENTS not in course.had
+    yield f"More examples{'; `dataset.augment` makes others of the pictures that there are' if augments else ''}."
+    there = [word for word, is_there in _RESTRAINTS.items() if is_there in course.had]
+    lacking = [word for word, is_there in _RESTRAINTS.items() if is_there not in course.had]
+    more = [" or ".join(lacking)] if lacking else []
+    more += [f"more of the {' and the '.join(there)} that it has"] if there else []
+    yield f"A smaller network, {', or '.join(more)}."
+    if not course.validation:
+        yield "`dataset.validation: 0.1`, so that best.h5 is chosen by examples that it has not been trained on."
+    elif STOPS not in course.had:
+        yield "`EarlyStopping: {monitor: val_loss, patience: 5}`. best.h5 has the best epoch in any case."
+
+
+_RESTRAINTS = {"`Dropout`": DROPOUT, "`L2`": PENALTY}
+
+
+def _undertrained(course: Course) -> Lines:
+    losses, rates = course.watched, course.rates
+    larger = "A larger learning rate: ten times as large, first."
+    train, _ = course.gains()
+    if train is not None and train < _HALF:
+        yield from _weaker(course)
+    is_slow = losses[-1] > _SLOW * losses[0]
+    if is_slow:
+        yield larger
+    if rates and rates[-1] < _SPENT * max(rates):
+        yield f"A longer schedule: with the rate of its end, {rates[-1]:.3g}, going on would change little."
+    else:
+        yield f"Go on for longer: `--resume RUN --epochs +{max(1, len(losses))}`."
+    if STOPS in course.had and len(losses) < course.planned:
+        yield f"More `patience` for `EarlyStopping`, which ended it after {len(losses)} of {course.planned} epochs."
+    if not is_slow:
+        yield "A larger learning rate, if the loss falls slowly from the first epoch on."
+
+
+def _underfitting(course: Course) -> Lines:
+    yield from _weaker(course)
+    yield "More units, or more layers."
+    yield "Inputs that tell more: if a larger network is no better, what is asked may not be in them."
+
+
+def _weaker(course: Course) -> Lines:
+    """What holds a network back, to be less of."""
+    there = [word for word, is_there in _RESTRAINTS.items() if is_there in course.had]
+    if there:
+        yield f"Less {' and '.join(there).replace('`L2`', 'regularization')}, which holds it back in training."
+
+
+def _plateau(course: Course) -> Lines:
+    figure = "val_loss" if course.validation else "loss"
+    if STOPS not in course.had:
+        yield f"`EarlyStopping: {{monitor: {figure}, patience: 5}}` saves the time."
+    else:
+        yield "Less `patience` for `EarlyStopping`, or a `min_delta`, saves the time."
+    if SCHEDULE not in course.had:
+        yield "`ReduceLROnPlateau`, or a schedule: a smaller rate may find a lower loss."
+    elif course.rates and course.rates[-1] > _SPENT * max(course.rates):
+        yield f"A rate that becomes smaller yet: at the end it was {number(course.rates[-1])}."
+
+    if _is_as_weak_in_training(course):
+        yield "More units or layers: it is no better on its own training examples."
+
+
+def _is_as_weak_in_training(course: Course) -> bool:
+    """Whether what is missing is missing in training, too: by the scores, and by the losses at the end."""
+    train, held_out = course.gains()
+    if train is None or train > _HIGH or (held_out is not None and train - held_out > _SAME):
+        return False
+    tail = max(1, len(course.train) // 10)
+    return not course.validation or fmean(course.validation[-tail:]) < _ALIKE * fmean(course.train[-tail:])
+
+
+def _good(course: Course) -> Lines:
+    if not course.validation:
+        yield "`dataset.validation: 0.1` shows over- and underfitting as it comes."
+
+
+_ADVICE: Mapping[str, Callable[[Course], Lines]] = {
+    "diverged": _diverged,
+    "thrown-off": _thrown_off,
+    "not-shuffled": _not_shuffled,
+    "unstable": _unstable,
+    "learned-nothing": _learned_nothing,
+    "as-it-was": _as_it_was,
+    "label-noise": _label_noise,
+    "overfitting": _overfitting,
+    "undertrained": _undertrained,
+    "underfitting": _underfitting,
+    "plateau": _plateau,
+    "good": _good,
+}

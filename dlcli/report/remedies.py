@@ -1,0 +1,74 @@
+"""What a spec has already of what could be advised: nobody is told to add what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dlcli.report.story import Story
+
+STOPS, SCHEDULE, DROPOUT, PENALTY, AUGMENTS, CLIPS = "stops", "schedule", "dropout", "penalty", "augments", "clips"
+GOES_BACK, SMOOTHS, BALANCES, PICTURES, ONE_BATCH = "goes back", "smooths", "balances", "pictures", "one batch"
+STANDARDIZED = "standardized"
+
+_STOPPING = {"EarlyStopping"}
+_SCHEDULING = {"ReduceLROnPlateau", "LearningRateScheduler"}
+_CLIPPING = {"clipnorm", "clipvalue", "global_clipnorm"}
+_BALANCING = {"class_weight", "oversample"}
+
+
+def had_by(story: Story) -> frozenset[str]:
+    """Which of the words above hold for a run."""
+    spec, summary = story.spec, story.summary
+    dataset, train = spec.get("dataset") or {}, spec.get("train") or {}
+    arguments = _arguments(spec.get("optimizer"))
+    layers = {*names_in(spec.get("model"))} | {layer.class_name for layer in (summary.layers if summary else ())}
+    callbacks = {*names_in(train.get("callbacks"))}
+    shapes = summary.input_shapes.values() if summary is not None else ()
+    examples = int((story.data.get("examples") or {}).get("train") or 0)
+    found = {
+        STOPS: callbacks & _STOPPING,
+        SCHEDULE: isinstance(arguments.get("learning_rate"), Mapping) or callbacks & _SCHEDULING,
+        DROPOUT: any("dropout" in name.lower() for name in layers),
+        PENALTY: any(name.endswith("_regularizer") for name in layers) or arguments.get("weight_decay"),
+        AUGMENTS: dataset.get("augment"),
+        CLIPS: any(arguments.get(name) for name in _CLIPPING),
+        GOES_BACK: train.get("divergence"),
+        SMOOTHS: "label_smoothing" in names_in(spec.get("loss")),
+        BALANCES: any(train.get(name) for name in _BALANCING),
+        PICTURES: any(len(shape) == 4 for shape in shapes),
+        STANDARDIZED: dataset.get("labels") == "standardized",
+        ONE_BATCH: 0 < examples <= int(dataset.get("batch_size") or 0),
+    }
+    return frozenset(word for word, value in found.items() if value)
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """The names of objects and arguments within a part of a spec; not of arguments that say that there is nothing."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if inner or inner == {}:
+                yield str(name)
+                yield from names_in(inner)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, Sequence):
+        for one in value:
+            yield from names_in(one)
+
+
+def _arguments(written: Any) -> Mapping[str, Any]:
+    """Those of an object, such as the optimizer."""
+    if isinstance(written, Mapping) and len(written) == 1:
+        [arguments] = written.values()
+        return arguments if isinstance(arguments, Mapping) else {}
+    return {}
+
+
+def smoothed(loss: Any) -> str:
+    """The crossentropy of a spec with smoothed labels, as it would be written; empty for several losses, or others."""
+    [name, *others] = loss if isinstance(loss, Mapping) else [loss]
+    kind = "" if others else str(name).replace("_", "").lower()
+    if kind == "binarycrossentropy":
+        return "BinaryCrossentropy: {label_smoothing: 0.1}"
+    return "CategoricalCrossentropy: {label_smoothing: 0.1}" if kind.endswith("categoricalcrossentropy") else ""
