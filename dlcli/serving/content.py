@@ -18,6 +18,7 @@ _EXAMPLE = 'Send JSON such as {"rows": [...]}, with the header `Content-Type: ap
 _FILES = {"text/csv": "table.csv", "text/tab-separated-values": "table.tsv"}
 """what a body of this kind would be called as a file"""
 _MOST_NAME = 100
+_MOST_FIELDS = 20
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ async def _files(body: bytes, headers: Mapping[str, str], limits: Limits) -> lis
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = MultiPartParser(Headers(dict(headers)), stream(), max_files=limits.rows, max_fields=0)
+    parser = MultiPartParser(Headers(dict(headers)), stream(), max_files=limits.rows, max_fields=_MOST_FIELDS)
     parser.spool_max_size = limits.body + 1  # nothing goes to the disk
     try:
         form = await parser.parse()
@@ -146,12 +147,14 @@ async def _files(body: bytes, headers: Mapping[str, str], limits: Limits) -> lis
         hint = "Send files alone, as `curl -F file=@NAME` does."
         raise RefusedError(400, f"The form cannot be read: {error.message.rstrip('.')}.", hint) from error
     try:
+        others = [name for name, one in form.multi_items() if not isinstance(one, UploadFile)]
         uploads = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
         files = [File(safe_name(one.filename or ""), await one.read()) for one in uploads]
     finally:
         await form.close()
-    if not files:
-        raise RefusedError(400, "The form has no file.", "Send one, as `curl -F file=@NAME` does.")
+    if others or not files:
+        what = f"The form has {_named(others)}, which is no file." if others else "The form has no file."
+        raise RefusedError(400, what, "Send files alone, as `curl -F file=@NAME` does.")
     return files
 
 

@@ -7,6 +7,8 @@ bytes unread, the system would tell the sender of a broken connection, and drop 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -47,7 +49,11 @@ class _Lingering:
 
 
 class PatientProtocol(H11Protocol):
-    """A connection. `limits` and `take` are set by whoever makes a class of it for a server."""
+    """A connection.
+
+    Attributes:
+        limits: set by whoever makes a class of it for a server.
+    """
 
     limits = Limits()
 
@@ -118,7 +124,11 @@ class PatientProtocol(H11Protocol):
             body = to_json(told(message, hint)).encode()
             headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
             headers += [("connection", "close"), *([("retry-after", retry_after)] if retry_after else [])]
-            events = (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+            events = (
+                h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            )
             for event in events:
                 self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None and not self.cycle.response_complete:
@@ -135,7 +145,7 @@ class PatientProtocol(H11Protocol):
         self._stop_checking()
         self._left_to_drop = _LINGER_BYTES
         transport.resume_reading()
-        if transport.can_write_eof():
+        with suppress(OSError):  # the sender may have gone
             transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, transport.close)
 
