@@ -93,7 +93,8 @@ class Application:
 
         predict = _documented(self._metadata["takes"]["example"])
         app.add_api_route("/", show_page, methods=["GET", "HEAD"], include_in_schema=False)
-        app.add_api_route("/health", health, methods=["GET", "HEAD"])
+        app.add_api_route("/health", health, methods=["GET"])
+        app.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)
         app.add_api_route("/metadata", show_metadata, methods=["GET"])
         app.add_api_route("/predict", self._predict, methods=["POST"], openapi_extra=predict, summary="Predict")
         handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {

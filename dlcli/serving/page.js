@@ -286,7 +286,7 @@ function say() {
   const figures = model.metrics.test ?? model.metrics.validation;
   const names = Object.keys(figures ?? {}).filter((name) => name !== "loss");
   const scores = names.map((name) => `${model.metrics.test ? "test" : "validation"} ${name.replaceAll("_", " ")} ${figure(figures[name])}`);
-  const what = { image: "an image", numbers: "arrays of numbers", series: `${takes.length} rows of a series` }[takes.kind] ?? `a ${takes.kind}`;
+  const what = { image: "an image", table: "rows of a table", numbers: "arrays of numbers", series: `${takes.length} rows of a series` }[takes.kind] ?? `a ${takes.kind}`;
   const known = model.classes && Array.isArray(model.classes) ? `tells ${model.classes.length} classes apart` : "";
   document.getElementById("what").textContent = [`Takes ${what}${sizes}`, known, ...scores].filter(Boolean).join("; ") + ".";
   const here = `${location.origin}/predict`;
