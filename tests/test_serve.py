@@ -267,15 +267,13 @@ def test_requests_that_wait_are_answered_together_and_apart_from_others_mistakes
         return [sum(one) for one in asked]
 
     async def several() -> list[Any]:
-        first = asyncio.create_task(batches.ask([1]))
+        first = batches.ask([1])
         while not begun.is_set():
             await asyncio.sleep(0.001)
-        others = [asyncio.create_task(batches.ask(one)) for one in ([2, 2], [-1], [3], [4, 4, 4])]
-        gone = others.pop(2)
-        await asyncio.sleep(0)
-        gone.cancel()
+        others = [batches.ask(one) for one in ([2, 2], [-1], [3], [4, 4, 4])]
+        others.pop(2).cancel()
         with pytest.raises(RefusedError, match="waiting"):
-            await batches.ask([5])
+            batches.ask([5])
         go_on.set()
         return await asyncio.gather(first, *others, return_exceptions=True)
 

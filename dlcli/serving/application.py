@@ -29,6 +29,7 @@ from dlcli.training.choices import cores
 
 Told = Callable[[str], object]
 _SMALL = 32 * 2**10  # bytes of JSON that are read faster than they are handed to another thread
+_LOOKED_SECONDS = 1.0  # between two looks whether the one who asked is still there
 _ROWS = {"type": "object", "required": ["rows"], "properties": {"rows": {"type": "array", "items": {}}}}
 _FORM = {
     "type": "object",
@@ -110,7 +111,7 @@ class Application:
         try:
             await self._collect(request, body)
             taken = await self._taken(bytes(body), dict(request.headers))
-            answers = await self._batches.ask(taken)
+            answers = await self._answered(request, taken)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except DataError as error:
@@ -118,6 +119,15 @@ class Application:
         finally:
             self._held.give_back(len(body))
         return _json({"predictions": answers})
+
+    async def _answered(self, request: Request, taken: Taken) -> Any:
+        """The answer, if somebody waits for it: one who goes does not hold up the others."""
+        answer = self._batches.ask(taken)
+        while not (await asyncio.wait((answer,), timeout=_LOOKED_SECONDS))[0]:
+            if await request.is_disconnected():
+                answer.cancel()
+                raise ClientDisconnect
+        return answer.result()
 
     async def _collect(self, request: Request, body: bytearray) -> None:
         """Read all of a request's body. Raises RefusedError as soon as it is too large."""

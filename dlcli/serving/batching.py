@@ -41,12 +41,11 @@ class Batches(Generic[Asked]):
         self._thread = threading.Thread(target=self._work, name="dlcli-answers", daemon=True)
         self._thread.start()
 
-    async def ask(self, asked: Asked) -> Any:
-        """The answer to one request.
+    def ask(self, asked: Asked) -> asyncio.Future[Any]:
+        """The answer to one request, or what `answer` raised for it alone; who cancels it is not answered.
 
         Raises:
             RefusedError: as many wait as may.
-            Exception: what `answer` raised for this request alone.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(asked, loop.create_future(), loop)
@@ -55,7 +54,7 @@ class Batches(Generic[Asked]):
                 raise busy()
             self._queue.append(waiting)
             self._changed.notify()
-        return await waiting.future
+        return waiting.future
 
     def close(self) -> None:
         """Answer what waits, and end the thread."""
