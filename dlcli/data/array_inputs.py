@@ -91,7 +91,10 @@ class ArrayInput:
         if self.dtype == "uint8":
             return _as_bytes(rows, numbers, stored)
         if self.dtype == "int32":
-            _refuse(rows, (rows < 0) | (rows > _LARGEST), numbers, stored, "the numbers of things count from 0")
+            why = "the numbers of things are whole, and count from 0"
+            is_bad = (rows < 0) | (rows > _LARGEST)
+            is_bad = is_bad | (rows != np.round(rows)) if rows.dtype.kind == "f" else is_bad
+            _refuse(rows, is_bad, numbers, stored, why)
             return rows.astype(np.int32)
         with np.errstate(over="ignore"):
             found = rows.astype(np.float32, copy=False)

@@ -368,13 +368,14 @@ def as_texts(values: pd.Series) -> npt.NDArray[np.object_]:
     """
     numbers, different = pd.factorize(values)  # each value is written once, however many rows have it
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    texts = map(_shown, map(float, different)) if is_number else (str(value).strip() for value in different)
+    texts = map(shown_number, map(float, different)) if is_number else (str(value).strip() for value in different)
     shown = np.asarray([*texts, ""], object)
     found: npt.NDArray[np.object_] = shown[numbers]
     return found
 
 
-def _shown(number: float) -> str:
+def shown_number(number: float) -> str:
+    """A number as a class or category is called: a whole one without a point."""
     return str(int(number)) if number.is_integer() else repr(number)
 
 

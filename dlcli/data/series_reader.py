@@ -81,16 +81,21 @@ class SeriesReader:
         """
         parts, names = [], []
         for path in paths:
-            frame = read_tables([path], self.table.layout, self.table.texts)
-            check_columns(frame, [*self.table.columns, *self.placed], path)
-            found = self.in_order(frame, str(path))
-            windows = windows_of(found, length=self.length, horizon=self.horizon, beyond=True)
-            if not len(windows):
-                raise too_short(path, found, self.length, 0)
-            parts.append(self.inputs(frame, found, windows, str(path)))
-            told = zip(windows.targets.tolist(), windows.series.tolist(), strict=True)
-            names += [f"{path.name}[{found.label(target, series)}]" for target, series in told]
+            windows, labels = self.windows(read_tables([path], self.table.layout, self.table.texts), path)
+            parts.append(windows)
+            names += [f"{path.name}[{label}]" for label in labels]
         return np.concatenate(parts), names
+
+    def windows(self, frame: pd.DataFrame, path: Path) -> tuple[Array, list[str]]:
+        """All windows of rows, which messages say are of `path`; and the row that each is to tell. Raises DataError."""
+        check_columns(frame, [*self.table.columns, *self.placed], path)
+        found = self.in_order(frame, str(path))
+        windows = windows_of(found, length=self.length, horizon=self.horizon, beyond=True)
+        if not len(windows):
+            raise too_short(path, found, self.length, 0)
+        told = zip(windows.targets.tolist(), windows.series.tolist(), strict=True)
+        labels = [found.label(target, series) for target, series in told]
+        return self.inputs(frame, found, windows, str(path)), labels
 
     def state(self) -> dict[str, Any]:
         """As data for JSON, which keeps float64 exactly."""

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -73,7 +74,7 @@ def _several(path: Path, suffix: str, expected: Mapping[str, Expected]) -> Input
         values = _arrays(path, expected)
     elif suffix == ".csv" and all(one.shape == () for one in expected.values()):
         table = _table(path, Expected((len(expected),), "float32", tuple(expected)))
-        values = {name: _fitting(table[:, at], path, expected[name]) for at, name in enumerate(expected)}
+        values = {name: fitting(table[:, at], path, expected[name]) for at, name in enumerate(expected)}
     else:
         what = f"The model takes {', '.join(f'`{name}`' for name in expected)} of each example"
         hint = "Give an .npz with an array for each." if suffix != ".npz" else None
@@ -91,12 +92,17 @@ def _arrays(path: Path, expected: Mapping[str, Expected]) -> dict[str, Array]:
             missing = [name for name in expected if name not in archive.files]
             if missing:
                 raise DataError(f"{path} has no array {', '.join(missing)}.", f"It has: {', '.join(archive.files)}.")
-            return {name: _fitting(archive[name], f"`{name}` in {path}", one) for name, one in expected.items()}
+            return {name: fitting(archive[name], f"`{name}` in {path}", one) for name, one in expected.items()}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not an archive of arrays: {error}.") from error
 
 
 def _image(path: Path, expected: Expected) -> Array:
+    return read_image(path, str(path), expected)
+
+
+def read_image(source: Path | BinaryIO, path: str, expected: Expected) -> Array:
+    """A picture in a file, which messages call `path`, as a raw example. Raises DataError."""
     if expected.dtype != "uint8" or len(expected.shape) not in (2, 3):
         raise DataError(
             f"{path} is an image, but the model takes {int(np.prod(expected.shape))} numbers an example.",
@@ -105,7 +111,7 @@ def _image(path: Path, expected: Expected) -> Array:
     height, width = expected.shape[:2]
     mode = "L" if len(expected.shape) == 2 or expected.shape[2] == 1 else "RGB"
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             pixels = np.asarray(image.convert(mode).resize((width, height), Image.Resampling.BILINEAR), np.uint8)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is not an image that can be read: {error}.") from error
@@ -118,7 +124,7 @@ def _array(path: Path, expected: Expected) -> Array:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} is not an array of numbers: {error}.") from error
-    return _fitting(values, path, expected)
+    return fitting(values, path, expected)
 
 
 def _table(path: Path, expected: Expected) -> Array:
@@ -141,7 +147,7 @@ def _table(path: Path, expected: Expected) -> Array:
         except (ValueError, IndexError) as error:
             line = f"{path}, row {number + 1}"
             raise DataError(f"{line}: {len(chosen)} numbers are needed; received {','.join(row)[:80]}.") from error
-    return _fitting(values, path, expected)
+    return fitting(values, path, expected)
 
 
 def _columns(header: list[str], expected: Expected, path: Path) -> list[int] | None:
@@ -165,8 +171,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _fitting(values: Array, path: Path | str, expected: Expected) -> Array:
-    """`values` as raw examples, of shape (n, *shape) and the type of training."""
+def fitting(values: Array, path: Path | str, expected: Expected) -> Array:
+    """`values` as raw examples, of shape (n, *shape) and the type of training. Raises DataError, which names `path`."""
     if values.dtype.kind not in "uifb":
         raise DataError(f"{path} holds {values.dtype}, not numbers.")
     if values.size == 0 and values.ndim:

@@ -17,8 +17,8 @@ from dlcli.data.preparation import AnyPreparation, Preparations
 from dlcli.errors import DataError, UsageError
 from dlcli.evaluation.evaluating import from_logits, outputs_of
 from dlcli.evaluation.inputs import Expected, Inputs, read_inputs
-from dlcli.evaluation.outputs import outcome_of
-from dlcli.spec.loading import LoadedSpec, restore_spec
+from dlcli.evaluation.outputs import outcome_of, scores_of
+from dlcli.spec.loading import restore_spec
 from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
@@ -50,15 +50,81 @@ def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choice
         UsageError: plain Keras saved it, so nothing is known about its preparation.
         DataError: a file does not fit.
     """
-    contents = contents_for_files(checkpoint)
     inputs = raw_inputs(checkpoint, paths)
-    preparation = checkpoint.preparation()
-    model = checkpoint.model()
-    encoding = restore_encoding(contents.encoding)
-    engine = Engine(model, Feed(preparation, encoding), choices=choices)
-    unknown = for_each(np.asarray, encoding.stand_ins(len(inputs.names)))
-    outputs = _outputs(engine, Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.names))), encoding)
-    return _predictions(outputs, encoding, contents.class_names, inputs.names, restore_spec(contents.spec))
+    predictor = Predictor.of(checkpoint, choices)
+    unknown = for_each(np.asarray, predictor.encoding.stand_ins(len(inputs.names)))
+    rows = Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.names)))
+    return predictor.predictions(predictor.outputs(rows), inputs.names)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model, and how raw examples become what it takes, and its outputs become answers.
+
+    Attributes:
+        engine: runs the model.
+        encoding: of what it was trained to answer.
+        class_names: the classes in the order of their numbers; None for a number; of several outputs, by name.
+        logits: whether outputs are those before softmax or sigmoid; of several, by name.
+    """
+
+    engine: Engine
+    encoding: AnyEncoding
+    class_names: Any
+    logits: OneOrNamed[bool]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, choices: Choices) -> Predictor:
+        """What a checkpoint holds.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be used.
+            UsageError: plain Keras saved it, so nothing is known about its preparation.
+        """
+        contents = contents_for_files(checkpoint)
+        preparation = checkpoint.preparation()
+        encoding = restore_encoding(contents.encoding)
+        engine = Engine(checkpoint.model(), Feed(preparation, encoding), choices=choices)
+        logits = from_logits(restore_spec(contents.spec), _each(encoding))
+        return cls(engine, encoding, contents.class_names, logits)
+
+    def outputs(self, rows: Rows) -> OneOrNamed[Array]:
+        """What the model gives for rows, shape (n, ...), by name if there are several; numbers in the targets' units.
+
+        Raises:
+            DataError: the model cannot be computed on them.
+        """
+        return _outputs(self.engine, rows, self.encoding)
+
+    def predictions(self, outputs: OneOrNamed[Array], names: Sequence[str]) -> Predictions:
+        """The answers that outputs give, for examples of these names."""
+        return _predictions(outputs, self.encoding, self.class_names, names, self.logits)
+
+    def probabilities(self, outputs: OneOrNamed[Array]) -> list[dict[str, dict[str, float]]]:
+        """Of each example the probability of each class by its name, as `probabilities`; of several outputs, say
+        `kind`, as `kind_probabilities`. Nothing for outputs that are numbers.
+        """
+        found: list[dict[str, dict[str, float]]] = [{} for _ in next(iter(named(outputs).values()))]
+        each = for_each(_scores, outputs, _each(self.encoding), self.class_names, self.logits)
+        for output, scores in named(each).items():
+            for row, shares in zip(found, scores, strict=False):
+                row[f"{output}_probabilities" if output else "probabilities"] = shares
+        return found
+
+
+def _each(encoding: AnyEncoding) -> OneOrNamed[Encoding]:
+    return encoding.each if isinstance(encoding, Encodings) else encoding
+
+
+def _labels(encoding: Encoding, classes: Sequence[str] | None) -> Sequence[str]:
+    return classes or [str(number) for number in range(encoding.classes or 0)]
+
+
+def _scores(outputs: Array, encoding: Encoding, classes: Sequence[str] | None, logits: bool) -> list[dict[str, float]]:
+    if encoding.kind == "input" or encoding.classes is None:
+        return []
+    labels = _labels(encoding, classes)
+    return [dict(zip(labels, map(float, row), strict=True)) for row in scores_of(outputs, encoding, from_logits=logits)]
 
 
 def contents_for_files(checkpoint: Checkpoint) -> Contents:
@@ -82,10 +148,11 @@ def raw_inputs(checkpoint: Checkpoint, paths: Sequence[Path]) -> Inputs:
     reader = restore_reader(contents.data["reader"]) if contents.data.get("reader") else None
     if reader is not None and all(map(reader.reads, paths)):
         return Inputs(*reader.raw_inputs(paths))
-    return read_inputs(paths, _expected(checkpoint.preparation(), contents.data.get("feature_names")))
+    return read_inputs(paths, expected_of(checkpoint.preparation(), contents.data.get("feature_names")))
 
 
-def _expected(preparation: AnyPreparation, columns: Sequence[str] | None) -> OneOrNamed[Expected]:
+def expected_of(preparation: AnyPreparation, columns: Sequence[str] | None) -> OneOrNamed[Expected]:
+    """What raw examples are like, of a table with these columns; of several inputs, by name."""
     if isinstance(preparation, Preparations):
         return {name: Expected(one.raw_shape, one.raw_dtype, None) for name, one in preparation.each.items()}
     return Expected(preparation.raw_shape, preparation.raw_dtype, tuple(columns) if columns else None)
@@ -103,7 +170,8 @@ def predict_split(job: Job, split: str, first: int | None) -> Predictions:
     rows = Rows(rows.data, rows.order[:first])
     outputs = _outputs(job.engine, rows, job.encoding)
     names = [f"{split}[{number}]" for number in range(len(rows))]
-    predictions = _predictions(outputs, job.encoding, job.facts.class_names, names, job.loaded)
+    logits = from_logits(job.loaded, outputs)
+    predictions = _predictions(outputs, job.encoding, job.facts.class_names, names, logits)
 
     def true(targets: Any, classes: ClassNames) -> list[Any]:
         values = np.asarray(targets)[rows.order]
@@ -131,10 +199,13 @@ def _outputs(engine: Engine, rows: Rows, encoding: AnyEncoding) -> OneOrNamed[Ar
 
 
 def _predictions(
-    outputs: OneOrNamed[Array], encoding: AnyEncoding, class_names: Any, names: Sequence[str], loaded: LoadedSpec
+    outputs: OneOrNamed[Array],
+    encoding: AnyEncoding,
+    class_names: Any,
+    names: Sequence[str],
+    logits: OneOrNamed[bool],
 ) -> Predictions:
-    each = encoding.each if isinstance(encoding, Encodings) else encoding
-    answers = for_each(_answers, outputs, each, class_names, from_logits(loaded, outputs))
+    answers = for_each(_answers, outputs, _each(encoding), class_names, logits)
     rows: list[dict[str, Any]] = [{"input": name} for name in names]
     for output, found in named(answers).items():
         for row, answer in zip(rows, found, strict=True):
@@ -155,6 +226,6 @@ def _answers(outputs: Array, encoding: Encoding, classes: Sequence[str] | None, 
     if encoding.classes is None:
         return [{"prediction": float(value)} for value in outputs[:, 0]]
     outcome = outcome_of(outputs, encoding, from_logits=logits)
-    labels = classes or [str(number) for number in range(encoding.classes)]
+    labels = _labels(encoding, classes)
     found = zip(outcome.classes, outcome.probabilities, strict=True)
     return [{"class": labels[int(number)], "probability": float(share)} for number, share in found]

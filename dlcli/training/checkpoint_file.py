@@ -64,6 +64,12 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".")
 
 
+def content_digest(path: Path) -> str:
+    """What a checkpoint of dlcli's says is the digest of its content. Raises CheckpointError."""
+    with opened(path) as file:
+        return str(file[GROUP]["digest"].asstr()[()])
+
+
 def digest_of(file: h5py.File) -> str:
     """A digest of every attribute and dataset of the file, in the order of their names, except the digest itself."""
     digest = hashlib.blake2b(digest_size=16)

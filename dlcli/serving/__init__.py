@@ -1,0 +1,1 @@
+"""A model behind HTTP: what requests hold, how they become batches, the answers, and a page for a person."""
