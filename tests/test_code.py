@@ -182,11 +182,15 @@ def test_preparation_as_it_is_written(dlcli: Command, images: Path, tmp_path: Pa
         np.testing.assert_allclose(weight.numpy(), value, rtol=1e-5, atol=1e-6, err_msg=weight.path)
 
 
-def test_what_tensorboard_shows_is_written_by_its_callback(dlcli: Command, tmp_path: Path) -> None:
+def test_tensorboard_and_mlflow_are_told_by_their_callbacks(dlcli: Command, tmp_path: Path) -> None:
     spec = tmp_path / "board.yaml"
-    spec.write_text(PREPARED + "train: {tensorboard: true, callbacks: [TerminateOnNaN]}\n")
+    mlflow = "mlflow: {tracking_uri: 'sqlite:///a.db'}"
+    spec.write_text(PREPARED + f"train: {{tensorboard: true, callbacks: [TerminateOnNaN], {mlflow}}}\n")
     text = script_of(dlcli, spec)
-    assert '        keras.callbacks.TensorBoard("tensorboard", histogram_freq=1),\n    ],\n' in text
+    assert 'mlflow.set_tracking_uri("sqlite:///a.db")\nmlflow.set_experiment("prepared")\nmodel.fit(\n' in text
+    assert "        mlflow.keras.MlflowCallback(),\n    ],\n" in text
+    assert "import keras\nimport mlflow\nimport numpy as np\n" in text
+    assert '        keras.callbacks.TensorBoard("tensorboard", histogram_freq=1),\n' in text
     assert text.count("# `TensorBoard` needs a package") == 1
     assert "# `TensorBoard`" not in script_of(dlcli, spec, "--model-only")
 

@@ -23,7 +23,7 @@ _OWN = (
     "keras", "layers", "np", "tf", "datasets", "train_test_split", "hold_out", "inputs", "outputs", "model", "x", "y",
     "x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "layer", "number", "augment", "augmented", "mix",
     "mixed", "prepare", "normalize", "train", "random", "digits", "of_test", "xor", "spirals", "blobs", "shapes",
-    "motion", "ratings", "pairs", "y_mean", "y_std", "in_units", "compute_metrics",
+    "motion", "ratings", "pairs", "y_mean", "y_std", "in_units", "compute_metrics", "mlflow",
 )  # fmt: skip
 _TAKEN = frozenset((*_OWN, *dir(builtins), *keyword.kwlist))
 

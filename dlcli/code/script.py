@@ -112,6 +112,8 @@ def _functions_first(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 def _imports(asked: Sequence[str], body: str) -> list[str]:
     """The import statements in their groups, sorted; what the script does not name is left out."""
     whole = [*asked, "import keras", "from keras import layers"]
+    if "mlflow." in body:
+        whole.append("import mlflow")
     if "np." in body:
         whole.append("import numpy as np")
     if "tf." in body:
@@ -153,6 +155,11 @@ def _training(spec: Spec, data: DataCode, writer: Writer, weights: Sequence[str]
     if train.tensorboard:
         callbacks.append('keras.callbacks.TensorBoard("tensorboard", histogram_freq=1)')
     notes = [_NEEDS_TENSORBOARD] if train.tensorboard else []
+    if train.mlflow is not None:
+        callbacks.append("mlflow.keras.MlflowCallback()")
+        uri = train.mlflow.tracking_uri
+        notes += [f"mlflow.set_tracking_uri({uri!r})"] if uri is not None else []
+        notes.append(f"mlflow.set_experiment({train.mlflow.experiment or spec.name!r})")
     more = [f"epochs={train.epochs}"]
     if held_out:
         more.append(f"validation_data=(x_{held_out}, y_{held_out})")

@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def mlflow(self) -> Path:
+        """Which run of MLflow's goes with it, and where that is kept."""
+        return self.path / "mlflow.json"
+
+    @property
     def tags(self) -> Path:
         """The words that a person has put to it, a line each."""
         return self.path / "tags.txt"

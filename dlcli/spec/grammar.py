@@ -35,6 +35,7 @@ from dlcli.spec.keras_objects import (
     split_object,
 )
 from dlcli.spec.likeness import suggestion
+from dlcli.spec.mlflow_read import OrBoolean, mlflow_read
 from dlcli.spec.refusals import refusal, within
 from dlcli.spec.remedies import python_name
 from dlcli.spec.source import Count, Seed, Source
@@ -221,6 +222,16 @@ class DivergenceSpec(Part):
     """how often training goes back before it is stopped"""
 
 
+class MlflowSpec(Part):
+    """Where MLflow keeps what it is told of a run."""
+
+    tracking_uri: Annotated[str, Field(min_length=1)] | None = None
+    """a server or a database, such as `http://127.0.0.1:5000` or `sqlite:///mlflow.db`; left out: as MLflow has it,
+    by $MLFLOW_TRACKING_URI"""
+    experiment: Annotated[str, Field(min_length=1)] | None = None
+    """what its run is listed under; left out: the spec's name"""
+
+
 class TrainSpec(Part):
     """How long to train, and what happens meanwhile."""
 
@@ -241,6 +252,8 @@ class TrainSpec(Part):
     the most frequent"""
     tensorboard: bool = False
     """whether what TensorBoard shows is written into the run's folder: figures, network, weights, images"""
+    mlflow: Annotated[MlflowSpec | None, BeforeValidator(mlflow_read), OrBoolean()] = None
+    """whether MLflow is told of the run: its figures, its spec and its best checkpoint; and where it keeps them"""
     monitor: str | None = None
     """the figure by which `best.h5` is chosen; left out: `val_loss`, or `loss` where nothing is held out"""
     mode: Literal["auto", "min", "max"] = "auto"

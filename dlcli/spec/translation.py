@@ -172,6 +172,8 @@ def _model_at(path: Path) -> type[BaseModel]:
         annotation: Any = by_name or (found.annotation if found else SOURCES.get(str(key)))
         if path[at - 1 : at] == ("blocks",):
             annotation = BlockSpec
+        some = [one for one in get_args(annotation) if one is not type(None)]
+        annotation = some[0] if len(some) == 1 else annotation  # a part that may be left out
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
         by_name = _named_models(annotation)

@@ -19,7 +19,8 @@ from dlcli.training.going_on import GoingOn
 # What of a spec may be another in a resumed run: the bits of its epochs do not depend on it.
 _FREE = (
     ("train", "epochs"), ("train", "checkpoint"), ("train", "divergence"), ("train", "tensorboard"),
-    ("silence",), ("version",), ("dataset", "source", "images", "stream"), ("dataset", "source", "images", "cache"),
+    ("train", "mlflow"), ("silence",), ("version",), ("dataset", "source", "images", "stream"),
+    ("dataset", "source", "images", "cache"),
 )  # fmt: skip
 # The libraries whose versions decide the bits.
 _DECIDING = ("tensorflow", "keras", "numpy")

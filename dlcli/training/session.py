@@ -26,6 +26,7 @@ from dlcli.training.listening import End, FoldsEnd, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.resuming import Point, differences, machine_differences, refuse, version_differences
 from dlcli.training.stopping import StopRequest
+from dlcli.training.tracking import check_installed, tracked
 
 if TYPE_CHECKING:
     from dlcli.data.dataset import Dataset
@@ -120,6 +121,7 @@ def run_training(request: TrainRequest, listener: Listener, hooks: Hooks) -> End
         Interrupted: a signal came, or the time was up; the work is saved.
     """
     point = request.point
+    check_installed(request.loaded)
     until = time.monotonic() + request.max_seconds if request.max_seconds is not None else None
     with ExitStack() as stack:
         if point is not None and point.run is not None:
@@ -176,10 +178,13 @@ def _train(
     stop = whole.stop if whole is not None else stack.enter_context(alone)
     hooks.on_run(run)
     callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
-    is_shown = job.loaded.spec.train.tensorboard and not request.is_smoke
+    asked = job.loaded.spec.train
+    board = [Board(run.board, job, summary)] if asked.tensorboard and not request.is_smoke else []
+    is_tracked = asked.mlflow is not None and not request.is_smoke
+    tracking = [stack.enter_context(tracked(job, run, listener))] if is_tracked else []
     training = Training(
         job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_end is not None,
-        board=Board(run.board, job, summary) if is_shown else None,
+        followers=[*board, *tracking],
     )  # fmt: skip
     end = train(
         training,
@@ -188,6 +193,8 @@ def _train(
         is_smoke=request.is_smoke,
         is_changed=ready.is_changed,
     )
+    for one in tracking:
+        one.finished(training.history, end.metrics)
     return end, Final(job, training.outputs)
 
 

@@ -74,8 +74,8 @@ def train(
     with kept(training):
         if spec.train.divergence is not None and training.saver.saved is None:
             training.saver.write()  # there must be something to go back to
-        if training.board is not None:
-            training.board.go_on(training.history[: None if training.callbacks_done else -1])
+        for follower in training.followers:
+            follower.go_on(training.history[: None if training.callbacks_done else -1])
         _hear_of_last_epoch(training)
         if point is not None and point.contents is not None and _is_extended(point.contents, spec.train.epochs):
             job.model.stop_training = False
@@ -153,8 +153,8 @@ def _run_epoch(training: Training) -> None:
         row.update(_train_steps(training, job.training_rows(job.epoch_order(epoch)), began))
     except DivergenceError as error:
         go_back(training, error)
-        if training.board is not None:
-            training.board.go_on(training.history)
+        for follower in training.followers:
+            follower.go_on(training.history)
         return
     if "path" not in training.record.engine:
         _tell_of_engine(training)
@@ -178,8 +178,8 @@ def _hear_of_last_epoch(training: Training) -> None:
         return
     row = training.history[-1]
     logs = {key: value for key, value in row.items() if key not in ("epoch", "learning_rate", "seconds")}
-    if training.board is not None:
-        training.board.epoch_ended(row)
+    for follower in training.followers:
+        follower.epoch_ended(row)
     with callbacks_work():
         training.callbacks.on_epoch_end(len(training.history) - 1, logs)
     training.callbacks_done = True

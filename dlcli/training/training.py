@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from dlcli.data.dataset import for_each
 from dlcli.errors import CheckpointError
 from dlcli.files import replacing
 from dlcli.model.summary import ModelSummary
 from dlcli.runs import RunFolder
-from dlcli.training.board import Board
 from dlcli.training.callback_state import CallbackMemory
 from dlcli.training.checkpoint import Checkpoint, Contents, open_checkpoint
 from dlcli.training.engine import Collect, Logs
@@ -27,6 +26,16 @@ from dlcli.training.record import RunRecord
 from dlcli.training.saving import Moment, Position, Saver
 from dlcli.training.state import METRICS, OPTIMIZER, RANDOM, WEIGHTS, TrainingState, has_averages
 from dlcli.training.stopping import StopRequest
+
+
+class Follower(Protocol):
+    """Keeps the epochs of a run elsewhere, each once, whatever happens to the run."""
+
+    def go_on(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """These epochs are done, which are rows of history.csv, and no others: training begins, or has gone back."""
+
+    def epoch_ended(self, row: Mapping[str, Any]) -> None:
+        """One more is done."""
 
 
 @dataclass
@@ -53,7 +62,7 @@ class Training:
         outputs: that, block by block; of the best epoch so far, where validation is what is shown.
         outputs_of: the epoch that it is of; 0 for the final evaluation.
         validated: the same of the last validation.
-        board: writes what TensorBoard shows, if the spec asks for it.
+        followers: are told of each epoch that is done: what the spec asks for, such as TensorBoard.
     """
 
     job: Job
@@ -75,7 +84,7 @@ class Training:
     outputs: list[Any] = field(default_factory=list)
     outputs_of: int = 0
     validated: list[Any] = field(default_factory=list)
-    board: Board | None = None
+    followers: Sequence[Follower] = ()
     began: float = field(default_factory=time.perf_counter)
     saver: Saver = field(init=False)
     state: TrainingState = field(init=False)

@@ -102,7 +102,7 @@ def _named_calls(
     """What a layer gave at its calls, and what tells each of them: the input that it alone reads, or its number."""
     if read is None:
         return [("", one) for one in given]
-    if sorted(read) == sorted([name] for name, *_ in read if name):
+    if all(len(names) == 1 for names in read) and len({names[0] for names in read}) == len(read):
         in_order = sorted(zip(read, given, strict=True), key=lambda call: inputs.index(call[0][0]))
         return [(f", of {name}", one) for [name], one in in_order]
     return [(f", call {at}", one) for at, one in enumerate(given, 1)]
