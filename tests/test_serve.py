@@ -15,6 +15,7 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -523,9 +524,13 @@ def test_the_command_serves_until_a_signal_comes(dlcli: Command, small_run: Path
             found["large"] = exchange(port, head + b"Content-Length: 1000000000\r\n\r\n", b"[" * 1_000_000)
             chunk = b"10000\r\n" + b"[" * 65_536 + b"\r\n"
             found["chunks"] = exchange(port, head + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 24)
-            found["stalled header"] = exchange(port, b"POST /pre")
-            found["stalled body"] = exchange(port, head + b"Content-Length: 9\r\n\r\n[")
-            found["slow"] = exchange(port, head + b"Content-Length: 99\r\n\r\n", *[b"["] * 8, pause=0.1)
+            body_head = head + b"Content-Length: 99\r\n\r\n"
+            slow = {"header": [b"POST /pre"], "body": [body_head + b"["], "drops": [body_head, *[b"["] * 20]}
+            with ThreadPoolExecutor() as threads:
+                late = {name: threads.submit(exchange, port, *parts, pause=0.1) for name, parts in slow.items()}
+            found.update({name: answer.result() for name, answer in late.items()})
+            unread = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            found["unread"] = exchange(port, unread, *[chunk] * 3)
             found["garbage"] = exchange(port, b"\x16\x03\x01\x02\r\n\r\n")
             found["bad chunk"] = exchange(port, head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
             last = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
@@ -538,7 +543,7 @@ def test_the_command_serves_until_a_signal_comes(dlcli: Command, small_run: Path
     main = threading.main_thread().ident or 0
     thread = threading.Thread(target=client)
     thread.start()
-    done = dlcli("serve", small_run, "--port", port, "--max-body", 1, "--patience", 0.3)
+    done = dlcli("serve", small_run, "--port", port, "--max-body", 1, "--patience", 1.5)
     thread.join()
     assert problems == []
     assert done.code == 143
@@ -548,7 +553,8 @@ def test_the_command_serves_until_a_signal_comes(dlcli: Command, small_run: Path
     assert len(found["predict"].json()["predictions"]) == 3
     for name in ("large", "chunks"):
         assert found[name].startswith(b"HTTP/1.1 413 "), name
-    for name in ("stalled header", "stalled body", "slow"):
+    assert found["unread"].startswith(b"HTTP/1.1 405 ")
+    for name in ("header", "body", "drops"):
         assert found[name].startswith(b"HTTP/1.1 408 Request Timeout"), name
         assert b"came too slowly" in found[name]
     for name in ("garbage", "bad chunk"):

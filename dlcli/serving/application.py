@@ -138,14 +138,12 @@ class Application:
             body += part
 
     async def _taken(self, body: bytes, headers: dict[str, str]) -> Taken:
-        if len(body) <= _SMALL and headers.get("content-type") == "application/json":
-            return self._served.intake.take(await parse(body, headers, self._limits))
-        loop = asyncio.get_running_loop()
-
         def take() -> Taken:
-            return self._served.intake.take(asyncio.run(parse(body, headers, self._limits)))
+            return self._served.intake.take(parse(body, headers, self._limits))
 
-        return await loop.run_in_executor(self._threads, take)
+        if len(body) <= _SMALL and headers.get("content-type") == "application/json":
+            return take()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, take)
 
     async def _tell_of_fault(self, request: Request, error: Any) -> Response:
         number = uuid4().hex[:8]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -97,8 +98,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def parse(body: bytes, headers: Mapping[str, str], limits: Limits) -> Content:
-    """What a body holds, by its content type.
+def parse(body: bytes, headers: Mapping[str, str], limits: Limits) -> Content:
+    """What a body holds, by its content type; a form is only read in a thread that has no event loop.
 
     Args:
         body: all of it.
@@ -122,7 +123,7 @@ async def parse(body: bytes, headers: Mapping[str, str], limits: Limits) -> Cont
     if kind in _FILES:
         return [File(_FILES[kind], body)]
     if kind == "multipart/form-data":
-        return await _files(body, headers, limits)
+        return asyncio.run(_files(body, headers, limits))
     what = f"of the kind `{kind[:60]}`" if kind else "without a content type"
     hint = f"{_EXAMPLE} A file goes with `curl -F file=@NAME`."
     raise RefusedError(415, f"The body is {what}, which is not read.", hint)

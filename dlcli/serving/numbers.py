@@ -53,6 +53,9 @@ class NumbersIntake(Intake):
         self.form = form
         self._reader = reader
         self.kind = kind or ("image" if form is not None else "numbers")
+        if isinstance(expected, Mapping):  # a file of one array does not have them, and a table has single numbers
+            others = (".npy",) if all(one.shape == () for one in expected.values()) else (".npy", ".csv")
+            suffixes = tuple(suffix for suffix in suffixes if suffix not in others)
         self.suffixes = (*suffixes, *(SUFFIXES if form is not None else ()))
 
     def describe(self) -> dict[str, Any]:

@@ -236,7 +236,7 @@ function field(column) {
   if (column.kind !== "category" || column.more) {
     const kind = column.kind === "number" ? "number" : "text";
     const step = kind === "number" ? { step: "any" } : {};
-    return made("input", { type: kind, value: column.example ?? "", placeholder: "missing", ...step });
+    return made("input", { type: kind, value: column.example ?? (kind === "number" ? 0 : ""), placeholder: "missing", ...step });
   }
   const values = column.values.map((value) => made("option", { value, textContent: value }));
   return made("select", {}, ...values, made("option", { value: "", textContent: "(missing)" }));
@@ -245,6 +245,15 @@ function field(column) {
 function value(column, element) {
   if (element.value === "") return null;
   return column.kind === "number" ? Number(element.value) : element.value;
+}
+
+function columnsOf(takes) {
+  if (takes.kind === "table") return takes.columns;
+  if (takes.kind !== "numbers") return null;
+  const [first, ...more] = takes.inputs;
+  if (!more.length) return first.columns ?? null;
+  const areNumbers = takes.inputs.every((one) => !one.shape.length);
+  return areNumbers ? takes.inputs.map((one) => ({ name: one.name, kind: "number", example: 0 })) : null;
 }
 
 function form(columns) {
@@ -326,7 +335,7 @@ async function begin() {
   let zone = null;
   if (isDrawn) drawing(takes);
   else if (takes.kind === "image" || takes.kind === "film") zone = dropping();
-  else if (takes.kind === "table") form(takes.columns);
+  else if (columnsOf(takes)) form(columnsOf(takes));
   else if (takes.kind === "text") writing();
   else json(takes.example);
   listen(zone);

@@ -99,6 +99,12 @@ class PatientProtocol(H11Protocol):
         state = self.conn.their_state
         return state is h11.SEND_BODY or (state is h11.IDLE and bool(self.conn.trailing_data[0]))
 
+    def on_response_complete(self) -> None:
+        """What uvicorn calls at the end of an answer: what has still to come of its request is not waited for."""
+        if self.is_arriving and not self.transport.is_closing():
+            self.transport.close()
+        super().on_response_complete()
+
     def _stop_checking(self) -> None:
         if self._check is not None:
             self._check.cancel()

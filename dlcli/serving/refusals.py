@@ -8,6 +8,7 @@ from typing import Any
 
 from dlcli.errors import DataError
 
+_LONGEST = 1_000  # characters of a message
 UNFIT = 422
 """the status of what can be read, but does not fit the model"""
 
@@ -38,8 +39,12 @@ def refused(error: DataError) -> RefusedError:
 
 
 def told(message: str, hint: str | None) -> dict[str, Any]:
-    """The body of an answer that is none."""
-    return {"error": message, **({"hint": hint} if hint else {})}
+    """The body of an answer that is none; what was received is not sent back at any length."""
+    return {"error": _shortened(message), **({"hint": _shortened(hint)} if hint else {})}
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def too_large(limit: int) -> RefusedError:
