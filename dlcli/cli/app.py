@@ -22,6 +22,7 @@ COMMANDS = (
     "predict",
     "report",
     "visualize",
+    "export",
     "summary",
     "code",
     "import",

@@ -40,15 +40,15 @@ class RecordReader:
     def reads(self, path: Path) -> bool:
         """Whether this is no file of arrays, no table, and no picture, unless the model takes pictures."""
         suffix = path.suffix.lower()
-        return suffix not in _OTHERS and (suffix not in SUFFIXES or self._pictures is not None)
+        return suffix not in _OTHERS and (suffix not in SUFFIXES or self.pictures is not None)
 
     def raw_inputs(self, paths: Sequence[Path]) -> tuple[OneOrNamed[Array], list[str]]:
         """The inputs of all records of files, and a name for each; of pictures, too. Raises DataError."""
         are_pictures = [path.suffix.lower() in SUFFIXES for path in paths]
-        if any(are_pictures) and self._pictures is not None:
+        if any(are_pictures) and self.pictures is not None:
             if not all(are_pictures):
                 raise DataError(f"{paths[are_pictures.index(False)]} is no picture, as others are.", "Name one kind.")
-            return self._pictures.raw_inputs(paths)
+            return self.pictures.raw_inputs(paths)
         files = record_files(paths)
         names, groups = [], []
         for path in files:
@@ -59,7 +59,7 @@ class RecordReader:
         return self.arrays.rows_of(groups), names
 
     @property
-    def _pictures(self) -> ImageReader | None:
+    def pictures(self) -> ImageReader | None:
         """What reads files of pictures alike, if a picture is all that goes in."""
         forms = [self.layouts[one.array].form for one in self.arrays.inputs.values()]
         return ImageReader(forms[0], None, False) if len(forms) == 1 and forms[0] is not None else None

@@ -56,9 +56,19 @@ def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choice
     model = checkpoint.model()
     encoding = restore_encoding(contents.encoding)
     engine = Engine(model, Feed(preparation, encoding), choices=choices)
-    unknown = for_each(np.asarray, encoding.stand_ins(len(inputs.names)))
-    outputs = _outputs(engine, Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.names))), encoding)
+    outputs = outputs_for(engine, inputs.values, encoding)
     return _predictions(outputs, encoding, contents.class_names, inputs.names, restore_spec(contents.spec))
+
+
+def outputs_for(engine: Engine, inputs: OneOrNamed[Array], encoding: AnyEncoding) -> OneOrNamed[Array]:
+    """What a model gives for raw examples, shape (n, ...), in the targets' units; by name if there are several.
+
+    Raises:
+        DataError: the model cannot be computed on them.
+    """
+    count = len(next(iter(named(inputs).values())))
+    unknown = for_each(np.asarray, encoding.stand_ins(count))
+    return _outputs(engine, Rows(Streamed(inputs, unknown), np.arange(count)), encoding)
 
 
 def contents_for_files(checkpoint: Checkpoint) -> Contents:
