@@ -50,7 +50,6 @@ def export(
     chosen = the_format(form, precision)
     found = options.open_checkpoint(screen, checkpoint)
     folder = output if output is not None else _usual_folder(found.path, form, precision)
-    screen.divert()
 
     from dlcli.exporting.places import check_place
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dlcli.data.dataset import Array, OneOrNamed, for_each, named
 from dlcli.data.where import Where
-from dlcli.errors import RunError
+from dlcli.errors import DlcliError, RunError
 from dlcli.evaluation.evaluating import job_of
 from dlcli.exporting.checking import Score, Takes, answers, largest_difference, own_answers, scores
 from dlcli.exporting.formats import PRECISIONS, Format, Run, Tensors
@@ -20,6 +20,7 @@ from dlcli.exporting.parts import steps_needed
 from dlcli.exporting.places import SIGNATURE, new_folder
 from dlcli.exporting.samples import Samples, chosen, rows_of, samples_of
 from dlcli.exporting.subject import Subject
+from dlcli.exporting.tracing import not_held
 from dlcli.exporting.writing import size_of, write_around
 from dlcli.files import write_json
 from dlcli.spec.source import INPUT
@@ -122,7 +123,13 @@ class _Exporting:
         taken = [one for each in writer.taken(self.subject.parts).values() for one in each]
         takes = Takes(list({one.name: one for one in taken}.values()), steps_needed(taken), form.batch_size)
         job = None if precision == "float32" else load()
-        writer.write(self.subject, self.path, precision, self._calibration(takes, job))
+        calibration = self._calibration(takes, job)
+        try:
+            writer.write(self.subject, self.path, precision, calibration)
+        except (DlcliError, OSError):
+            raise
+        except Exception as error:  # whatever a converter raises
+            raise not_held(self.subject.model, error, form.name) from error
         samples = samples_of(self.subject, where, load)
         signature = write_around(self.folder, form, precision, self.subject, takes, samples[0].first())
         found = [self._compare(takes, one) for one in samples if not one.is_files or form.name == "savedmodel"]

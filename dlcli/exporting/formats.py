@@ -30,7 +30,7 @@ class Writer(Protocol):
         """The tensors that the exported model takes, for each input of the network."""
 
     def write(self, subject: Subject, path: Path, precision: str, calibration: Sequence[Tensors]) -> None:
-        """Write the model to a path. Raises UsageError if the format cannot hold it."""
+        """Write the model to a path. Raises whatever a converter does, if the format cannot hold it."""
 
     def load(self, path: Path, *, files: bool) -> Run:
         """Load it again by the format's own runtime; of pictures, what takes files."""
@@ -69,8 +69,8 @@ _KERAS = """import keras, numpy
 {example}
 print(model({name: keras.ops.convert_to_tensor(values) for name, values in example.items()}))
 """
-_WEIGHTS = """import keras, numpy
-{imports}model = keras.models.model_from_json(open("model.json").read())
+_WEIGHTS = """import keras, numpy, pathlib
+{imports}model = keras.models.model_from_json(pathlib.Path("model.json").read_text())
 model.load_weights("model.weights.h5")
 {example}
 print(model(example))
@@ -138,5 +138,5 @@ def _hint(name: str) -> str | None:
     if name.lower() in others:
         return f"Did you mean {others[name.lower()]}?"
     if name.lower() in ("tfjs", "tensorflowjs"):
-        return "tensorflowjs_converter makes one of a SavedModel; it does not run beside this TensorFlow."
+        return "tensorflowjs 4.22 does not go with this TensorFlow; elsewhere its converter takes a SavedModel."
     return suggestion(name.lower(), list(FORMATS))

@@ -11,7 +11,7 @@ import numpy as np
 from dlcli.exporting.formats import Run, Tensors
 from dlcli.exporting.parts import Part, Taken, taken_whole
 from dlcli.exporting.subject import Subject
-from dlcli.exporting.tracing import not_held, traced
+from dlcli.exporting.tracing import traced
 
 _OPSET = 18
 
@@ -25,12 +25,8 @@ def write(subject: Subject, path: Path, precision: str, calibration: Sequence[Te
     """See `formats.Writer`."""
     import tf2onnx
 
-    network = subject.network(taken(subject.parts))
-    function, specs = traced(network)
-    try:
-        tf2onnx.convert.from_function(function, input_signature=specs, opset=_OPSET, output_path=str(path))
-    except Exception as error:
-        raise not_held(network, error, "onnx") from error
+    function, specs = traced(subject.network(taken(subject.parts)))
+    tf2onnx.convert.from_function(function, input_signature=specs, opset=_OPSET, output_path=str(path))
 
 
 def load(path: Path, *, files: bool) -> Run:

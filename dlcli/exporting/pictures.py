@@ -82,14 +82,14 @@ def _fitted(pictures: Any, step: Step) -> Any:
     own = tf.cast(tf.shape(pictures)[1:3], tf.float64)
     if step["fit"] == "pad":
         scale = tf.minimum(width / own[1], height / own[0])
-        inner = tf.maximum(1.0, tf.round(own * scale))
+        inner = tf.maximum(tf.round(own * scale), 1.0)
         fitted = _resized(pictures, inner, tf.zeros(2, tf.float64), step)
         top, left = (tf.cast((size - part) // 2, tf.int32) for size, part in ((height, inner[0]), (width, inner[1])))
         return tf.image.pad_to_bounding_box(fitted, top, left, height, width)
     cut = tf.zeros(2, tf.float64)
     size = tf.constant([height, width], tf.float64)
     if step["fit"] == "crop":
-        cut = tf.maximum(0.0, (own - size * tf.reduce_min(own / size)) / 2.0)
+        cut = tf.maximum((own - size * tf.reduce_min(own / size)) / 2.0, 0.0)
     return _resized(pictures, size, cut, step)
 
 
@@ -115,14 +115,14 @@ def _resized(pictures: Any, size: Any, cut: Any, step: Step) -> Any:
 
 def _weights(length: Any, wanted: Any, cut: Any) -> Any:
     """How much each of `length` pixels counts for each of those wanted, shape (wanted, length), in whole numbers."""
-    start, stop = (tf.cast(tf.cast(edge, tf.float32), tf.float64) for edge in (cut, length - cut))
-    scale = (stop - start) / wanted
+    start, stop = tf.cast(cut, tf.float32), tf.cast(length - cut, tf.float32)  # as which Pillow is given a box
+    scale = tf.cast(stop - start, tf.float64) / wanted
     reach = tf.maximum(scale, 1.0)
-    centers = start + (tf.range(wanted, dtype=tf.float64)[:, None] + 0.5) * scale
+    centers = tf.cast(start, tf.float64) + (tf.range(wanted, dtype=tf.float64)[:, None] + 0.5) * scale
     first = tf.maximum(tf.floor(centers - reach + 0.5), 0.0)
     end = tf.minimum(tf.floor(centers + reach + 0.5), length)
     pixels = tf.range(length, dtype=tf.float64)[None, :]
-    near = tf.maximum(tf.constant(0.0, tf.float64), 1.0 - tf.abs((pixels - centers + 0.5) / reach))
+    near = tf.maximum(1.0 - tf.abs((pixels - centers + 0.5) / reach), 0.0)
     near = tf.where(tf.logical_and(pixels >= first, pixels < end), near, tf.zeros_like(near))
     return tf.floor(0.5 + near * (1.0 / tf.reduce_sum(near, axis=1, keepdims=True)) * float(1 << _BITS))
 

@@ -2,11 +2,12 @@
 
 dlcli writes this file beside models whose format cannot hold all of the preparation of training.
 
-    prepare({"age": [31.0], "city": ["Bern"]}, json.load(open("signature.json")))
+    prepare({"age": [31.0], "city": ["Bern"]}, read_signature("signature.json"))
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,6 +23,12 @@ _DATE = re.compile(
 _BITS = 22  # of the fractions with which Pillow weighs pixels
 
 Step = Mapping[str, Any]
+
+
+def read_signature(path: str) -> Any:
+    """The content of a signature.json."""
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - short, for whoever reads this beside a model
+        return json.load(file)
 
 
 def prepare(raw: Mapping[str, Any], signature: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,10 +167,10 @@ def _resized(pictures: Any, size: tuple[int, int], cut: tuple[float, float], ste
 
 def _weights(length: int, wanted: int, cut: float) -> Any:
     """How much each of `length` pixels counts for each of those wanted, shape (wanted, length), in whole numbers."""
-    start, stop = float(np.float32(cut)), float(np.float32(length - cut))
-    scale = (stop - start) / wanted
+    start, stop = np.float32(cut), np.float32(length - cut)  # as which Pillow is given a box
+    scale = float(stop - start) / wanted
     reach = max(scale, 1.0)
-    centers = start + (np.arange(wanted)[:, None] + 0.5) * scale
+    centers = float(start) + (np.arange(wanted)[:, None] + 0.5) * scale
     first = np.maximum(np.floor(centers - reach + 0.5), 0.0)
     end = np.minimum(np.floor(centers + reach + 0.5), length)
     pixels = np.arange(length)[None, :]

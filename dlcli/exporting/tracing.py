@@ -30,10 +30,10 @@ def traced(network: keras.Model) -> tuple[Any, list[tf.TensorSpec]]:
     return tf.function(answers, input_signature=specs), specs
 
 
-def not_held(network: keras.Model, error: Exception, name: str) -> UsageError:
+def not_held(model: keras.Model, error: Exception, name: str) -> UsageError:
     """The error that a format cannot hold a layer, which a converter's own error names somewhere."""
     text = str(error)
-    layers = [layer for layer in _layers([network]) if f"/{layer.name}" in text or f"'{layer.name}" in text]
+    layers = [layer for layer in _layers([model]) if f"/{layer.name}" in text or f"'{layer.name}" in text]
     own = max(layers, key=lambda layer: len(layer.name), default=None)
     where = f": its layer `{own.name}`, {type(own).__name__}, has operations that it lacks" if own is not None else ""
     first = next((line for line in text.splitlines() if "error" in line.lower()), text.splitlines()[0] if text else "")

@@ -56,8 +56,8 @@ def example_script(form: Format, *, prepares: bool) -> str:
     example = 'example = dict(numpy.load("example.npz"))'
     imports = ""
     if prepares:
-        imports = "import json\nfrom prepare import prepare\n"
-        example = 'example = prepare(numpy.load("example.npz"), json.load(open("signature.json")))'
+        imports = "from prepare import prepare, read_signature\n"
+        example = 'example = prepare(numpy.load("example.npz"), read_signature("signature.json"))'
     return form.example.replace("{imports}", imports).replace("{example}", example)
 
 
