@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from dlcli.starting.shipped import read_header
+from tests.exports_of_configs import table as exports
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _TOP = """# Configs
@@ -26,7 +27,7 @@ def table() -> str:
         header = read_header(path)
         link = f"[{header.name}]({path.name})"
         rows.append(f"| {link} | {header.description} | {header.fields['Expected']} | {header.fields['Time']} |")
-    return _TOP + "\n".join(rows) + "\n"
+    return _TOP + "\n".join(rows) + "\n" + exports()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ COMMANDS = (
     "serve",
     "report",
     "visualize",
+    "export",
     "summary",
     "code",
     "import",

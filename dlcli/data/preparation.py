@@ -36,8 +36,8 @@ class Preparation:
     layers: tuple[Any, ...]
 
     def apply(self, inputs: Any) -> Any:
-        """Prepare a batch of raw inputs, shape (n, *raw_shape); float32 (n, *output_shape). Graph-safe."""
-        tensor = tf.cast(inputs, tf.float32)
+        """Prepare a batch of raw inputs, shape (n, *raw_shape); float32 (n, *output_shape). Graph-safe; for Keras."""
+        tensor = keras.ops.cast(inputs, "float32")
         for layer in self.layers:
             tensor = layer(tensor, training=False) if _has_training(layer) else layer(tensor)
         return tensor

@@ -52,9 +52,8 @@ def predict_files(checkpoint: Checkpoint, paths: Sequence[Path], choices: Choice
     """
     inputs = raw_inputs(checkpoint, paths)
     predictor = Predictor.of(checkpoint, choices)
-    unknown = for_each(np.asarray, predictor.encoding.stand_ins(len(inputs.names)))
-    rows = Rows(Streamed(inputs.values, unknown), np.arange(len(inputs.names)))
-    return predictor.predictions(predictor.outputs(rows), inputs.names)
+    outputs = outputs_for(predictor.engine, inputs.values, predictor.encoding)
+    return predictor.predictions(outputs, inputs.names)
 
 
 @dataclass(frozen=True)
@@ -125,6 +124,17 @@ def _scores(outputs: Array, encoding: Encoding, classes: Sequence[str] | None, l
         return []
     labels = _labels(encoding, classes)
     return [dict(zip(labels, map(float, row), strict=True)) for row in scores_of(outputs, encoding, from_logits=logits)]
+
+
+def outputs_for(engine: Engine, inputs: OneOrNamed[Array], encoding: AnyEncoding) -> OneOrNamed[Array]:
+    """What a model gives for raw examples, shape (n, ...), in the targets' units; by name if there are several.
+
+    Raises:
+        DataError: the model cannot be computed on them.
+    """
+    count = len(next(iter(named(inputs).values())))
+    unknown = for_each(np.asarray, encoding.stand_ins(count))
+    return _outputs(engine, Rows(Streamed(inputs, unknown), np.arange(count)), encoding)
 
 
 def contents_for_files(checkpoint: Checkpoint) -> Contents:

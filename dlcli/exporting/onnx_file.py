@@ -1,0 +1,43 @@
+"""Models in ONNX: the network and what Keras's layers do before it; strings and tables are prepared outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.exporting.formats import Run, Tensors
+from dlcli.exporting.parts import Part, Taken, taken_whole
+from dlcli.exporting.subject import Subject
+from dlcli.exporting.tracing import traced
+
+_OPSET = 18
+
+
+def taken(parts: Mapping[str, Part]) -> dict[str, list[Taken]]:
+    """See `formats.Writer`."""
+    return taken_whole(parts)
+
+
+def write(subject: Subject, path: Path, precision: str, calibration: Sequence[Tensors]) -> None:
+    """See `formats.Writer`."""
+    import tf2onnx
+
+    function, specs = traced(subject.network(taken(subject.parts)))
+    tf2onnx.convert.from_function(function, input_signature=specs, opset=_OPSET, output_path=str(path))
+
+
+def load(path: Path, *, files: bool) -> Run:
+    """See `formats.Writer`."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    outputs = [output.name for output in session.get_outputs()]
+
+    def run(tensors: Tensors) -> dict[str, Any]:
+        given = {name: np.asarray(values) for name, values in tensors.items()}
+        return dict(zip(outputs, session.run(outputs, given), strict=True))
+
+    return run
