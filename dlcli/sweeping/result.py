@@ -61,6 +61,8 @@ class Parameter:
         low: the least value of a range; None for choices.
         high: the greatest, which is allowed as well; None for choices.
         choices: any values that YAML has; empty for a range.
+        step: how far apart the numbers are that are tried; None for any.
+        when: the other parameters, by path, that must have a value, or one of a list, for this one to have any.
     """
 
     path: str
@@ -69,6 +71,8 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     choices: tuple[Any, ...] = ()
+    step: float | None = None
+    when: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
