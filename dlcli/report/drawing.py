@@ -132,7 +132,7 @@ def _put_title(figure: Figure, title: str) -> None:
         box = axis.get_position()
         axis.set_position((box.x0, box.y0 * height / higher, box.width, box.height * height / higher))
     figure.set_size_inches(width, higher)
-    figure.text(left, 1 - 0.08 / higher, title, va="top", fontsize=10)
+    figure.text(left, 1 - 0.08 / higher, plain(title, 64), va="top", fontsize=10)
 
 
 def png(figure: Figure) -> bytes:
@@ -149,6 +149,25 @@ _ORDINARY_IDS = re.compile(
 )
 
 
+_USES = re.compile(r"(?:<use [^>]*/>\n){2,}")
+_USE = re.compile(r'<use xlink:href="([^"]*)" x="([^"]*)" y="([^"]*)" style="([^"]*)"/>')
+
+
+def _gathered(points: re.Match[str]) -> str:
+    """Points that follow each other, with the style that they share written once: a third of the bytes."""
+    found = _USE.findall(points.group())
+    if points.group().count("<use ") != len(found):
+        return points.group()
+    styles = [dict.fromkeys(style.split("; ")) for *_, style in found]
+    shared = [part for part in styles[0] if all(part in style for style in styles) and not part.startswith("opacity")]
+    lines = []
+    for (address, x, y, _), style in zip(found, styles, strict=True):
+        own = "; ".join(part for part in style if part not in shared)
+        styled = f' style="{own}"' if own else ""
+        lines.append(f'<use href="{address}" x="{float(x):.1f}" y="{float(y):.1f}"{styled}/>')
+    return "\n".join([f'<g style="{"; ".join(shared)}">', *lines, "</g>", ""])
+
+
 def _svg(figure: Figure, alt: str) -> str:
     held = BytesIO()
     FigureCanvasSVG(figure).print_svg(held, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -159,5 +178,5 @@ def _svg(figure: Figure, alt: str) -> str:
     text = _ORDINARY_IDS.sub("", text)
     text = re.sub(r'(<svg [^>]*?)\bheight="[^"]*" ', r"\1", text, count=1)
     text = re.sub(r'\bwidth="[\d.]+pt" ', 'class="chart" role="img" ', text, count=1)
-    text = re.sub(r"\n\s*", "\n", text)
+    text = _USES.sub(_gathered, re.sub(r"\n\s*", "\n", text))
     return text.replace(">", f"><title>{escape(alt)}</title>", 1)
