@@ -20,7 +20,7 @@ from dlcli.sweeping.charts import courses, history, importance, share_text
 from dlcli.sweeping.findings import findings
 from dlcli.sweeping.importance import importances
 from dlcli.sweeping.naming import condition_text, counts_text, range_text, short_names, value_text
-from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, STATES, Parameter, SweepResult, Trial
+from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, Parameter, SweepResult, Trial
 from dlcli.sweeping.scatter import against, pair
 
 PAGE = "sweep.html"
@@ -213,11 +213,8 @@ class _Told:
         return f"Of the {_MOST_IN_PAIRS} parameters {why}."
 
     def _rows(self) -> Iterator[_Row]:
-        """The best first; then those that are not ranked, by state and number."""
-        ranked = self._result.ranked()
-        others = [trial for trial in self._result.trials if not trial.is_ranked]
-        others.sort(key=lambda trial: (STATES.index(trial.state), trial.number))
-        for place, trial in enumerate([*ranked, *others], start=1):
+        """The best first."""
+        for place, trial in enumerate(self._result.in_order(), start=1):
             yield self._row(trial, str(place) if trial.is_ranked else "")
 
     def _row(self, trial: Trial, place: str) -> _Row:

@@ -109,6 +109,11 @@ class SweepResult:
             (trial for trial in self.trials if trial.is_ranked), key=lambda trial: sign * (trial.value or 0.0)
         )
 
+    def in_order(self) -> list[Trial]:
+        """All trials: those of `ranked`, then the others by state and number."""
+        others = [trial for trial in self.trials if not trial.is_ranked]
+        return [*self.ranked(), *sorted(others, key=lambda trial: (STATES.index(trial.state), trial.number))]
+
     def in_state(self, state: str) -> list[Trial]:
         """The trials in a state, in the order of their numbers."""
         return [trial for trial in self.trials if trial.state == state]
