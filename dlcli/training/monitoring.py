@@ -106,3 +106,20 @@ def choose_best(loaded: LoadedSpec, figures: Figures) -> Best:
         message = f"Keras does not say whether a larger `{monitor}` is better."
         raise loaded.error(Problem(message, ("train", "monitor"), "Say so: `mode: max` or `mode: min`."))
     return Best(monitor, larger)
+
+
+def choose_goal(loaded: LoadedSpec, figures: Figures) -> tuple[str, bool]:
+    """The figure that a sweep is about, and whether a larger one is better. Raises SpecError if that cannot be told."""
+    sweep = loaded.spec.sweep
+    monitor = monitored(loaded.spec.train, figures)
+    metric = sweep.metric if sweep is not None and sweep.metric is not None else monitor
+    missing = figures.missing(metric, ("sweep", "metric"))
+    if missing is not None:
+        raise loaded.error(missing)
+    if sweep is not None and sweep.direction is not None:
+        return metric, sweep.direction == "maximize"
+    larger = choose_best(loaded, figures).larger_is_better if metric == monitor else figures.larger_is_better[metric]
+    if larger is None:
+        message = f"Keras does not say whether a larger `{metric}` is better."
+        raise loaded.error(Problem(message, ("sweep", "metric"), "Say so: `direction: maximize` or `minimize`."))
+    return metric, larger

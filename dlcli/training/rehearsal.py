@@ -27,7 +27,7 @@ from dlcli.training.callbacks import check_monitored, make_callback
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed
 from dlcli.training.job import metric_names, shape_without_data
-from dlcli.training.monitoring import Figures, choose_best, monitored
+from dlcli.training.monitoring import Figures, choose_best, choose_goal, monitored
 
 _SECTIONS = ("loss", "optimizer", "metrics")
 
@@ -215,6 +215,8 @@ def _try_together(
     figures = Figures.of(stand_in, names, held_out=spec.dataset.is_validated)
     if is_monitored and monitored(spec.train, figures) in figures.larger_is_better:
         choose_best(loaded, figures)
+        if spec.sweep is not None:
+            choose_goal(loaded, figures)
     return encoding
 
 
