@@ -53,12 +53,22 @@ def _facts(entry: Entry, parameters: int | None) -> Iterator[tuple[str, str]]:
         yield "data", f"{data.get('source')} ({data.get('origin')}){f'; {counts}' if counts else ''}"
     if record.get("folds") is not None:
         yield "folds", f"{record['folds']}, each with a run of its own; figures are their mean"
+    yield from _trials(record)
     if parameters is not None:
         yield "parameters", f"{parameters:,}"
     yield "size", readable_bytes(entry.size or 0)
     if entry.tags:
         yield "tags", " ".join(entry.tags)
     yield from _circumstances(record)
+
+
+def _trials(record: Any) -> Iterator[tuple[str, str]]:
+    """Of a sweep."""
+    trials, best = record.get("trials"), record.get("best")
+    if isinstance(trials, dict):
+        yield "trials", ", ".join(f"{count} {what}" for what, count in trials.items())
+    if isinstance(best, dict):
+        yield "best", f"trial {best.get('trial')}: {record.get('metric')} {best.get('value')}; figures are its own"
 
 
 def _times(entry: Entry) -> str:
@@ -93,8 +103,9 @@ def _by_split(entry: Entry) -> dict[str, dict[str, float]]:
 
 
 def _what_next(entry: Entry) -> Iterator[str]:
+    command = "sweep" if isinstance(entry.record.get("trials"), dict) else "train"
     if entry.state in ("interrupted", "killed"):
-        yield f"`dlcli train --resume {entry.run.path}` goes on from there."
+        yield f"`dlcli {command} --resume {entry.run.path}` goes on from there."
     if entry.figures and entry.state != "done":
         monitor = entry.record.get("monitor")
         yield f"Figures of the best epoch so far{f', by {monitor}' if monitor else ''}."

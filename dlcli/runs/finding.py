@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -13,6 +14,8 @@ from dlcli.runs import RunFolder
 
 RUNS = Path("runs")
 """the folder of all runs, where no other is named"""
+SWEEP = "sweep.json"
+"""what the folder of a sweep has instead of a run.json"""
 _TIMED = re.compile(r"\d{8}T\d{6}Z-(?P<letters>[a-z]{4})")
 
 
@@ -25,7 +28,7 @@ def find_checkpoints(path: Path, runs_dir: Path = RUNS) -> list[Path]:
     if path.exists() and not path.is_dir():
         return [path]
     for folder in (path, newest(path), named_run(path, runs_dir)):
-        run = RunFolder(folder) if folder else None
+        run = RunFolder(best_trial(folder) or folder) if folder else None
         found = [file for file in (run.best, run.last, *run.kept) if file.exists()] if run else []
         if found:
             return found
@@ -36,6 +39,15 @@ def find_checkpoints(path: Path, runs_dir: Path = RUNS) -> list[Path]:
     if not path.exists():
         raise CheckpointError(f"There is no checkpoint or run {path}.", "`dlcli runs` lists the runs that are here.")
     raise CheckpointError(f"{path} is not a run: it has no checkpoints/best.h5.", "Name a run's folder or a .h5 file.")
+
+
+def best_trial(sweep: Path) -> Path | None:
+    """The run of the best trial in the folder of a sweep; None if it has none, or is no sweep."""
+    try:
+        best = json.loads((sweep / SWEEP).read_text(encoding="utf-8")).get("best")
+        return sweep / "trials" / str(best["trial"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def find_run(path: Path, runs_dir: Path = RUNS) -> RunFolder | None:
@@ -52,9 +64,12 @@ def find_run(path: Path, runs_dir: Path = RUNS) -> RunFolder | None:
 
 
 def the_run(path: Path, runs_dir: Path = RUNS) -> RunFolder:
-    """The run that a person means. Raises CheckpointError if there is none."""
+    """The run that a person means, or the folder of a sweep. Raises CheckpointError if there is none."""
     found = find_run(path, runs_dir)
     if found is None:
+        for folder in (path, named_run(path, runs_dir)):
+            if folder is not None and (folder / SWEEP).is_file():
+                return RunFolder(folder)
         hint = f"`dlcli runs{'' if runs_dir == RUNS else f' --runs-dir {runs_dir}'}` lists the runs that are here."
         raise CheckpointError(f"There is no run {path}.", hint)
     is_link = found.path.is_symlink()
@@ -128,10 +143,10 @@ def began(record: Mapping[str, Any]) -> str:
 
 
 def _folders(runs_dir: Path, name: str | None) -> Iterator[Path]:
-    """The folders with a run.json, of one name or of all."""
+    """The folders with a run.json, or of sweeps, of one name or of all."""
     parents = [runs_dir / name] if name is not None else sorted(runs_dir.glob("[!.]*"))
     for parent in parents:
-        for record in parent.glob("[!.]*/run.json"):
+        for record in (*parent.glob("[!.]*/run.json"), *parent.glob(f"[!.]*/{SWEEP}")):
             if not record.parent.is_symlink() and record.parent.name != "latest":
                 yield record.parent
 
