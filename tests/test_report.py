@@ -19,11 +19,11 @@ import pytest
 from dlcli.evaluation.by_class import by_class
 from dlcli.figures import number
 from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
-from dlcli.report import charts
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
 from dlcli.report.base import differences_from_base
 from dlcli.report.course import Course, Score
 from dlcli.report.diagnosis import diagnose
+from dlcli.report.drawing import drawing
 from dlcli.report.judging import course_of
 from dlcli.report.network import drawing_of
 from dlcli.report.page import Told, render
@@ -119,7 +119,7 @@ def job_of(inputs: np.ndarray, kind: str = "features") -> Any:
 
 
 def page_of(told: Story, answers: AnyAnswers | None, inputs: np.ndarray | None = None, kind: str = "features") -> Page:
-    with charts.drawing():
+    with drawing():
         found = sections = None
         if answers is not None and inputs is not None:
             found = Answers("test", np.arange(len(inputs)), len(inputs), {"": answers}, {"accuracy": 0.4})
@@ -242,7 +242,7 @@ def test_figures_of_classes_are_those_of_scikit_learn() -> None:
         assert [row[name] for row in found.classes] == pytest.approx(expected[at])
     two = class_answers(["no", "yes"], 300)
     rounded = ClassAnswers(two.names, two.truth, np.round(two.scores, 1))  # with ties
-    with charts.drawing():
+    with drawing():
         facts = dict(sections_of(job_of(np.zeros((300, 3))), _only(rounded))[0].facts)
     positive = rounded.scores[:, 1]
     assert facts["area under the ROC curve"] == f"{roc_auc_score(two.truth, positive):.4f}"

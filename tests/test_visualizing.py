@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.report.charts import drawing
+from dlcli.report.drawing import drawing
 from dlcli.visualizing.filters import filters
 from dlcli.visualizing.stored_weights import LayerWeights, read_weights
 from tests.conftest import Command, run_quietly

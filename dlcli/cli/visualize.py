@@ -57,7 +57,7 @@ def _of_weights(screen: Screen, picture: str, path: Path, layer: str | None, out
     opened = options.open_checkpoint(screen, path)
     screen.divert()  # matplotlib tells of the fonts that it looks for
 
-    from dlcli.report.charts import drawing
+    from dlcli.report.drawing import drawing
     from dlcli.visualizing import filters as pictures
     from dlcli.visualizing.stored_weights import read_weights
 
@@ -181,7 +181,7 @@ def _subject(
 
 
 def _draw(screen: Screen, picture: str, output: Path | None, draw: Any) -> None:
-    from dlcli.report.charts import drawing
+    from dlcli.report.drawing import drawing
 
     with drawing():
         write(screen, draw(), output or Path(f"{picture}.png"))

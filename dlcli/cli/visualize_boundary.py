@@ -50,7 +50,7 @@ def boundary(
         )
     _, job = options.open_job(screen, checkpoint, data, device, data_dir, no_fallback)
 
-    from dlcli.report.charts import drawing
+    from dlcli.report.drawing import drawing
     from dlcli.visualizing import boundary as pictures
 
     with drawing():

@@ -1,50 +1,19 @@
-"""The charts of a report: each is drawn once, and written as a PNG file and as SVG whose colours the page decides.
-
-Colours are those of light paper; in the SVG each becomes a variable of the page's style, so that it is readable on a
-dark one, too. Text stays text. Nothing here knows of runs or files.
-"""
+"""The charts of a report. Nothing here knows of runs or files; how a chart is drawn and written is in `drawing`."""
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from html import escape
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dlcli.data.dataset import Array
+from dlcli.report.drawing import COLORS, DOTS_AN_INCH, Chart, new_figure, only_finite, plain, png, rgb, thinned, written
 
-COLORS = {
-    "ink": "#24292e", "muted": "#6a737c", "faint": "#d8dce0", "paper": "#fffffe", "train": "#2f6eb4",
-    "held": "#d6762a", "good": "#2e9056", "bad": "#c83f39", "other": "#7a5cab",
-}  # fmt: skip
-"""by what they are for; the page's style has a variable for each"""
-_DOTS_AN_INCH = 150
-_STYLE = {
-    "font.size": 9, "axes.edgecolor": COLORS["faint"], "axes.labelcolor": COLORS["muted"], "text.color": COLORS["ink"],
-    "xtick.color": COLORS["muted"], "ytick.color": COLORS["muted"], "xtick.labelcolor": COLORS["muted"],
-    "ytick.labelcolor": COLORS["muted"], "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
-    "axes.grid": True, "grid.color": COLORS["faint"], "grid.linewidth": 0.6, "grid.alpha": 0.7,
-    "axes.axisbelow": True, "lines.linewidth": 1.7, "lines.solid_capstyle": "round", "legend.frameon": False,
-    "legend.fontsize": 8.5, "legend.handlelength": 1.4, "xtick.major.size": 0, "ytick.major.size": 0,
-    "xtick.minor.size": 0, "ytick.minor.size": 0,
-    "axes.labelsize": 9, "svg.fonttype": "none", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
-    "savefig.facecolor": "none", "figure.facecolor": "none", "axes.facecolor": "none", "axes.unicode_minus": True,
-}  # fmt: skip
-_SIZE = (4.7, 2.9)  # inches
-_TITLE = 0.26  # inches above a chart
 _FEW = 2  # epochs that are drawn as points, too
 _WRITTEN_CLASSES, _NAMED_CLASSES, _LONGEST_NAME = 12, 30, 14
 _MOST_POINTS = 2_000
@@ -52,47 +21,18 @@ _SIDE, _CAPTION = 112, 28  # pixels of a picture in a grid, and between two
 _BINS = 10
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart as the page has it.
-
-    Attributes:
-        name: of its PNG file, without the ending.
-        title: over it.
-        alt: what it shows, in a sentence, for who does not see it.
-        svg: its drawing.
-        png: the bytes of its file.
-        note: under it; empty for none.
-    """
-
-    name: str
-    title: str
-    alt: str
-    svg: str
-    png: bytes
-    note: str = ""
-
-
-@contextmanager
-def drawing() -> Iterator[None]:
-    """While entered, charts have the report's style; letters that the font of the PNG files lacks are no warning."""
-    with rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        yield
-
-
 def curves(name: str, train: Sequence[float], held_out: Sequence[float], best_epoch: int | None) -> Chart:
     """A figure of each epoch, in training and validation; the best epoch is marked."""
-    figure, axis = _figure()
+    figure, axis = new_figure()
     epochs = range(1, len(train) + 1)
     marker = "o" if len(train) <= _FEW else None
-    axis.plot(epochs, _finite(train), color=COLORS["train"], label="training", marker=marker, markersize=4)
+    axis.plot(epochs, only_finite(train), color=COLORS["train"], label="training", marker=marker, markersize=4)
     if len(held_out):
-        axis.plot(epochs, _finite(held_out), color=COLORS["held"], label="validation", marker=marker, markersize=4)
+        axis.plot(epochs, only_finite(held_out), color=COLORS["held"], label="validation", marker=marker, markersize=4)
     watched = held_out if len(held_out) else train
     if best_epoch is not None and best_epoch <= len(watched):
         axis.axvline(best_epoch, color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
-        axis.plot([best_epoch], [_finite(watched)[best_epoch - 1]], "o", color=COLORS["good"], markersize=5.5)
+        axis.plot([best_epoch], [only_finite(watched)[best_epoch - 1]], "o", color=COLORS["good"], markersize=5.5)
     _wide_range(axis, [*train, *held_out])
     _epoch_axis(axis, len(train))
     lost = sum(not np.isfinite(value) for value in [*train, *held_out])
@@ -102,13 +42,13 @@ def curves(name: str, train: Sequence[float], held_out: Sequence[float], best_ep
     if lost:
         note = f"{note} {lost} of the values are no numbers and not drawn.".strip()
     shown = "training and validation" if len(held_out) else "training"
-    return _written(figure, name, name.replace("_", " "), f"{name} of {shown} by epoch", note)
+    return written(figure, name, name.replace("_", " "), f"{name} of {shown} by epoch", note)
 
 
 def rates(values: Sequence[float]) -> Chart:
     """The learning rate of each epoch."""
-    figure, axis = _figure()
-    axis.plot(range(1, len(values) + 1), _finite(values), color=COLORS["other"])
+    figure, axis = new_figure()
+    axis.plot(range(1, len(values) + 1), only_finite(values), color=COLORS["other"])
     finite = [value for value in values if np.isfinite(value)]
     if finite and min(finite) > 0 and max(finite) > 50 * min(finite):
         axis.set_yscale("log")
@@ -116,7 +56,7 @@ def rates(values: Sequence[float]) -> Chart:
         axis.set_ylim(bottom=0)
         axis.yaxis.set_major_formatter(lambda value, place: f"{value:.3g}")
     _epoch_axis(axis, len(values))
-    return _written(figure, "learning_rate", "learning rate", "The learning rate by epoch")
+    return written(figure, "learning_rate", "learning rate", "The learning rate by epoch")
 
 
 def confusion(names: Sequence[str], matrix: Sequence[Sequence[int]], prefix: str = "") -> Chart:
@@ -159,7 +99,7 @@ def confusion(names: Sequence[str], matrix: Sequence[Sequence[int]], prefix: str
             axis.text(column, row, f"{count}" if count else "·", ha="center", va="center", fontsize=size, color=color)
     note = "Numbers stand for the classes in the order of the table." if with_numbers or not are_named else ""
     alt = f"Confusion matrix of {len(names)} classes: {int(counts.diagonal().sum())} of {int(counts.sum())} right"
-    return _written(figure, f"{prefix}confusion", "confusion matrix", alt, note)
+    return written(figure, f"{prefix}confusion", "confusion matrix", alt, note)
 
 
 def line(
@@ -167,7 +107,7 @@ def line(
     mark: tuple[float, float] | None = None, note: str = "", floor: float | None = None,
 ) -> Chart:  # fmt: skip
     """A curve from 0 to 1 in both directions, with the line that chance would give, if asked for."""
-    figure, axis = _figure()
+    figure, axis = new_figure()
     axis.plot(*thinned(*points), color=COLORS["train"])
     if chance:
         axis.plot([0, 1], [0, 1], color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
@@ -179,14 +119,14 @@ def line(
     axis.set_ylim(-0.02, 1.04)
     axis.set_xlabel(labels[0])
     axis.set_ylabel(labels[1])
-    return _written(figure, name, title, f"{title}: {labels[1]} by {labels[0]}", note)
+    return written(figure, name, title, f"{title}: {labels[1]} by {labels[0]}", note)
 
 
 def lines(
     name: str, title: str, x: Array, each: Mapping[str, Array], label: str, mark: float | None = None, note: str = ""
 ) -> Chart:
     """Several curves from 0 to 1 over the same axis, a value of which is marked."""
-    figure, axis = _figure()
+    figure, axis = new_figure()
     for (what, values), color in zip(each.items(), ("train", "held", "good"), strict=False):
         axis.plot(*thinned(x, values), color=COLORS[color], label=what)
     if mark is not None:
@@ -195,7 +135,7 @@ def lines(
     axis.set_ylim(-0.02, 1.04)
     axis.set_xlabel(label)
     axis.legend(loc="lower center", ncols=3)
-    return _written(figure, name, title, f"{', '.join(each)} by {label}", note)
+    return written(figure, name, title, f"{', '.join(each)} by {label}", note)
 
 
 def calibration(sureness: Array, is_right: Array, prefix: str = "") -> Chart:
@@ -207,7 +147,7 @@ def calibration(sureness: Array, is_right: Array, prefix: str = "") -> Chart:
     there = counts > 0
     shares, means = right[there] / counts[there], sums[there] / counts[there]
     error = float((counts[there] * abs(shares - means)).sum() / max(1, counts.sum()))
-    figure, axis = _figure()
+    figure, axis = new_figure()
     axis.plot([0, 1], [0, 1], color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
     middles = (np.arange(_BINS) + 0.5) / _BINS
     axis.bar(middles, counts / max(1, counts.max()) * 0.3, width=0.085, color=COLORS["faint"])
@@ -217,14 +157,14 @@ def calibration(sureness: Array, is_right: Array, prefix: str = "") -> Chart:
     axis.set_xlabel("probability of the answer")
     axis.set_ylabel("share that is right")
     note = f"On the dashed line probabilities mean what they say. Mean distance from it: {error:.3f}. Bars: how many."
-    return _written(
+    return written(
         figure, f"{prefix}calibration", "calibration", "How often answers are right, by their probability", note
     )
 
 
 def predicted_true(truth: Array, predicted: Array, prefix: str = "") -> Chart:
     """Predicted against true numbers, and the line where they are equal."""
-    figure, axis = _figure(height=3.6)
+    figure, axis = new_figure(height=3.6)
     chosen = _chosen(len(truth))
     axis.scatter(
         truth[chosen], predicted[chosen], s=9, color=COLORS["train"], alpha=0.55, linewidths=0, rasterized=True
@@ -236,14 +176,14 @@ def predicted_true(truth: Array, predicted: Array, prefix: str = "") -> Chart:
         axis.plot(ends, ends, color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
     axis.set_xlabel("true")
     axis.set_ylabel("predicted")
-    return _written(
+    return written(
         figure, f"{prefix}predicted", "predicted against true", "Predicted against true numbers", _fewer(truth)
     )
 
 
 def residuals(errors: Array, prefix: str = "") -> Chart:
     """How far predictions are off: a histogram."""
-    figure, axis = _figure(height=3.6)
+    figure, axis = new_figure(height=3.6)
     finite = errors[np.isfinite(errors)]
     axis.hist(finite, bins=min(40, max(5, int(np.sqrt(len(finite))))), color=COLORS["train"], alpha=0.85)
     axis.axvline(0, color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
@@ -252,12 +192,12 @@ def residuals(errors: Array, prefix: str = "") -> Chart:
     axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     mean, spread = (float(finite.mean()), float(finite.std())) if len(finite) else (np.nan, np.nan)
     note = f"Mean {mean:.3g}, standard deviation {spread:.3g}."
-    return _written(figure, f"{prefix}residuals", "residuals", "How far predictions are off", note)
+    return written(figure, f"{prefix}residuals", "residuals", "How far predictions are off", note)
 
 
 def points(places: Array, colors: Sequence[str], regions: Any = None, note: str = "", prefix: str = "") -> Chart:
     """Examples of two numbers in the plane, over what the model says everywhere around them."""
-    figure, axis = _figure(height=4.0)
+    figure, axis = new_figure(height=4.0)
     if regions is not None:
         pixels, extent = regions
         axis.imshow(pixels, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
@@ -266,7 +206,7 @@ def points(places: Array, colors: Sequence[str], regions: Any = None, note: str 
     size = 12 if len(places) > 100 else 45
     axis.scatter(places[chosen, 0], places[chosen, 1], s=size, c=shown, linewidths=0.5, edgecolors=COLORS["paper"])
     axis.grid(visible=False)
-    return _written(figure, f"{prefix}plane", "the plane", "Examples in the plane, and what the model says there", note)
+    return written(figure, f"{prefix}plane", "the plane", "Examples in the plane, and what the model says there", note)
 
 
 def grid(pictures: Sequence[tuple[Array, str, bool | None]]) -> bytes:
@@ -278,7 +218,7 @@ def grid(pictures: Sequence[tuple[Array, str, bool | None]]) -> bytes:
     rows = -(-len(pictures) // columns)
     pitch = _SIDE + _CAPTION
     canvas = np.full((rows * pitch, columns * pitch, 3), 255, np.uint8)
-    figure = Figure(figsize=(columns * pitch / _DOTS_AN_INCH, rows * pitch / _DOTS_AN_INCH))
+    figure = Figure(figsize=(columns * pitch / DOTS_AN_INCH, rows * pitch / DOTS_AN_INCH))
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     for at, (pixels, caption, is_right) in enumerate(pictures):
@@ -289,7 +229,7 @@ def grid(pictures: Sequence[tuple[Array, str, bool | None]]) -> bytes:
         canvas[top : top + _SIDE, left : left + _SIDE] = squared(pixels)
         axis.text(left + _SIDE / 2, top - 6, plain(caption, 16), ha="center", va="bottom", fontsize=7, color=color)
     axis.imshow(canvas, interpolation="nearest")
-    return _png(figure)
+    return png(figure)
 
 
 def squared(pixels: Array, side: int = _SIDE, beside: int = 128) -> Array:
@@ -306,26 +246,6 @@ def squared(pixels: Array, side: int = _SIDE, beside: int = 128) -> Array:
     return square
 
 
-def rgb(name: str) -> tuple[float, float, float]:
-    """One of the colours, as shares of red, green and blue."""
-    red, green, blue, _ = to_rgba(COLORS[name])
-    return red, green, blue
-
-
-def plain(text: str, longest: int = 2 * _LONGEST_NAME) -> str:
-    """A text as it is, without what matplotlib would take for a formula; shortened if it is very long."""
-    short = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return " ".join(short.split()).replace("$", r"\$")
-
-
-def thinned(x: Array, y: Array, most: int = 400) -> tuple[Array, Array]:
-    """A curve with fewer points: a page has no more pixels."""
-    if len(x) <= most:
-        return x, y
-    chosen = np.unique(np.linspace(0, len(x) - 1, most).astype(np.int64))
-    return x[chosen], y[chosen]
-
-
 def _chosen(count: int) -> Array:
     if count <= _MOST_POINTS:
         return np.arange(count)
@@ -334,18 +254,6 @@ def _chosen(count: int) -> Array:
 
 def _fewer(values: Array) -> str:
     return f"{_MOST_POINTS:,} of {len(values):,} examples, drawn by chance." if len(values) > _MOST_POINTS else ""
-
-
-def _figure(height: float = _SIZE[1]) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_SIZE[0], height), dpi=_DOTS_AN_INCH)
-    bottom = 0.46 / height
-    axis = figure.add_axes((0.155, bottom, 0.83, 0.955 - bottom))
-    return figure, axis
-
-
-def _finite(values: Sequence[float]) -> Array:
-    numbers = np.asarray(values, dtype=np.float64)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _wide_range(axis: Axes, values: Sequence[float]) -> None:
@@ -361,47 +269,3 @@ def _epoch_axis(axis: Axes, epochs: int) -> None:
     if epochs == 1:
         axis.set_xlim(0.5, 1.5)
         axis.set_xticks([1])
-
-
-def _written(figure: Figure, name: str, title: str, alt: str, note: str = "") -> Chart:
-    svg = _svg(figure, alt)
-    _put_title(figure, title)  # which the page has beside the chart
-    return Chart(re.sub(r"\W+", "_", name), title, alt, svg, _png(figure), note)
-
-
-def _put_title(figure: Figure, title: str) -> None:
-    """Make the figure higher, for a title above what there is."""
-    width, height = figure.get_size_inches()
-    higher = height + _TITLE
-    [axis] = figure.axes
-    box = axis.get_position()
-    axis.set_position((box.x0, box.y0 * height / higher, box.width, box.height * height / higher))
-    figure.set_size_inches(width, higher)
-    figure.text(box.x0, 1 - 0.08 / higher, title, va="top", fontsize=10)
-
-
-def _png(figure: Figure) -> bytes:
-    held = BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(held, format="png", dpi=_DOTS_AN_INCH, facecolor="white")
-    return held.getvalue()
-
-
-_VARIABLES: tuple[tuple[str, str], ...] = tuple((value, f"var(--{name})") for name, value in COLORS.items())
-_ORDINARY_IDS = re.compile(
-    r' id="(?:figure|axes|patch|line2d|text|matplotlib\.axis|xtick|ytick|legend|\w+Collection)_\d+"'
-)
-
-
-def _svg(figure: Figure, alt: str) -> str:
-    held = BytesIO()
-    FigureCanvasSVG(figure).print_svg(held, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = held.getvalue().decode()
-    text = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.S)
-    for color, variable in _VARIABLES:
-        text = text.replace(color, variable)
-    text = _ORDINARY_IDS.sub("", text)
-    text = re.sub(r'(<svg [^>]*?)\bheight="[^"]*" ', r"\1", text, count=1)
-    text = re.sub(r'\bwidth="[\d.]+pt" ', 'class="chart" role="img" ', text, count=1)
-    text = re.sub(r"\n\s*", "\n", text)
-    return text.replace(">", f"><title>{escape(alt)}</title>", 1)

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib import resources
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
-import dlcli
 from dlcli.figures import duration, number
 from dlcli.model.summary import LayerSummary, ModelSummary, explain
 from dlcli.model.units import readable_bytes
 from dlcli.report.answers import Answers
 from dlcli.report.base import Differences
-from dlcli.report.charts import Chart
 from dlcli.report.course import Score
 from dlcli.report.diagnosis import Finding
+from dlcli.report.drawing import Chart
+from dlcli.report.frame import Cell, command_line, render_page, shown_figure, times
 from dlcli.report.judging import held_out_split
 from dlcli.report.network import WIDTH, drawing_of
 from dlcli.report.sections import Section
 from dlcli.report.story import Story, spec_text
 
-_LONGEST = 48  # characters of a name in a caption or a cell
 _WRITTEN_CLASSES = 12
 
 
@@ -46,35 +37,9 @@ class Told:
     missing: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A figure as it is shown; with its name and all its digits, if it is one of metrics.json."""
-
-    value: str
-    key: str = ""
-    exact: str = ""
-    label: str = ""
-    note: str = ""
-
-
 def render(told: Told) -> str:
     """The page as HTML. Whatever names are in it is text, never markup."""
-    folder = resources.files("dlcli.report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"short": _short, "code": _code}
-    template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
-    style = Markup((folder / "page.css").read_text(encoding="utf-8"))
-    return template.render(page={**_page(told), "style": style})
-
-
-def _short(text: str, longest: int = _LONGEST) -> str:
-    """A name that has room in a caption or a cell; an empty one is told."""
-    return (text or "(empty)") if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _code(text: str) -> Markup:
-    """What stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return render_page("page.html.jinja", _page(told))
 
 
 def _page(told: Told) -> dict[str, Any]:
@@ -82,8 +47,6 @@ def _page(told: Told) -> dict[str, Any]:
     figure_names = list(dict.fromkeys(name for figures in story.metrics.values() for name in figures))
     names = [name.replace("_", " ") for name in figure_names]
     return {
-        "version": dlcli.__version__,
-        "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "title": f"{story.name}: report",
         "name": story.name,
         "subtitle": _subtitle(story),
@@ -130,7 +93,7 @@ def _cards(told: Told) -> Iterator[Cell]:
         yield from _score_cards(story, score, split)
     if split is not None and "loss" in story.metrics[split]:
         value = story.metrics[split]["loss"]
-        yield Cell(_shown_figure(value), f"{split}.loss", repr(value), f"{split} loss")
+        yield Cell(shown_figure(value), f"{split}.loss", repr(value), f"{split} loss")
     planned = (story.spec.get("train") or {}).get("epochs")
     if story.history:
         best = f"best: {story.best_epoch}, by {story.monitor.replace('_', ' ')}" if story.best_epoch else ""
@@ -150,17 +113,13 @@ def _score_cards(story: Story, score: Score, split: str | None) -> Iterator[Cell
             continue
         figure = next((key for key in story.metrics.get(name, {}) if key.replace("_", " ") == score.name), None)
         key = f"{name}.{figure}" if figure else ""
-        yield Cell(_shown_figure(value), key, repr(value) if key else "", f"{name} {score.name}", trivial)
+        yield Cell(shown_figure(value), key, repr(value) if key else "", f"{name} {score.name}", trivial)
         trivial = ""
-
-
-def _shown_figure(value: float) -> str:
-    return number(value) if math.isfinite(value) else "no number" if math.isnan(value) else "infinite"
 
 
 def _split(name: str, figures: Mapping[str, float], names: Sequence[str]) -> dict[str, Any]:
     cells = [
-        Cell(_shown_figure(figures[one]), f"{name}.{one}", repr(figures[one])) if one in figures else Cell("–")
+        Cell(shown_figure(figures[one]), f"{name}.{one}", repr(figures[one])) if one in figures else Cell("–")
         for one in names
     ]
     return {"name": name, "cells": cells}
@@ -239,16 +198,16 @@ def _facts(story: Story) -> list[tuple[str, str]]:
     sizes = [f"{size:,} {name}" for name, size in (data.get("examples") or {}).items()]
     device = [str(part) for part in (record.get("device_name"), record.get("platform")) if part]
     facts = [
-        ("command", _command(record.get("command"))),
+        ("command", command_line(record.get("command"))),
         *(
-            ("went on", f"{_command(one.get('command'))} at epoch {one.get('epoch')}")
+            ("went on", f"{command_line(one.get('command'))} at epoch {one.get('epoch')}")
             for one in record.get("resumed") or ()
         ),
         ("data asked for", f"{data['requested']}: {data.get('reason')}" if data.get("requested") else ""),
         ("data", " ".join([str(data.get("source", "")), f"({data['origin']})" if data.get("origin") else ""]).strip()),
         ("examples", ", ".join(sizes)),
         ("device", "; ".join(device)),
-        ("began, ended", _times(record)),
+        ("began, ended", times(record)),
         ("error", str(record.get("error") or "")),
         ("time", _seconds(story)),
         ("seed", str(story.spec.get("seed", ""))),
@@ -260,22 +219,8 @@ def _facts(story: Story) -> list[tuple[str, str]]:
     return [(label, value) for label, value in facts if value]
 
 
-def _command(words: Any) -> str:
-    return f"`{shlex.join(['dlcli', *words])}`" if words else ""
-
-
-def _times(record: Mapping[str, Any]) -> str:
-    if not record.get("began"):
-        return ""
-    return f"{_time(record['began'])}, {_time(record.get('ended'))} ({record.get('state')})"
-
-
 def _seconds(story: Story) -> str:
     seconds = {name: value for name, value in (story.record.get("seconds") or {}).items() if value is not None}
     if not seconds and story.seconds is not None:
         seconds = {"training": story.seconds}
     return ", ".join(f"{name} {duration(value)}" for name, value in seconds.items())
-
-
-def _time(written: Any) -> str:
-    return str(written).replace("T", " ").replace("+00:00", " UTC") if written else "not yet"

@@ -13,7 +13,7 @@ from dlcli.data.pixels import pixels_of
 from dlcli.figures import number
 from dlcli.report import charts
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, CopyAnswers, NumberAnswers
-from dlcli.report.charts import Chart
+from dlcli.report.drawing import Chart, rgb
 from dlcli.report.looks import Look, looks_of, picture_address, taken
 
 _MOST_PICTURES, _MOST_ROWS, _MOST_MISTAKES = 24, 12, 12
@@ -256,7 +256,7 @@ def _plane(job: Any, answers: Answers, one: ClassAnswers, prefix: str) -> Iterat
     scores = scores_at(job, np.column_stack([across.ravel(), up.ravel()]).astype(np.float32))
     pixels = np.zeros((len(scores), 4))
     for at in range(len(one.names)):
-        pixels[scores.argmax(axis=1) == at, :3] = charts.rgb(_REGIONS[at])
+        pixels[scores.argmax(axis=1) == at, :3] = rgb(_REGIONS[at])
     floor = 1 / len(one.names)
     sure = np.clip((scores.max(axis=1) - floor) / (1 - floor), 0, 1) if one.are_probabilities else 1.0
     pixels[:, 3] = 0.08 + 0.32 * sure

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DataError
-from dlcli.files import replacing, write_text, writing_failed
 from dlcli.report import charts
 from dlcli.report.answers import Answers, answers_of
 from dlcli.report.base import differences_from_base
-from dlcli.report.charts import Chart
 from dlcli.report.diagnosis import Finding, diagnose
+from dlcli.report.drawing import Chart, drawing
+from dlcli.report.frame import put
 from dlcli.report.judging import column, course_of
 from dlcli.report.page import Told, render
 from dlcli.report.sections import Section, sections_of
@@ -53,24 +53,14 @@ def write_report(story: Story, final: Any, folder: Path, missing: Sequence[str] 
     """
     told, pictures = tell(story, final, missing)
     page = render(told)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise writing_failed(folder, error) from error
-    for name, content in pictures.items():
-        with replacing(folder / f"{name}.png") as beside:
-            beside.write_bytes(content)
-    write_text(folder / PAGE, page)
-    for old in folder.glob("*.png"):
-        if old.stem not in pictures and not old.name.startswith("."):
-            old.unlink(missing_ok=True)
+    put(folder, PAGE, page, pictures)
     return Report(folder / PAGE, tuple(told.findings), tuple(told.missing))
 
 
 def tell(story: Story, final: Any, missing: Sequence[str] = ()) -> tuple[Told, dict[str, bytes]]:
     """What the page tells, and the PNG files beside it by name."""
     lacking = [*story.missing, *missing]
-    with charts.drawing():
+    with drawing():
         answers: Answers | None = None
         sections: list[Section] = []
         if final is not None:

@@ -114,6 +114,11 @@ def short_id(path: Path) -> str:
     return timed.group("letters") if timed else path.name
 
 
+def called(path: Path) -> str:
+    """What to call the run in a folder, in a command: as lists do, if it is in the usual folder of runs."""
+    return f"{path.parent.name}/{short_id(path)}" if path.parents[1:2] == (RUNS,) else str(path)
+
+
 def newest(path: Path) -> Path | None:
     """The run that `latest` in the folder `path` leads to."""
     latest = path / "latest"

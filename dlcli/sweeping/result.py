@@ -61,6 +61,8 @@ class Parameter:
         low: the least value of a range; None for choices.
         high: the greatest, which is allowed as well; None for choices.
         choices: any values that YAML has; empty for a range.
+        step: how far apart the numbers are that are tried; None for any.
+        when: the other parameters, by path, that must have a value, or one of a list, for this one to have any.
     """
 
     path: str
@@ -69,6 +71,8 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     choices: tuple[Any, ...] = ()
+    step: float | None = None
+    when: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ class SweepResult:
         return sorted(
             (trial for trial in self.trials if trial.is_ranked), key=lambda trial: sign * (trial.value or 0.0)
         )
+
+    def in_order(self) -> list[Trial]:
+        """All trials: those of `ranked`, then the others by state and number."""
+        others = [trial for trial in self.trials if not trial.is_ranked]
+        return [*self.ranked(), *sorted(others, key=lambda trial: (STATES.index(trial.state), trial.number))]
 
     def in_state(self, state: str) -> list[Trial]:
         """The trials in a state, in the order of their numbers."""

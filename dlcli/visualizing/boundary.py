@@ -19,7 +19,7 @@ from dlcli.data.columns import Number
 from dlcli.data.dataset import Array, named
 from dlcli.errors import CheckpointError, DataError
 from dlcli.files import replacing
-from dlcli.report.charts import COLORS, plain
+from dlcli.report.drawing import COLORS, plain
 from dlcli.report.looks import taken
 from dlcli.report.sections import outputs_at, scores_at
 from dlcli.training.checkpoint import Checkpoint

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dlcli.data.dataset import Array
 from dlcli.errors import CheckpointError, DataError
-from dlcli.report.charts import COLORS, plain
+from dlcli.report.drawing import COLORS, plain
 from dlcli.visualizing.sheet import in_legend
 from dlcli.visualizing.subject import Subject, chosen_layer, layers_of
 from dlcli.visualizing.watching import outputs_and_seen

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from dlcli.data.dataset import Array
 from dlcli.errors import CheckpointError, UsageError
 from dlcli.figures import number
-from dlcli.report.charts import COLORS, plain
+from dlcli.report.drawing import COLORS, plain
 from dlcli.visualizing.sheet import Row, Tile, limited, sentences, sheet, signed, wrapped
 from dlcli.visualizing.stored_weights import LayerWeights, chosen_path
 

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from dlcli.data.dataset import Array
 from dlcli.describing.drawing import DOTS_AN_INCH
-from dlcli.report.charts import COLORS, plain, squared
+from dlcli.report.charts import squared
+from dlcli.report.drawing import COLORS, plain
 
 SIDE = 88
 """pixels of a tile, unless it is said otherwise"""
@@ -36,7 +37,7 @@ class Tile:
     Attributes:
         pixels: uint8 of shape (height, width) or (height, width, 3).
         caption: below it; empty for none.
-        color: of the caption, as in `charts.COLORS`.
+        color: of the caption, as in `drawing.COLORS`.
     """
 
     pixels: Array
@@ -76,7 +77,7 @@ def wrapped(tiles: Sequence[Tile], columns: int) -> list[Row]:
 
 
 def sheet(title: str, rows: Sequence[Row], note: str = "", side: int = SIDE) -> Figure:
-    """A picture of all rows, under a title and over a note; to be made where `charts.drawing()` is entered."""
+    """A picture of all rows, under a title and over a note; to be made where `drawing()` is entered."""
     title = plain(title, _LONGEST_SHEET_TITLE)
     lines, layout = _laid_out(title, rows, note, side)
     canvas = np.full((layout.whole, layout.width, 3), 255, np.uint8)
