@@ -285,6 +285,8 @@ def parameters_of(sweep: SweepSpec) -> tuple[Parameter, ...]:
 
 def _shown(path: str, parameter: Written) -> Parameter:
     if parameter.choices is not None:
-        return Parameter(path, CHOICE, choices=parameter.choices)
+        return Parameter(path, CHOICE, choices=parameter.choices, when=parameter.when)
+    kind = INTEGER if parameter.is_whole else FLOAT
     low, high = float(parameter.low or 0), float(parameter.high or 0)
-    return Parameter(path, INTEGER if parameter.is_whole else FLOAT, parameter.logarithmic, low, high)
+    step = float(parameter.step) if parameter.step is not None else None
+    return Parameter(path, kind, parameter.logarithmic, low, high, step=step, when=parameter.when)
