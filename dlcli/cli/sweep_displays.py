@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rich.live import Live
+
+from dlcli.cli.sweep_tables import MOST, Progress, best_line, closing_lines, importance_line, live_picture, trial_lines
 from dlcli.figures import duration, number
 from dlcli.files import to_json
+from dlcli.runs.finding import called
+from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.listening import SweepListener
-from dlcli.sweeping.result import SweepResult, Trial
+from dlcli.sweeping.naming import configuration_text
+from dlcli.sweeping.result import MAXIMIZE, SweepResult, Trial
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from dlcli.console import Screen
 
 
@@ -31,6 +40,8 @@ def make_sweep_display(screen: Screen, *, quiet: bool, json: bool) -> Iterator[S
         display = JsonSweepDisplay(screen)
     elif quiet:
         display = QuietSweepDisplay(screen)
+    elif screen.err.is_terminal:
+        display = LiveSweepDisplay(screen)
     else:
         display = PlainSweepDisplay(screen)
     try:
@@ -67,11 +78,7 @@ class QuietSweepDisplay:
 
     def ended(self, folder: Path, result: SweepResult, page: Path | None) -> None:
         """The best trial, and where everything is."""
-        best = result.best()
-        if best is not None:
-            self.screen.line(
-                f"best trial {best.number}: {result.metric} {number(best.value or 0.0)}; {values_text(best)}"
-            )
+        show_best(self.screen, result)
         self.screen.line(str(folder))
 
     def close(self) -> None:
@@ -94,26 +101,73 @@ class PlainSweepDisplay(QuietSweepDisplay):
 
     def trial_ended(self, trial: Trial, result: SweepResult) -> None:
         """A line."""
-        what = (
-            trial.reason
-            if trial.reason
-            else f"{result.metric} {number(trial.value)}"
-            if trial.value is not None
-            else ""
-        )
+        figure = f"{result.metric} {number(trial.value)}" if trial.value is not None else ""
         took = f"; {duration(trial.seconds)}" if trial.seconds is not None else ""
         best = result.best()
-        is_best = best is not None and best.number == trial.number
-        mark = "  (best)" if is_best else ""
-        self.screen.message(f"trial {trial.number:>3}  {trial.state:<8}  {what}{mark}  {values_text(trial)}{took}")
+        mark = "  (best)" if best is not None and best.number == trial.number else ""
+        values = configuration_text(result, trial)
+        self.screen.message(
+            f"trial {trial.number:>3}  {trial.state:<8}  {trial.reason or figure}{mark}  {values}{took}"
+        )
 
     def ended(self, folder: Path, result: SweepResult, page: Path | None) -> None:
-        """The result, and what can be done next."""
-        super().ended(folder, result, page)
+        """The trials, and what can be done next."""
+        show_result(self.screen, result)
+        self.screen.line(str(folder))
         if page is not None:
             self.screen.message(f"report: {page}")
         if result.best() is not None:
-            self.screen.message(f"next: dlcli sweep best {folder} --write FILE.yaml")
+            self.screen.message(f"next: dlcli sweep best {called(folder)} --write FILE.yaml")
+
+
+class LiveSweepDisplay(PlainSweepDisplay):
+    """The last trials and the best one, which change in place while the sweep runs."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(screen)
+        self._result: SweepResult | None = None
+        self._progress: dict[int, Progress] = {}
+        self._importance = WatchedImportance()
+        self._shares: Mapping[str, float] = {}
+        self._live = Live(console=screen.err, get_renderable=self._picture, refresh_per_second=4, transient=True)
+
+    def begun(self, folder: Path, result: SweepResult) -> None:
+        """A line that stays, and the picture."""
+        super().begun(folder, result)
+        self._see(result)
+        self._live.start()
+
+    def trial_started(self, trial: Trial, result: SweepResult) -> None:
+        """In the picture."""
+        self._see(result)
+
+    def epoch_ended(self, trial: Trial, epoch: int, epochs: int | None, value: float) -> None:
+        """In the picture."""
+        self._progress[trial.number] = Progress(epoch, epochs)
+
+    def trial_ended(self, trial: Trial, result: SweepResult) -> None:
+        """In the picture."""
+        self._progress.pop(trial.number, None)
+        self._see(result)
+
+    def ended(self, folder: Path, result: SweepResult, page: Path | None) -> None:
+        """The trials, and what can be done next."""
+        self.close()
+        super().ended(folder, result, page)
+
+    def close(self) -> None:
+        """Take the picture away and show the cursor again."""
+        self._live.stop()
+
+    def _see(self, result: SweepResult) -> None:
+        self._shares = self._importance.of(result)
+        self._result = result
+
+    def _picture(self) -> RenderableType:
+        if self._result is None:
+            return ""
+        width = self.screen.err.width
+        return live_picture(self._result, width, importance=self._shares, progress=self._progress)
 
 
 class JsonSweepDisplay(QuietSweepDisplay):
@@ -153,31 +207,37 @@ class JsonSweepDisplay(QuietSweepDisplay):
 
 
 def show_best(screen: Screen, result: SweepResult) -> None:
-    """The best trial, on a line; nothing if there is none."""
-    best = result.best()
-    if best is not None:
-        screen.line(f"best trial {best.number}: {result.metric} {number(best.value or 0.0)}; {values_text(best)}")
+    """The best trial, on a line; of a comparison of seeds, the mean and the spread of each spec."""
+    if result.record.get("seeds"):
+        screen.lines([(line, "")] for line in seed_lines(result))
+    else:
+        screen.line(best_line(result))
 
 
 def show_result(screen: Screen, result: SweepResult) -> None:
-    """A line a trial, the best first, and then those that did not come to their end."""
-    ranked = result.ranked()
-    for trial in (*ranked, *(one for one in result.trials if one not in ranked)):
-        value = number(trial.value) if trial.value is not None else "–"
-        reason = f"  {trial.reason}" if trial.reason else ""
-        screen.line(f"trial {trial.number:>3}  {trial.state:<8}  {result.metric} {value}  {values_text(trial)}{reason}")
+    """The table of trials, the best first, and what they come to."""
+    width = screen.out.width if screen.out.is_terminal else None
+    shares = importances(result)
+    most = MOST if width is not None else None
+    screen.lines(trial_lines(result, width, importance=shares, most=most))
+    for line in closing_lines(result, most):
+        screen.line(line)
+    if len(result.parameters) > 1:
+        screen.line(importance_line(result, shares).plain)
+    show_best(screen, result)
 
 
-def values_text(trial: Trial) -> str:
-    """The values of a trial on one line, each with the last words of its path."""
-    from dlcli.spec.sweep import label_of
-
-    seed = [f"seed {trial.seed}"] if trial.seed is not None else []
-    return ", ".join([*(f"{path}={_short(value, label_of)}" for path, value in trial.values.items()), *seed])
-
-
-def _short(value: Any, label_of: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(label_of(value))
+def seed_lines(result: SweepResult) -> Iterator[str]:
+    """A line a spec, the best first: the mean over the seeds, and the standard deviation (that of a sample: n - 1)."""
+    sign = -1.0 if result.direction == MAXIMIZE else 1.0
+    values: dict[str, list[float]] = {}
+    for trial in result.ranked():
+        values.setdefault(str(trial.values["config"]), []).append(trial.value or 0.0)
+    longest = max(map(len, values), default=0)
+    for name, found in sorted(values.items(), key=lambda pair: sign * statistics.fmean(pair[1])):
+        spread = f" ± {number(statistics.stdev(found))}" if len(found) > 1 else ""
+        count = f"{len(found)} seed{'s' if len(found) != 1 else ''}"
+        yield f"{name:<{longest}}  {result.metric} {number(statistics.fmean(found))}{spread}  ({count})"
 
 
 def trial_json(trial: Trial) -> dict[str, Any]:

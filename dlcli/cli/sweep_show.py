@@ -39,3 +39,7 @@ def sweep_show(
         screen.out.print(to_json(result_json(folder.path, result)), soft_wrap=True, markup=False)
     else:
         show_result(screen, result)
+    if report:
+        from dlcli.sweeping.page import write_page
+
+        screen.message(f"report: {write_page(result, folder.path)}")

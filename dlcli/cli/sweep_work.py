@@ -22,6 +22,7 @@ from dlcli.spec.overrides import Override, option, parse_overrides
 from dlcli.sweeping.beginning import Goal, NewSweep, create_sweep, goal_of, try_models
 from dlcli.sweeping.jobs import run_jobs
 from dlcli.sweeping.keeping import Kept
+from dlcli.sweeping.page import write_page
 from dlcli.sweeping.plan import Load, Plan, Search, Seeds, planned_trials
 from dlcli.sweeping.reading import is_whole
 from dlcli.sweeping.running import SweepRequest, run_sweep
@@ -79,7 +80,11 @@ def work(asked: Asked, opened: Opened, how: How, display: SweepDisplay) -> None:
         result = run_jobs(request, how.jobs, _arguments(asked, how, request), display)
     else:
         result = run_sweep(request, display, hooks_of(asked.screen, display, keep_log=True))
-    display.ended(folder.path, result, None)
+    page = None
+    if how.with_report:
+        display.phase("writing the page")
+        page = write_page(result, folder.path)
+    display.ended(folder.path, result, page)
     if result.trials and not result.ranked() and is_whole(result):
         first = next(iter(result.in_state("failed")), None)
         why = f": {first.reason}" if first is not None else "."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -223,7 +224,7 @@ def _suggested(trial: optuna.Trial, path: str, parameter: Written) -> Any:
     if parameter.is_whole:
         return trial.suggest_int(path, int(low), _reached(parameter), step=int(step or 1), log=parameter.logarithmic)
     value = trial.suggest_float(path, low, _reached(parameter), step=step, log=parameter.logarithmic)
-    return float(f"{value:.{_DIGITS}g}") if step is not None else value
+    return _rounded(value) if step is not None else value
 
 
 def _reached(parameter: Written) -> Any:
@@ -231,7 +232,12 @@ def _reached(parameter: Written) -> Any:
     low, high, step = parameter.low or 0, parameter.high or 0, parameter.step
     if step is None:
         return high
-    return low + math.floor((high - low) / step * (1 + 10**-_DIGITS)) * step
+    reached = low + math.floor((high - low) / step * (1 + 10**-_DIGITS)) * step
+    return reached if parameter.is_whole else _rounded(reached)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
 
 
 class _Listed(optuna.samplers.BaseSampler):
@@ -263,9 +269,11 @@ def make_sampler(sweep: SweepSpec, number: int) -> optuna.samplers.BaseSampler:
     arguments = sweep.sampler.model_dump()
     if isinstance(sweep.sampler, Qmc):
         independent = optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.QMCSampler(
-            seed=sweep.seed, independent_sampler=independent, warn_independent_sampling=False, **arguments
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.QMCSampler(
+                seed=sweep.seed, independent_sampler=independent, warn_independent_sampling=False, **arguments
+            )
     made: optuna.samplers.BaseSampler = getattr(optuna.samplers, sweep.sampler.optuna)(seed=seed, **arguments)
     return made
 
@@ -277,6 +285,8 @@ def parameters_of(sweep: SweepSpec) -> tuple[Parameter, ...]:
 
 def _shown(path: str, parameter: Written) -> Parameter:
     if parameter.choices is not None:
-        return Parameter(path, CHOICE, choices=parameter.choices)
+        return Parameter(path, CHOICE, choices=parameter.choices, when=parameter.when)
+    kind = INTEGER if parameter.is_whole else FLOAT
     low, high = float(parameter.low or 0), float(parameter.high or 0)
-    return Parameter(path, INTEGER if parameter.is_whole else FLOAT, parameter.logarithmic, low, high)
+    step = float(parameter.step) if parameter.step is not None else None
+    return Parameter(path, kind, parameter.logarithmic, low, high, step=step, when=parameter.when)
