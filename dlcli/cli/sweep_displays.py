@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from dlcli.runs.finding import called
 from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.listening import SweepListener
 from dlcli.sweeping.naming import configuration_text
-from dlcli.sweeping.result import MAXIMIZE, SweepResult, Trial
+from dlcli.sweeping.result import FAILED, MAXIMIZE, SweepResult, Trial
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,15 +34,24 @@ class SweepDisplay(SweepListener, Protocol):
 
 
 @contextmanager
-def make_sweep_display(screen: Screen, *, quiet: bool, json: bool) -> Iterator[SweepDisplay]:
-    """The display that fits the options; closed at the end, whatever happens."""
+def make_sweep_display(
+    screen: Screen, *, quiet: bool, json: bool, budget: float | None = None
+) -> Iterator[SweepDisplay]:
+    """The display that fits the options and the terminal; closed at the end, whatever happens.
+
+    Args:
+        screen: where it is shown.
+        quiet: whether only the result is shown.
+        json: whether a program reads it.
+        budget: after so many seconds no trial begins; None for no end.
+    """
     display: SweepDisplay
     if json:
         display = JsonSweepDisplay(screen)
     elif quiet:
         display = QuietSweepDisplay(screen)
     elif screen.err.is_terminal:
-        display = LiveSweepDisplay(screen)
+        display = LiveSweepDisplay(screen, budget)
     else:
         display = PlainSweepDisplay(screen)
     try:
@@ -123,13 +133,18 @@ class PlainSweepDisplay(QuietSweepDisplay):
 class LiveSweepDisplay(PlainSweepDisplay):
     """The last trials and the best one, which change in place while the sweep runs."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, budget: float | None = None) -> None:
         super().__init__(screen)
+        self._until = time.monotonic() + budget if budget is not None else None
         self._result: SweepResult | None = None
         self._progress: dict[int, Progress] = {}
         self._importance = WatchedImportance()
         self._shares: Mapping[str, float] = {}
-        self._live = Live(console=screen.err, get_renderable=self._picture, refresh_per_second=4, transient=True)
+        # As in the display of a training: what goes to `sys.stderr` belongs into the log.
+        self._live = Live(
+            console=screen.err, get_renderable=self._picture, refresh_per_second=4, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
 
     def begun(self, folder: Path, result: SweepResult) -> None:
         """A line that stays, and the picture."""
@@ -146,8 +161,10 @@ class LiveSweepDisplay(PlainSweepDisplay):
         self._progress[trial.number] = Progress(epoch, epochs)
 
     def trial_ended(self, trial: Trial, result: SweepResult) -> None:
-        """In the picture."""
+        """In the picture; a failure stays on the screen."""
         self._progress.pop(trial.number, None)
+        if trial.state == FAILED:
+            super().trial_ended(trial, result)
         self._see(result)
 
     def ended(self, folder: Path, result: SweepResult, page: Path | None) -> None:
@@ -167,7 +184,10 @@ class LiveSweepDisplay(PlainSweepDisplay):
         if self._result is None:
             return ""
         width = self.screen.err.width
-        return live_picture(self._result, width, importance=self._shares, progress=self._progress)
+        left = max(0.0, self._until - time.monotonic()) if self._until is not None else None
+        return live_picture(
+            self._result, width, importance=self._shares, progress=dict(self._progress), most_seconds=left
+        )
 
 
 class JsonSweepDisplay(QuietSweepDisplay):
