@@ -15,10 +15,11 @@ from dlcli.cli.sweep_tables import (
     importance_line,
     live_picture,
     seconds_left,
+    seed_lines,
     trial_lines,
 )
 from dlcli.sweeping.result import MINIMIZE, SweepResult
-from tests.test_sweep_page import LONG, RATE, UNITS, hostile, sweep, trial
+from tests.test_sweep_page import LONG, RATE, UNITS, hostile, of_seeds, sweep, trial
 
 IMPORTANCE = {UNITS.path: 0.9, RATE.path: 0.1}
 
@@ -94,6 +95,14 @@ def test_time_that_is_left() -> None:
     assert seconds_left(sweep([], planned=10), 60.0) == 60.0
     two = replace(some(), trials=(*some().trials, trial(6, None, "running", seconds=None)))
     assert seconds_left(two) == pytest.approx(1.5 * 5 / 2)
+
+
+def test_table_of_seeds() -> None:
+    lines = ["".join(text for text, _ in line).split() for line in seed_lines(of_seeds(0.0), 80)]
+    assert lines[0] == ["config", "mean", "val_accuracy", "±", "seeds", "least", "greatest", "seeds"]
+    assert lines[1] == ["<b>better</b>", "0.9100", "0.0000", "0.9100", "0.9100", "4", "of", "4"]
+    assert lines[2][:2] == ["worse", "0.9000"]
+    assert list(seed_lines(some(), 80)) == []
 
 
 def test_direction_decides_what_is_best() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,14 +10,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.live import Live
 
-from dlcli.cli.sweep_tables import MOST, Progress, best_line, closing_lines, importance_line, live_picture, trial_lines
+from dlcli.cli.sweep_tables import (
+    MOST,
+    Progress,
+    best_line,
+    closing_lines,
+    importance_line,
+    live_picture,
+    seed_lines,
+    trial_lines,
+)
 from dlcli.figures import duration, number
 from dlcli.files import to_json
 from dlcli.runs.finding import called
 from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.listening import SweepListener
 from dlcli.sweeping.naming import configuration_text
-from dlcli.sweeping.result import FAILED, MAXIMIZE, SweepResult, Trial
+from dlcli.sweeping.result import FAILED, SweepResult, Trial
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -229,7 +237,7 @@ class JsonSweepDisplay(QuietSweepDisplay):
 def show_best(screen: Screen, result: SweepResult) -> None:
     """The best trial, on a line; of a comparison of seeds, the mean and the spread of each spec."""
     if result.record.get("seeds"):
-        screen.lines([(line, "")] for line in seed_lines(result))
+        screen.lines(seed_lines(result, screen.out.width if screen.out.is_terminal else None))
     else:
         screen.line(best_line(result))
 
@@ -245,19 +253,6 @@ def show_result(screen: Screen, result: SweepResult) -> None:
     if len(result.parameters) > 1:
         screen.line(importance_line(result, shares).plain)
     show_best(screen, result)
-
-
-def seed_lines(result: SweepResult) -> Iterator[str]:
-    """A line a spec, the best first: the mean over the seeds, and the standard deviation (that of a sample: n - 1)."""
-    sign = -1.0 if result.direction == MAXIMIZE else 1.0
-    values: dict[str, list[float]] = {}
-    for trial in result.ranked():
-        values.setdefault(str(trial.values["config"]), []).append(trial.value or 0.0)
-    longest = max(map(len, values), default=0)
-    for name, found in sorted(values.items(), key=lambda pair: sign * statistics.fmean(pair[1])):
-        spread = f" ± {number(statistics.stdev(found))}" if len(found) > 1 else ""
-        count = f"{len(found)} seed{'s' if len(found) != 1 else ''}"
-        yield f"{name:<{longest}}  {result.metric} {number(statistics.fmean(found))}{spread}  ({count})"
 
 
 def trial_json(trial: Trial) -> dict[str, Any]:
