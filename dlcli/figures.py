@@ -19,3 +19,16 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds of `90s`, `30m`, `1.5h` or `2d`; of a number alone, too. None for what is no time."""
+    unit = text[-1:].lower()
+    try:
+        seconds = float(text[:-1] if unit in _UNITS else text) * _UNITS.get(unit, 1.0)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < math.inf else None

@@ -43,7 +43,7 @@ WRITE = bool(os.environ.get("DLCLI_WRITE_GOLDEN"))
 # For these the mistakes show without the model, and so without TensorFlow.
 STATIC = (
     "reading", "grammar", "names", "arguments", "types", "extends", "variables", "version", "overrides",
-    "blocks", "nested", "sources",
+    "blocks", "nested", "sources", "sweep",
 )  # fmt: skip
 BUILT = ("model", "graph", "heads", "fit", "lints", "several")
 OPTION, NONE = "option", "none"  # the places that are no lines of a file

@@ -20,6 +20,7 @@ PARAMETERS = {
     "two_class_sigmoid": (10_501, None),
     "mnist_cnn": (437_482, None),
     "mnist_mlp_dropout": (932_362, [0, 401_920, 0, 262_656, 0, 262_656, 0, 5_130]),
+    "mnist_mlp_sweep": (932_362, [0, 401_920, 0, 262_656, 0, 262_656, 0, 5_130]),
     "mnist_cnn_dropout": (225_162, [320, 18_496, 0, 0, 36_928, 36_928, 0, 0, 0, 131_200, 0, 1_290]),
     "cifar10_cnn": (1_250_858, [896, 9_248, 0, 0, 18_496, 36_928, 0, 0, 0, 1_180_160, 0, 5_130]),
     "mnist_two_layer": (407_050, None),
@@ -51,7 +52,8 @@ needs_data = pytest.mark.skipif(not DATA_DIR, reason="DLCLI_DATA_DIR does not sa
 @pytest.mark.parametrize("name", NAMES)
 def test_header_states_command_score_and_time(name: str) -> None:
     header = read_header(CONFIGS / f"{name}.yaml")
-    assert header.fields["Command"] == f"dlcli train configs/{name}.yaml"
+    command = "sweep" if name.endswith("_sweep") else "train"
+    assert header.fields["Command"] == f"dlcli {command} configs/{name}.yaml"
     assert header.fields["Expected"]
     assert header.fields["Time"]
     assert yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["name"] == name

@@ -17,6 +17,7 @@ from dlcli.errors import DlcliError
 
 COMMANDS = (
     "train",
+    "sweep",
     "check",
     "evaluate",
     "predict",
@@ -33,8 +34,8 @@ COMMANDS = (
     "schema",
 )
 """the names of the commands: each is a function, or a group of them, in the module of its name (`import_`)"""
-_SECOND = {"data": ("fetch",)}
-"""what a command's first argument may be that makes it another command; a file of that name is `./fetch`"""
+_SECOND = {"data": {"fetch": "fetch"}, "sweep": {"best": "sweep_best", "show": "sweep_show"}}
+"""what a command's first argument may be that makes it another command, with its module; a file is `./fetch`"""
 EXIT_CODES = """
 Exit codes: 0 done; 1 a fault of dlcli's own; 2 wrong usage or spec; 3 data; 4 run or checkpoint; 5 device;
 130 and 143 after SIGINT and SIGTERM, with the work saved.
@@ -55,10 +56,11 @@ class _Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if len(args) > 1 and args[1] in _SECOND.get(args[0], ()):
+        second = _SECOND.get(args[0], {}).get(args[1]) if len(args) > 1 else None
+        if second is not None:
             name = " ".join(args[:2])
             if name not in self.commands:
-                self.commands[name] = _loaded(args[1])
+                self.commands[name] = _loaded(second)
             return name, self.commands[name], args[2:]
         return super().resolve_command(ctx, args)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlcli.errors import UsageError
+from dlcli.figures import seconds_of
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -143,20 +144,12 @@ def check_picture(path: Path | None, option: str = "--plot", suffixes: tuple[str
         raise UsageError(f"{option} {path}: the name of a {', '.join(suffixes[:-1])} or {suffixes[-1]} file is needed.")
 
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
 def duration(option: str, value: str | None) -> float | None:
     """The seconds of `90s`, `30m`, `1.5h` or `2d`; of a number alone, too. Raises UsageError."""
     if value is None:
         return None
-    unit = value[-1:].lower()
-    number = value[:-1] if unit in _UNITS else value
-    try:
-        seconds = float(number) * _UNITS.get(unit, 1.0)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
+    seconds = seconds_of(value)
+    if seconds is None:
         raise UsageError(f"{option} {value}: a time is needed, such as 90s, 30m or 1.5h.")
     return seconds
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlcli.figures import duration, number
-from dlcli.runs.finding import RUNS, short_id
+from dlcli.runs.finding import called
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +55,8 @@ def show_end(screen: Screen, end: End) -> None:
 
 def next_line(path: Path, *, has_report: bool) -> str:
     """What can be done with a run that is done, which is in the folder `path`."""
-    name = f"{path.parent.name}/{short_id(path)}" if path.parents[1:2] == (RUNS,) else str(path)
     commands = ["evaluate", *([] if has_report else ["report"])]
-    return f"next: {', '.join(f'dlcli {command} {name}' for command in commands)}, dlcli runs"
+    return f"next: {', '.join(f'dlcli {command} {called(path)}' for command in commands)}, dlcli runs"
 
 
 def show_report(screen: Screen, report: Report) -> None:

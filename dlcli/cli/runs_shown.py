@@ -12,8 +12,10 @@ from rich.text import Text
 from dlcli.cli.result import show_metrics
 from dlcli.cli.runs_list import local
 from dlcli.data.memory import readable_bytes
-from dlcli.figures import duration
+from dlcli.figures import duration, number
 from dlcli.runs.figures import IN_ORDER, SPLITS
+from dlcli.runs.finding import called
+from dlcli.spec.writing import to_flow
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -53,12 +55,25 @@ def _facts(entry: Entry, parameters: int | None) -> Iterator[tuple[str, str]]:
         yield "data", f"{data.get('source')} ({data.get('origin')}){f'; {counts}' if counts else ''}"
     if record.get("folds") is not None:
         yield "folds", f"{record['folds']}, each with a run of its own; figures are their mean"
+    yield from _trials(record)
     if parameters is not None:
         yield "parameters", f"{parameters:,}"
     yield "size", readable_bytes(entry.size or 0)
     if entry.tags:
         yield "tags", " ".join(entry.tags)
     yield from _circumstances(record)
+
+
+def _trials(record: Any) -> Iterator[tuple[str, str]]:
+    """Of a sweep."""
+    trials, best = record.get("trials"), record.get("best")
+    if isinstance(trials, dict):
+        yield "trials", ", ".join(f"{count} {what}" for what, count in trials.items() if count)
+    if isinstance(best, dict) and isinstance(best.get("value"), (int, float)):
+        value = f"{record.get('metric')} {number(best['value'])}"
+        yield "best", f"trial {best.get('trial')}: {value}; the figures are those of its run"
+        for path, one in dict(best.get("values") or {}).items():
+            yield "", f"{path}: {to_flow(one)}"
 
 
 def _times(entry: Entry) -> str:
@@ -93,8 +108,12 @@ def _by_split(entry: Entry) -> dict[str, dict[str, float]]:
 
 
 def _what_next(entry: Entry) -> Iterator[str]:
+    is_sweep = isinstance(entry.record.get("trials"), dict)
+    command = "sweep" if is_sweep else "train"
+    if is_sweep:
+        yield f"`dlcli sweep show {called(entry.run.path)}` shows all trials."
     if entry.state in ("interrupted", "killed"):
-        yield f"`dlcli train --resume {entry.run.path}` goes on from there."
+        yield f"`dlcli {command} --resume {entry.run.path}` goes on from there."
     if entry.figures and entry.state != "done":
         monitor = entry.record.get("monitor")
         yield f"Figures of the best epoch so far{f', by {monitor}' if monitor else ''}."

@@ -92,6 +92,8 @@ def train(
     look = options.looker(screen, data_folder, point)
     read = functools.partial(options.load, screen, sets=set_, more=short, strict=strict, look=look)
     loaded, written, folder = _spec(read, config, point, quiet=quiet or json)
+    if loaded.spec.sweep is not None and not (quiet or json):
+        screen.message("`sweep` is not heeded: the spec's own values are trained; `dlcli sweep` searches.")
     if resume == "auto":
         point = _find_unfinished(screen, runs_dir, loaded)
         if point is not None:

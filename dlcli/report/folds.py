@@ -18,10 +18,11 @@ from dlcli.report.base import differences_from_base
 from dlcli.report.diagnosis import Finding
 from dlcli.report.drawing import Chart, drawing
 from dlcli.report.fold_charts import by_fold, fold_curves
+from dlcli.report.frame import Cell, put
 from dlcli.report.judging import column
-from dlcli.report.page import Cell, Told, figure_cell, render
+from dlcli.report.page import Told, figure_cell, render
 from dlcli.report.story import Story, story_of_run
-from dlcli.report.writing import PAGE, Report, put_down
+from dlcli.report.writing import PAGE, Report
 from dlcli.runs import RunFolder
 from dlcli.training.folds import Figures, fold_end, spread
 from dlcli.training.listening import FoldEnd
@@ -52,7 +53,7 @@ def write_folds_report(run: RunFolder, folder: Path) -> Report:
         spread=_spread(mean, deviation),
         spread_note=f"Mean ± standard deviation of {len(done)} fold{'s' if len(done) != 1 else ''}.",
     )
-    put_down(folder, page, {chart.name: chart.png for chart in curves})
+    put(folder, PAGE, page, {chart.name: chart.png for chart in curves})
     return Report(folder / PAGE, tuple(told.findings), tuple(told.missing))
 
 

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib import resources
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
-import dlcli
 from dlcli.figures import duration, number
 from dlcli.model.summary import LayerSummary, ModelSummary, explain
 from dlcli.model.units import readable_bytes
@@ -23,12 +14,12 @@ from dlcli.report.base import Differences
 from dlcli.report.course import Score
 from dlcli.report.diagnosis import Finding
 from dlcli.report.drawing import Chart
+from dlcli.report.frame import Cell, command_line, render_page, shown_figure, times
 from dlcli.report.judging import held_out_split
 from dlcli.report.network import WIDTH, drawing_of
 from dlcli.report.sections import Section
 from dlcli.report.story import Story, spec_text
 
-_LONGEST = 48  # characters of a name in a caption or a cell
 _WRITTEN_CLASSES = 12
 
 
@@ -46,17 +37,6 @@ class Told:
     missing: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A figure as it is shown; with its name and all its digits, if it is one of metrics.json."""
-
-    value: str
-    key: str = ""
-    exact: str = ""
-    label: str = ""
-    note: str = ""
-
-
 def render(told: Told, **instead: Any) -> str:
     """The page as HTML. Whatever names are in it is text, never markup.
 
@@ -64,22 +44,7 @@ def render(told: Told, **instead: Any) -> str:
         told: all that the page tells.
         instead: what another kind of page has for some of it, or beside it, by its name in the template.
     """
-    folder = resources.files("dlcli.report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"short": _short, "code": _code}
-    template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
-    style = Markup((folder / "page.css").read_text(encoding="utf-8"))
-    return template.render(page={"folds": None, **_page(told), **instead, "style": style})
-
-
-def _short(text: str, longest: int = _LONGEST) -> str:
-    """A name that has room in a caption or a cell; an empty one is told."""
-    return (text or "(empty)") if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _code(text: str) -> Markup:
-    """What stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return render_page("page.html.jinja", {"folds": None, **_page(told), **instead})
 
 
 def _page(told: Told) -> dict[str, Any]:
@@ -87,8 +52,6 @@ def _page(told: Told) -> dict[str, Any]:
     figure_names = list(dict.fromkeys(name for figures in story.metrics.values() for name in figures))
     names = [name.replace("_", " ") for name in figure_names]
     return {
-        "version": dlcli.__version__,
-        "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "title": f"{story.name}: report",
         "name": story.name,
         "subtitle": _subtitle(story),
@@ -163,8 +126,7 @@ def _score_cards(story: Story, score: Score, split: str | None) -> Iterator[Cell
 
 def figure_cell(value: float, key: str, label: str = "", note: str = "") -> Cell:
     """A figure that may be no number; `key` is its name in metrics.json, empty if it is in none."""
-    shown = number(value) if math.isfinite(value) else "no number" if math.isnan(value) else "infinite"
-    return Cell(shown, key, repr(value) if key else "", label, note)
+    return Cell(shown_figure(value), key, repr(value) if key else "", label, note)
 
 
 def _split(name: str, figures: Mapping[str, float], names: Sequence[str]) -> dict[str, Any]:
@@ -252,16 +214,16 @@ def _facts(story: Story) -> list[tuple[str, str]]:
     sizes = [f"{size:,} {name}" for name, size in (data.get("examples") or {}).items()]
     device = [str(part) for part in (record.get("device_name"), record.get("platform")) if part]
     facts = [
-        ("command", _command(record.get("command"))),
+        ("command", command_line(record.get("command"))),
         *(
-            ("went on", f"{_command(one.get('command'))} at epoch {one.get('epoch')}")
+            ("went on", f"{command_line(one.get('command'))} at epoch {one.get('epoch')}")
             for one in record.get("resumed") or ()
         ),
         ("data asked for", f"{data['requested']}: {data.get('reason')}" if data.get("requested") else ""),
         ("data", " ".join([str(data.get("source", "")), f"({data['origin']})" if data.get("origin") else ""]).strip()),
         ("examples", ", ".join(sizes)),
         ("device", "; ".join(device)),
-        ("began, ended", _times(record)),
+        ("began, ended", times(record)),
         ("error", str(record.get("error") or "")),
         ("time", _seconds(story)),
         ("seed", str(story.spec.get("seed", ""))),
@@ -273,22 +235,8 @@ def _facts(story: Story) -> list[tuple[str, str]]:
     return [(label, value) for label, value in facts if value]
 
 
-def _command(words: Any) -> str:
-    return f"`{shlex.join(['dlcli', *words])}`" if words else ""
-
-
-def _times(record: Mapping[str, Any]) -> str:
-    if not record.get("began"):
-        return ""
-    return f"{_time(record['began'])}, {_time(record.get('ended'))} ({record.get('state')})"
-
-
 def _seconds(story: Story) -> str:
     seconds = {name: value for name, value in (story.record.get("seconds") or {}).items() if value is not None}
     if not seconds and story.seconds is not None:
         seconds = {"training": story.seconds}
     return ", ".join(f"{name} {duration(value)}" for name, value in seconds.items())
-
-
-def _time(written: Any) -> str:
-    return str(written).replace("T", " ").replace("+00:00", " UTC") if written else "not yet"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DataError
-from dlcli.files import replacing, write_text, writing_failed
 from dlcli.report import charts
 from dlcli.report.answers import Answers, answers_of
 from dlcli.report.base import differences_from_base
 from dlcli.report.diagnosis import Finding, diagnose
 from dlcli.report.drawing import Chart, drawing
+from dlcli.report.frame import put
 from dlcli.report.judging import column, course_of
 from dlcli.report.page import Told, render
 from dlcli.report.sections import Section, sections_of
@@ -52,27 +52,8 @@ def write_report(story: Story, final: Any, folder: Path, missing: Sequence[str] 
         RunError: the files cannot be written.
     """
     told, pictures = tell(story, final, missing)
-    put_down(folder, render(told), pictures)
+    put(folder, PAGE, render(told), pictures)
     return Report(folder / PAGE, tuple(told.findings), tuple(told.missing))
-
-
-def put_down(folder: Path, page: str, pictures: Mapping[str, bytes]) -> None:
-    """Put the page and the PNG files into the folder, and take out of it those that are no longer made.
-
-    Raises:
-        RunError: the files cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise writing_failed(folder, error) from error
-    for name, content in pictures.items():
-        with replacing(folder / f"{name}.png") as beside:
-            beside.write_bytes(content)
-    write_text(folder / PAGE, page)
-    for old in folder.glob("*.png"):
-        if old.stem not in pictures and not old.name.startswith("."):
-            old.unlink(missing_ok=True)
 
 
 def tell(story: Story, final: Any, missing: Sequence[str] = ()) -> tuple[Told, dict[str, bytes]]:

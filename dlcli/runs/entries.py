@@ -19,7 +19,8 @@ from dlcli.files import read_small
 from dlcli.machine import is_process_running
 from dlcli.runs import RunFolder
 from dlcli.runs.figures import best_row, figures_of_metrics, figures_of_row
-from dlcli.runs.finding import began, short_id
+from dlcli.runs.finding import began, best_trial, short_id
+from dlcli.runs.sweeps import SweepFolder, is_sweep, state_of_sweep
 
 STATES = ("running", "done", "interrupted", "failed", "killed", "unknown")
 """`killed`: its process is gone without a word; `unknown`: it may be running on another machine"""
@@ -31,7 +32,7 @@ _LONGEST_ROW = 8192  # bytes of a line in history.csv
 
 @dataclass(frozen=True)
 class Entry:
-    """One run, as it is listed.
+    """One run, or one sweep, as it is listed.
 
     Attributes:
         run: its folder.
@@ -143,7 +144,9 @@ def _folders_in(path: Path, *, follow_links: bool) -> list[Path]:
 
 
 def read_entry(run: RunFolder, *, sized: bool = True) -> Entry:
-    """What is known of one run. Raises RunError if its run.json cannot be read."""
+    """What is known of one run, or of a sweep. Raises RunError if its run.json cannot be read."""
+    if is_sweep(run.path):
+        return _of_sweep(SweepFolder(run.path), sized=sized)
     record = run.read_record()
     better = record.get("better")
     modes: Mapping[str, str | None] = better if isinstance(better, dict) else {"loss": "min"}
@@ -172,6 +175,23 @@ def _of_folds(run: RunFolder, record: Mapping[str, Any], modes: Mapping[str, str
         figures_of_metrics(mean) if state == "done" and isinstance(mean, dict) else {}, modes,
         sum(fold.epochs for fold in folds), sum(fold.seconds or 0.0 for fold in folds) or None,
         size_of(run.path) if sized else None, tuple(read_tags(run)),
+    )  # fmt: skip
+
+
+def _of_sweep(sweep: SweepFolder, *, sized: bool) -> Entry:
+    """A sweep: its figures are those of its best trial, epochs and seconds are those of all. Raises RunError."""
+    record = sweep.read_record()
+    best = best_trial(sweep.path)
+    found = _read_json(f"{best}/run.json") if best is not None else {}
+    trials = [RunFolder(path) for path in sweep.trials.glob("[0-9]*")]
+    seconds = [row.get("seconds", 0.0) for trial in trials for row in read_history(trial)]
+    of_best = {"data": found.get("data"), "better": found.get("better"), "monitor": record.get("metric")}
+    better = of_best["better"]
+    return Entry(
+        RunFolder(sweep.path), str(record.get("name") or sweep.path.parent.name), state_of_sweep(record),
+        {**record, **of_best}, figures_of_metrics(_read_json(f"{best}/metrics.json")) if best is not None else {},
+        better if isinstance(better, dict) else {"loss": "min"}, sum(count_epochs(trial) for trial in trials),
+        sum(seconds) or None, size_of(sweep.path) if sized else None, tuple(read_tags(RunFolder(sweep.path))),
     )  # fmt: skip
 
 

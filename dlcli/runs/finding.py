@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -13,6 +14,8 @@ from dlcli.runs import RunFolder
 
 RUNS = Path("runs")
 """the folder of all runs, where no other is named"""
+SWEEP = "sweep.json"
+"""what the folder of a sweep has instead of a run.json"""
 _TIMED = re.compile(r"\d{8}T\d{6}Z-(?P<letters>[a-z]{4})")
 
 
@@ -25,7 +28,7 @@ def find_checkpoints(path: Path, runs_dir: Path = RUNS) -> list[Path]:
     if path.exists() and not path.is_dir():
         return [path]
     for folder in (path, newest(path), named_run(path, runs_dir)):
-        run = RunFolder(folder) if folder else None
+        run = RunFolder(best_trial(folder) or folder) if folder else None
         found = [file for file in (run.best, run.last, *run.kept) if file.exists()] if run else []
         if found:
             return found
@@ -36,6 +39,15 @@ def find_checkpoints(path: Path, runs_dir: Path = RUNS) -> list[Path]:
     if not path.exists():
         raise CheckpointError(f"There is no checkpoint or run {path}.", "`dlcli runs` lists the runs that are here.")
     raise CheckpointError(f"{path} is not a run: it has no checkpoints/best.h5.", "Name a run's folder or a .h5 file.")
+
+
+def best_trial(sweep: Path) -> Path | None:
+    """The run of the best trial in the folder of a sweep; None if it has none, or is no sweep."""
+    try:
+        best = json.loads((sweep / SWEEP).read_text(encoding="utf-8")).get("best")
+        return sweep / "trials" / str(best["trial"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def find_run(path: Path, runs_dir: Path = RUNS) -> RunFolder | None:
@@ -52,9 +64,12 @@ def find_run(path: Path, runs_dir: Path = RUNS) -> RunFolder | None:
 
 
 def the_run(path: Path, runs_dir: Path = RUNS) -> RunFolder:
-    """The run that a person means. Raises CheckpointError if there is none."""
+    """The run that a person means, or the folder of a sweep. Raises CheckpointError if there is none."""
     found = find_run(path, runs_dir)
     if found is None:
+        for folder in (path, named_run(path, runs_dir)):
+            if folder is not None and (folder / SWEEP).is_file():
+                return RunFolder(folder)
         hint = f"`dlcli runs{'' if runs_dir == RUNS else f' --runs-dir {runs_dir}'}` lists the runs that are here."
         raise CheckpointError(f"There is no run {path}.", hint)
     is_link = found.path.is_symlink()
@@ -99,6 +114,11 @@ def short_id(path: Path) -> str:
     return timed.group("letters") if timed else path.name
 
 
+def called(path: Path) -> str:
+    """What to call the run in a folder, in a command: as lists do, if it is in the usual folder of runs."""
+    return f"{path.parent.name}/{short_id(path)}" if path.parents[1:2] == (RUNS,) else str(path)
+
+
 def newest(path: Path) -> Path | None:
     """The run that `latest` in the folder `path` leads to."""
     latest = path / "latest"
@@ -123,10 +143,10 @@ def began(record: Mapping[str, Any]) -> str:
 
 
 def _folders(runs_dir: Path, name: str | None) -> Iterator[Path]:
-    """The folders with a run.json, of one name or of all."""
+    """The folders with a run.json, or of sweeps, of one name or of all."""
     parents = [runs_dir / name] if name is not None else sorted(runs_dir.glob("[!.]*"))
     for parent in parents:
-        for record in parent.glob("[!.]*/run.json"):
+        for record in (*parent.glob("[!.]*/run.json"), *parent.glob(f"[!.]*/{SWEEP}")):
             if not record.parent.is_symlink() and record.parent.name != "latest":
                 yield record.parent
 
@@ -135,10 +155,24 @@ def _newest_of(runs_dir: Path, name: str) -> Path | None:
     folder = newest(runs_dir / name)
     if folder is not None:
         return folder
-    return next((run.path for run in runs_of(runs_dir, name)), None)
+    run = next((run.path for run in runs_of(runs_dir, name)), None)
+    return run or max(_sweeps(runs_dir, name), key=_began_of_sweep, default=None)
+
+
+def _sweeps(runs_dir: Path, name: str) -> list[Path]:
+    """The folders of sweeps of a spec's name, whose trials have no other."""
+    return [path for path in _folders(runs_dir, name) if (path / SWEEP).is_file()]
+
+
+def _began_of_sweep(path: Path) -> tuple[str, str]:
+    try:
+        return began(json.loads((path / SWEEP).read_text(encoding="utf-8"))), str(path)
+    except (OSError, ValueError, AttributeError):
+        return "", str(path)
 
 
 def _newest_of_all(runs_dir: Path) -> Path | None:
     names = [path.name for path in runs_dir.glob("[!.]*")]
-    each = [run for name in names for run in runs_of(runs_dir, name)[:1]]
-    return max(each, key=lambda run: began(run.read_record())).path if each else None
+    each = [(began(run.read_record()), str(run.path)) for name in names for run in runs_of(runs_dir, name)[:1]]
+    each += [_began_of_sweep(sweep) for name in names for sweep in _sweeps(runs_dir, name)]
+    return Path(max(each)[1]) if each else None

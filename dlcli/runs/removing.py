@@ -16,6 +16,7 @@ from dlcli.runs.entries import MAYBE_RUNNING, Entry, state_of
 from dlcli.runs.figures import main_figure
 from dlcli.runs.finding import newest, runs_of
 from dlcli.runs.ranking import rank
+from dlcli.runs.sweeps import SweepFolder, is_sweep, state_of_sweep
 
 _REMOVED = ".removed"
 
@@ -106,6 +107,9 @@ def remove(run: RunFolder, runs_dir: Path) -> None:
 
 def _check_at_rest(run: RunFolder) -> None:
     """Raises RunError if a process is at the run, or may be so on another machine, whose locks may not be seen here."""
+    if is_sweep(run.path):
+        _check_sweep_at_rest(SweepFolder(run.path))
+        return
     try:
         record = run.read_record()
     except RunError:
@@ -114,6 +118,15 @@ def _check_at_rest(run: RunFolder) -> None:
         host = (record.get("process") or {}).get("host", "another machine")
         message = f"{run.path} is being trained, or was so on {host}, where this cannot be seen."
         raise RunError(message, "Remove it there; or by hand, if that machine is no more.")
+
+
+def _check_sweep_at_rest(folder: SweepFolder) -> None:
+    try:
+        state = state_of_sweep(folder.read_record())
+    except RunError:
+        return  # nothing that trains has left it so
+    if state in MAYBE_RUNNING:
+        raise RunError(f"Trials of {folder.path} are being run, here or elsewhere.", "Stop them first.")
 
 
 def repair_latest(parent: Path) -> None:

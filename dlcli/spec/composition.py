@@ -46,6 +46,11 @@ def compose(path: FilePath, overrides: Sequence[Override] = ()) -> Document:
     return replace(document, data={"name": path.stem, **document.data}, notes=notes)
 
 
+def put_together(path: FilePath, overrides: Sequence[Override] = ()) -> dict[str, Any]:
+    """The plain data of a sound spec with what it extends, and a name; blocks and variables are as they are written."""
+    return {"name": path.stem, **_put_together(path, overrides).data}
+
+
 def compose_blocks(path: FilePath, overrides: Sequence[Override] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
     """The plain data of a sound spec with its blocks as they are written; and its variables, which they may use."""
     document = _put_together(path, overrides)

@@ -8,9 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -41,11 +39,10 @@ from dlcli.spec.remedies import python_name
 from dlcli.spec.source import Count, Seed, Source
 from dlcli.spec.sources import SOURCES
 from dlcli.spec.sources_folders import VALIDATION_FOLDER, Folders
+from dlcli.spec.strict import List, Part
+from dlcli.spec.sweep import SweepSpec
 
-Item = TypeVar("Item")
 Items = TypeVar("Items", list[Any], tuple[Any, ...])
-# YAML has lists and frozen data has tuples: only the container is converted, its items are checked strictly.
-List = Annotated[tuple[Item, ...], Field(strict=False)]
 # A name becomes a folder under runs/.
 RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
 Name = Annotated[str, Field(pattern=RUN_NAME, max_length=100)]
@@ -57,12 +54,6 @@ _MOST_NESTED = 20
 BLOCK_NAME = r"^[a-z][A-Za-z0-9_]*$"
 # Why a warning is silenced: for whoever reads the spec.
 Reason = Annotated[str, Field(min_length=3)]
-
-
-class Part(BaseModel):
-    """A mapping of the spec: unknown keys are refused, values are not converted, and nothing changes afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def _not_empty(layers: Items) -> Items:
@@ -304,14 +295,19 @@ class Spec(Part):
     ] = ()
     """what is measured besides the loss; for several outputs, one or a list for each by its name"""
     train: TrainSpec = TrainSpec()
+    sweep: SweepSpec | None = None
+    """what `dlcli sweep` searches for"""
     extensions: List[str] = ()
     """Python files beside this one, with layers and more of one's own; run only if the command says --trust-code"""
     silence: Mapping[str, Reason] = {}
     """warnings that are meant: the code of each, and why"""
 
     def resolved(self) -> dict[str, Any]:
-        """The spec as plain data with every default filled in; reading it again gives an equal spec."""
-        plain = dict(_plain(self.model_dump()), name=self.name)
+        """What is trained, as plain data with every default filled in; reading it again gives an equal spec.
+
+        It has no `sweep`, which training does not heed.
+        """
+        plain = dict(_plain(self.model_dump(exclude={"sweep"})), name=self.name)
         del plain["model"]["blocks"]  # they are written out
         return plain
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias, TypeVar
@@ -30,6 +31,7 @@ from dlcli.spec.overrides import Override
 from dlcli.spec.parts import SHAPE, Parts, sound_part
 from dlcli.spec.source import FileSource
 from dlcli.spec.translation import translate_all
+from dlcli.spec.trying import try_sweep
 
 Item = TypeVar("Item")
 _MOST_TOLD = 300
@@ -195,14 +197,10 @@ def examine(
     newer = _newer_version(document)
     if newer is not None:
         return Findings((document.located(newer),))
-    data = document.data
     catalogue, files, untrusted = extend(document, catalogue, run_code)
     if untrusted:
         return Findings(_in_order(document.located(problem) for problem in untrusted))
-    objects = list(islice(check_objects(data, catalogue), _MOST_TOLD))
-    named = {problem.path for problem in objects}  # what is not written as an object, with what is meant
-    grammar = (problem for problem in _problems_of_grammar(document) if problem.path not in named)
-    problems = [*objects, *_problems_of_graph(document), *check_heads(data), *grammar]
+    problems = _problems(document, catalogue)
     told = document.without_consequences(problems)
     errors = [*document.problems, *(document.located(problem) for problem in told)]
     wrong = [*(problem.path for problem in (*document.problems, *problems)), *document.doubt.paths]
@@ -214,6 +212,9 @@ def examine(
         findings = _looked_at(replace(findings, loaded=examined), look)
         errors = list(findings.errors)
     loaded, sound = findings.loaded, findings.sound
+    if loaded is not None and loaded.spec.sweep is not None and not errors:
+        tried = try_sweep(loaded.spec.sweep, partial(_problems_with, path, catalogue, overrides))
+        errors += map(document.located, tried)
     if loaded is not None and "silence" in sound:
         errors += [document.located(problem) for problem in check_silence(loaded.spec.silence)]
     return replace(findings, errors=_in_order(errors), warnings=_in_order(_warnings(findings, document)))
@@ -254,6 +255,24 @@ def _newer_version(document: Document) -> Problem | None:
         return None
     message = f"This spec is written in version {version} of the grammar; this dlcli reads version {VERSION}."
     return Problem(message, ("version",), "Use a newer dlcli: pip install --upgrade dlcli.")
+
+
+def _problems(document: Document, catalogue: Catalogue) -> list[Problem]:
+    """All that is wrong with what a document says, as far as it shows without its data and without the model."""
+    data = document.data
+    objects = list(islice(check_objects(data, catalogue), _MOST_TOLD))
+    named = {problem.path for problem in objects}  # what is not written as an object, with what is meant
+    grammar = (problem for problem in _problems_of_grammar(document) if problem.path not in named)
+    return [*objects, *_problems_of_graph(document), *check_heads(data), *grammar]
+
+
+def _problems_with(
+    path: FilePath, catalogue: Catalogue, overrides: Sequence[Override], more: Sequence[Override]
+) -> list[Problem]:
+    """The same of a spec without mistakes, with some of its values replaced, and without its `sweep`."""
+    document = compose(path, [*overrides, *more])
+    document = replace(document, data={key: value for key, value in document.data.items() if key != "sweep"})
+    return [*document.problems, *document.without_consequences(_problems(document, catalogue))]
 
 
 def _problems_of_grammar(document: Document) -> list[Problem]:

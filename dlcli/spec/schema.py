@@ -14,17 +14,21 @@ from pydantic import BaseModel
 from dlcli.spec.by_output import WORD
 from dlcli.spec.catalogue import Catalogue, Docs
 from dlcli.spec.checking import BY_OUTPUT, LISTS_OF_OBJECTS, SINGLE_OBJECTS
-from dlcli.spec.grammar import BLOCK_NAME, BlockSpec, Part, Spec
+from dlcli.spec.grammar import BLOCK_NAME, BlockSpec, Spec
 from dlcli.spec.keras_objects import LAYER_NAME, LAYER_WORDS, LayerEntry
 from dlcli.spec.lints import CODES
 from dlcli.spec.paths import GRAPH, MODELS
 from dlcli.spec.schema_objects import KerasSchema, Schema, named, open_kinds, or_variable, reference
 from dlcli.spec.sources import SOURCES
+from dlcli.spec.strict import Part
+from dlcli.spec.sweep import PRUNERS, SAMPLERS, Named, Parameter
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"  # the one that yaml-language-server reads
 # What a file may leave out though a spec has it: the name is then the file's own.
 _FILLED_IN = ("name",)
 _VARIABLE: Schema = {"description": "A text with a variable in it", "type": "string", "pattern": r"\$\{[^{}]*\}"}
+# What is written in another way than its class would have it.
+_WRITTEN = {"Source": "source", "Sampler": "sampler", "Pruner": "pruner"}
 _COMPOSING: dict[str, Schema] = {
     "extends": {"description": "A file that this spec goes on from, relative to this one", "type": "string"},
     "variables": {"description": "Values by name, for use as `${name}`", "type": ["object", "null"]},
@@ -48,6 +52,12 @@ def make_schema(catalogue: Catalogue, docs: Docs) -> Schema:
     complete = _complete(root, sections)
     for model in _inner_parts():
         definitions[model.__name__] = or_variable(_grammar(model), {"type": "null"})
+    choices = {"description": "Choices", "type": "array", "minItems": 1}
+    definitions |= {
+        "Parameter": or_variable(_grammar(Parameter), choices),
+        "sampler": _kinds(SAMPLERS),
+        "pruner": _kinds(PRUNERS),
+    }
     definitions["BlockSpec"] = _block()
     definitions["block_or_layer"] = _block_or_layer()
     definitions |= {f"layer.{name}": _model(name, "layer_entry") for name in MODELS}
@@ -82,10 +92,12 @@ def _sections() -> dict[str, type[Part]]:
 
 
 def _inner_parts() -> list[type[Part]]:
-    """The mappings within those parts; pydantic refers to them by their names."""
-    fields = [field.annotation for model in _sections().values() for field in model.model_fields.values()]
+    """The mappings within those parts, and those that may be left out; pydantic refers to them by their names."""
+    sections = list(_sections().values())
+    fields = [field.annotation for model in (Spec, *sections) for field in model.model_fields.values()]
     types = [inner for annotation in fields for inner in (annotation, *get_args(annotation))]
-    return [inner for inner in types if isinstance(inner, type) and issubclass(inner, Part)]
+    found = [inner for inner in types if isinstance(inner, type) and issubclass(inner, Part)]
+    return [inner for inner in found if inner not in sections and not issubclass(inner, Named)]
 
 
 def _complete(root: Schema, sections: Mapping[str, Schema]) -> Schema:
@@ -168,6 +180,16 @@ def _only_known_blocks(properties: dict[str, Schema]) -> Schema:
     }
 
 
+def _kinds(kinds: Mapping[str, type[Named]]) -> Schema:
+    """The two ways to write a sampler or a pruner."""
+    each = {}
+    for name, kind in kinds.items():
+        written = _grammar(kind)
+        each[name] = {"description": written.pop("description"), **or_variable(written, {"type": "null"})}
+    bare = [name for name, kind in kinds.items() if not any(f.is_required() for f in kind.model_fields.values())]
+    return or_variable(*named(each, bare))
+
+
 def _sources() -> dict[str, Schema]:
     definitions: dict[str, Schema] = {}
     for name, source in SOURCES.items():
@@ -188,7 +210,7 @@ def _grammar(model: type[BaseModel]) -> Schema:
     docs = attribute_docs(model)
     texts = {field.alias or name: docs[name] for name, field in model.model_fields.items() if name in docs}
     properties = {
-        name: {**_described(texts.get(name)), **_with_variables(_renamed(_untitled(value), {"Source": "source"}))}
+        name: {**_described(texts.get(name)), **_with_variables(_renamed(_untitled(value), _WRITTEN))}
         for name, value in schema["properties"].items()
     }
     return {

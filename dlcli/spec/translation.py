@@ -18,9 +18,13 @@ from dlcli.spec.likeness import closest, suggestion
 from dlcli.spec.paths import in_words, sentence
 from dlcli.spec.remedies import remedy
 from dlcli.spec.sources import SOURCES
+from dlcli.spec.sweep import PRUNERS, SAMPLERS
 
 COMPOSING = ("extends", "variables")
 """the keys of a file that are gone once the spec is composed"""
+
+_KINDS: Mapping[str, type[BaseModel]] = {**SAMPLERS, **PRUNERS, **SOURCES}
+"""what is written as `name: {arguments}`, beside Keras's objects"""
 
 
 def translate_all(errors: Iterable[ErrorDetails], data: Any) -> list[Problem]:
@@ -169,22 +173,28 @@ def _model_at(path: Path) -> type[BaseModel]:
     by_name: type[BaseModel] | None = None
     for at, key in enumerate(path):
         found = model.model_fields.get(str(key))
-        annotation: Any = by_name or (found.annotation if found else SOURCES.get(str(key)))
+        annotation: Any = by_name or (found.annotation if found else _KINDS.get(str(key)))
         if path[at - 1 : at] == ("blocks",):
             annotation = BlockSpec
         some = [one for one in get_args(annotation) if one is not type(None)]
         annotation = some[0] if len(some) == 1 else annotation  # a part that may be left out
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
+        elif not by_name and (optional := _model_among(get_args(annotation))) is not None:
+            model = optional
         by_name = _named_models(annotation)
     return model
+
+
+def _model_among(types: Iterable[Any]) -> type[BaseModel] | None:
+    return next((one for one in types if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def _named_models(annotation: Any) -> type[BaseModel] | None:
     """The model of which a field has several by names of a person's own: `Mapping[str, Model]`."""
     for part in (annotation, *get_args(annotation)):
         values = get_args(part)[1:] if get_origin(part) is Mapping else ()
-        found = next((one for one in values if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        found = _model_among([*values, *(inner for value in values for inner in get_args(value))])
         if found is not None:
             return found
     return None

@@ -106,3 +106,25 @@ def choose_best(loaded: LoadedSpec, figures: Figures) -> Best:
         message = f"Keras does not say whether a larger `{monitor}` is better."
         raise loaded.error(Problem(message, ("train", "monitor"), "Say so: `mode: max` or `mode: min`."))
     return Best(monitor, larger)
+
+
+def choose_goal(
+    loaded: LoadedSpec, figures: Figures, metric: str | None = None, direction: str | None = None
+) -> tuple[str, bool]:
+    """The figure that a sweep is about, and whether a larger one is better; `metric` and `direction` if they are asked.
+
+    Raises:
+        SpecError: there is no such figure, or nothing tells which is better.
+    """
+    monitor = monitored(loaded.spec.train, figures)
+    metric = metric or monitor
+    missing = figures.missing(metric, ("sweep", "metric"))
+    if missing is not None:
+        raise loaded.error(missing)
+    if direction is not None:
+        return metric, direction == "maximize"
+    larger = choose_best(loaded, figures).larger_is_better if metric == monitor else figures.larger_is_better[metric]
+    if larger is None:
+        message = f"Keras does not say whether a larger `{metric}` is better."
+        raise loaded.error(Problem(message, ("sweep", "metric"), "Say so: `direction: maximize` or `minimize`."))
+    return metric, larger

@@ -27,7 +27,7 @@ from dlcli.training.callbacks import check_monitored, make_callback
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Feed
 from dlcli.training.job import metric_names, shape_without_data
-from dlcli.training.monitoring import Figures, choose_best, monitored
+from dlcli.training.monitoring import Figures, choose_best, choose_goal, monitored
 
 _SECTIONS = ("loss", "optimizer", "metrics")
 
@@ -41,12 +41,14 @@ class Rehearsal:
         summary: the model's layers; None if it cannot be built.
         way: the shapes that lead to the model's output, a line each; empty if it cannot be built.
         encoding: of the labels; None if that cannot be told.
+        figures: that each epoch gives; None if that cannot be told.
     """
 
     problems: list[Problem] = field(default_factory=list)
     summary: ModelSummary | None = None
     way: tuple[str, ...] = ()
     encoding: AnyEncoding | None = None
+    figures: Figures | None = None
 
     def attempt(self, step: Callable[[], Any]) -> Any:
         """What the step gives; None if it finds mistakes, which are kept."""
@@ -90,9 +92,10 @@ def rehearse(
         all_made = len(made) == len(_SECTIONS) and all(None not in objects for objects in made.values())
         if shape is not None and output_shape is not None and "dataset" in sound and all_made:
             is_monitored = "train" in sound
-            rehearsal.encoding = rehearsal.attempt(
+            together = rehearsal.attempt(
                 lambda: _try_together(loaded, shape, output_shape, rehearsal.way, is_monitored=is_monitored)
             )
+            rehearsal.encoding, rehearsal.figures = together or (None, None)
     finally:
         keras.utils.clear_session(free_memory=False)
     return rehearsal
@@ -202,8 +205,11 @@ def _try_together(
     way: tuple[str, ...],
     *,
     is_monitored: bool,
-) -> AnyEncoding:
-    """How labels are encoded, once they, loss and metrics are seen to fit to the model's output. Raises SpecError."""
+) -> tuple[AnyEncoding, Figures]:
+    """How labels are encoded, and what figures an epoch gives, once all is seen to fit to the model's output.
+
+    Raises SpecError.
+    """
     spec = loaded.spec
     encoding = _encoding(loaded, shape, output_shape, way)
     check_mixing(loaded, encoding)
@@ -215,7 +221,9 @@ def _try_together(
     figures = Figures.of(stand_in, names, held_out=spec.dataset.is_validated)
     if is_monitored and monitored(spec.train, figures) in figures.larger_is_better:
         choose_best(loaded, figures)
-    return encoding
+        if spec.sweep is not None:
+            choose_goal(loaded, figures, spec.sweep.metric, spec.sweep.direction)
+    return encoding, figures
 
 
 def _passing_on(output_shape: OneOrNamed[Shape]) -> keras.Model:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dlcli.training.final import Final
     from dlcli.training.job import DataFacts, Job
     from dlcli.training.monitoring import Best
-    from dlcli.training.whole import Whole
+    from dlcli.training.whole import Together
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TrainRequest:
         allow_change: whether a run may go on although something has changed that decides its bits.
         max_seconds: for how long to train at most; None without a limit.
         like: where a run is that this new one is to run as: on the same device, with the same choices.
-        whole: the run of all folds that this one is in; None for a run that stands alone.
+        whole: the run of all folds, or the sweep, that this one is in; None for a run that stands alone.
     """
 
     loaded: LoadedSpec
@@ -79,7 +79,7 @@ class TrainRequest:
     allow_change: bool = False
     max_seconds: float | None = None
     like: Point | None = None
-    whole: Whole | None = None
+    whole: Together | None = None
 
     @property
     def parent(self) -> Path:
@@ -88,7 +88,7 @@ class TrainRequest:
 
     @property
     def is_first(self) -> bool:
-        """Whether nobody has been told yet what is the same for all folds."""
+        """Whether nobody has been told yet what is the same for all runs of a whole."""
         return self.whole is None or not self.whole.has_begun
 
 

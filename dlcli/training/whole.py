@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dlcli.errors import RunError
 from dlcli.runs import RunFolder, create_run
@@ -15,6 +15,21 @@ from dlcli.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from dlcli.training.session import TrainRequest
+
+
+class Together(Protocol):
+    """What several runs of one process are in: the run of all folds, or a sweep."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a run of this process has: what is the same for all of them has been told."""
+
+    @property
+    def stop(self) -> StopRequest:
+        """Is asked between steps whether to stop."""
+
+    def begin(self, record: RunRecord) -> Path:
+        """A run begins, all it needs is there; gives the folder that it is to be in. Raises RunError."""
 
 
 class Whole:
@@ -47,15 +62,15 @@ class Whole:
         """Is asked between steps whether to stop."""
         return self._stop
 
-    def begin(self, of_fold: RunRecord) -> Path:
+    def begin(self, record: RunRecord) -> Path:
         """A fold begins, all it needs is there; gives the folder of the whole, which the first one makes.
 
         Raises:
             RunError: it cannot be made.
         """
-        self._of_fold = of_fold
+        self._of_fold = record
         if self.run is None or self.record is None:
-            self.record = self._begun(of_fold)
+            self.record = self._begun(record)
             self.run = self._filled(self.record)
             self._stack.enter_context(recorded(self.record))
             self._stack.enter_context(self._stop)

@@ -1,0 +1,100 @@
+"""`dlcli sweep`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlcli.cli import options
+from dlcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlcli.console import Screen
+
+
+def sweep(
+    context: typer.Context,
+    configs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="The YAML file (`./best`, if it is called `best`), or several with --seeds.",
+            show_default=False,
+        ),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Instead of the spec's `sweep.trials`.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Instead of the spec's `sweep.budget`: `30m`, `2h`.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Instead of the spec's `sweep.metric`.")] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="Try each combination once, not in the spec's way.")] = False,
+    random: Annotated[bool, typer.Option("--random", help="Draw trials at random, not in the spec's way.")] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Train each CONFIG as it is with each of these seeds, `0,1,2` or `0..4`, and compare."),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="How many processes run trials at a time.")] = 1,
+    set_: options.Set = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SWEEP",
+            help="Go on with a sweep, beside processes that run it; `auto`: with CONFIG's newest that is not done.",
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
+    runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
+    run_name: Annotated[str | None, typer.Option(help="The name of the sweep's folder, instead of the time.")] = None,
+    no_fallback: options.NoFallback = False,
+    trust_code: options.TrustCode = False,
+    engine: Annotated[
+        str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
+    ] = "graph",
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the page on the sweep.")] = True,
+    strict: options.Strict = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
+) -> None:
+    """Search for the best values of what a spec's `sweep` names: `dlcli sweep configs/mnist_mlp_sweep.yaml`.
+
+    `dlcli sweep show SWEEP` shows what was found, and `dlcli sweep best SWEEP --write FILE` writes it as a spec.
+    """
+    screen: Screen = context.obj
+    screen.trusts_code = trust_code
+    chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
+    chosen_engine = options.chosen("--engine", engine, ("graph", "keras"))
+
+    from dlcli.cli.sweep_opening import Asked, check_optuna, open_sweep
+
+    asked = Asked(
+        screen, tuple(configs or ()), tuple(set_ or ()), trials, budget, metric, _way(grid=grid, random=random), seeds,
+        resume, runs_dir, run_name, data_dir, strict, quiet or json,
+    )  # fmt: skip
+    check_optuna()
+    opened = open_sweep(asked)
+    screen.divert()
+    if not (quiet or json):
+        screen.message("starting TensorFlow …")
+
+    # TensorFlow keeps for good what the functions have that run when it is imported: as few as can be.
+    from dlcli.training.backend import start_backend
+
+    start_backend(chosen_device)
+
+    from dlcli.cli.sweep_displays import make_sweep_display
+    from dlcli.cli.sweep_work import How, budget_of, work
+
+    how = How(chosen_device, chosen_engine, not no_fallback, jobs, report)
+    budget = budget_of(asked, opened)
+    with make_sweep_display(screen, quiet=quiet, json=json, budget=budget) as display:
+        work(asked, opened, how, display)
+
+
+def _way(*, grid: bool, random: bool) -> str | None:
+    """The sampler that is asked for. Raises UsageError."""
+    if grid and random:
+        raise UsageError("--grid and --random are two ways to choose the trials; name one of them.")
+    return "grid" if grid else "random" if random else None

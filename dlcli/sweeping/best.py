@@ -1,0 +1,83 @@
+"""The best trial of a sweep as a spec of its own: the one that a person wrote, with the values that were found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import RunError, SpecError
+from dlcli.figures import number
+from dlcli.files import write_text, writing_failed
+from dlcli.runs.sweeps import SweepFolder
+from dlcli.spec.composition import put_together
+from dlcli.spec.editing import edited
+from dlcli.spec.overrides import option, path_of
+from dlcli.spec.trying import overrides_of
+from dlcli.spec.writing import to_yaml
+from dlcli.sweeping.reading import read_sweep
+from dlcli.sweeping.result import SweepResult, Trial
+
+
+def write_best(folder: SweepFolder, result: SweepResult, trial: Trial, path: Path) -> bool:
+    """Write the spec of a trial to `path`; whether its text is still the one that a person wrote, with comments.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    data, changed = _spec_of(folder, trial)
+    head = f"# Trial {trial.number} of {folder.path}: {result.metric} {number(trial.value or 0.0)}\n"
+    text = _as_written(folder, data, changed, path) if trial.seed is None else None
+    write_text(path, head + (text if text is not None else to_yaml(data)))
+    return text is not None
+
+
+def _spec_of(folder: SweepFolder, trial: Trial) -> tuple[dict[str, Any], list[tuple[str | int, ...]]]:
+    """The spec of a trial as plain data, without its `sweep`; and the paths of what is another value than written."""
+    if trial.seed is not None:
+        files = folder.read_record().get("configs") or {}
+        found = (file for file in files if put_together(folder.path / file)["name"] == trial.values.get("config"))
+        data = put_together(folder.path / next(found), [option("sweep", "seed", trial.seed)])
+        return _without_sweep(data), []
+    ordered = read_sweep(folder).ordered
+    overrides = overrides_of({path: trial.values[path] for path in ordered if path in trial.values})
+    data = put_together(folder.composed, overrides)
+    paths = [path_of(data, wanted) for wanted in overrides]
+    return _without_sweep(data), [path for path in paths if path is not None]
+
+
+def _without_sweep(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key != "sweep"}
+
+
+def _as_written(
+    folder: SweepFolder, data: dict[str, Any], changed: list[tuple[str | int, ...]], path: Path
+) -> str | None:
+    """The spec's own text with the values; None if it does not say the same where it is to be."""
+    text = edited((folder.path / "spec.yaml").read_text(encoding="utf-8"), changed, data, without=("sweep",))
+    if text is None:
+        return None
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part.yaml")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        found = put_together(beside)
+    except SpecError:
+        return None
+    except OSError as error:
+        raise writing_failed(path, error) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return _named(text, data) if {**found, "name": data["name"]} == data else None
+
+
+def _named(text: str, data: Mapping[str, Any]) -> str:
+    """The text with the spec's name, which was that of its file if it has none."""
+    is_there = any(line.startswith("name:") for line in text.splitlines())
+    return text if is_there else f"name: {data['name']}\n{text}"
+
+
+def check_free(path: Path, *, is_forced: bool) -> None:
+    """Raises RunError if there is a file that nobody has said may go."""
+    if path.exists() and not is_forced:
+        raise RunError(f"{path} exists; nothing was written.", "Name another file, or add --force.")
