@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ import pytest
 from dlcli.evaluation.by_class import by_class
 from dlcli.figures import number
 from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
+from dlcli.report.advice import advice_for
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
 from dlcli.report.base import differences_from_base
 from dlcli.report.course import Course, Score
@@ -27,6 +29,7 @@ from dlcli.report.drawing import drawing
 from dlcli.report.judging import course_of
 from dlcli.report.network import drawing_of
 from dlcli.report.page import Told, render
+from dlcli.report.remedies import had_by, smoothed
 from dlcli.report.sections import sections_of
 from dlcli.report.story import Story
 from dlcli.report.writing import _curves
@@ -187,6 +190,38 @@ def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected:
 )
 def test_the_word_on_the_fit_of_curves_alone(train: list[float], validation: list[float], kind: str) -> None:
     assert diagnose(Course(train, validation, best_epoch=1))[0].kind == kind
+
+
+def test_nobody_is_told_to_add_what_a_spec_has() -> None:
+    whole = {
+        "dataset": {"augment": ["RandomFlip"], "batch_size": 64, "labels": "standardized"},
+        "model": {"layers": [{"Dense": {"units": 8, "kernel_regularizer": {"L2": {"l2": 0.1}}}}, {"Dropout": {}}]},
+        "optimizer": {"SGD": {"learning_rate": {"CosineDecay": {"decay_steps": 9}}, "clipnorm": 1.0}},
+        "loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}},
+        "train": {"callbacks": [{"EarlyStopping": {}}], "class_weight": "balanced", "divergence": {"retries": 3}},
+    }
+    bare = {
+        "dataset": {"augment": [], "batch_size": 8}, "optimizer": "adam", "loss": "binary_crossentropy",
+        "model": {"layers": [{"Dense": {"units": 8, "kernel_regularizer": None}}]}, "train": {"callbacks": []},
+    }  # fmt: skip
+    pictures = replace(SUMMARY, input_shapes={"input": (None, 8, 8, 1)})
+    told = {}
+    for name, spec in (("whole", whole), ("bare", bare)):
+        one = story([], {}, spec=spec, summary=pictures, data={"examples": {"train": 60}})
+        score = Score("accuracy", 0.9, 0.9, 0.9, 1.0)
+        course = Course(
+            [1.0] * 20, [1.0] * 20, score=score, had=had_by(one), smoothed=smoothed(spec["loss"]), examples=60
+        )
+        kinds = ("diverged", "unstable", "learned-nothing", "label-noise", "overfitting", "plateau", "thrown-off")
+        told[name] = " ".join(line for kind in kinds for line in advice_for(kind, course))
+    words = (
+        "clipnorm", "divergence", "twice `dataset.batch_size`", "CosineDecay", "class_weight", "label_smoothing",
+        "dataset.augment", "`Dropout` or `L2`", "EarlyStopping: {monitor", "ReduceLROnPlateau",
+    )  # fmt: skip
+    assert [word for word in words if word not in told["bare"]] == []
+    assert [word for word in words if word in told["whole"]] == []
+    assert "more of the `Dropout` and the `L2` that it has" in told["whole"]
+    assert "`BinaryCrossentropy: {label_smoothing: 0.1}`" in told["bare"]
 
 
 HOSTILE = ["<script>alert(1)</script>", "&amp; $x^2$ \\frac", "🐈 猫", "a\"quote' onload=x", "n" * 300, "", "{{ 7*7 }}"]

@@ -66,7 +66,7 @@ def render(told: Told, **instead: Any) -> str:
     """
     folder = resources.files("dlcli.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"short": _short, "code": _code}
+    environment.filters |= {"short": _short, "code": _code, "breakable": _breakable}
     template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
     style = Markup((folder / "page.css").read_text(encoding="utf-8"))
     return template.render(page={"folds": None, **_page(told), **instead, "style": style})
@@ -75,6 +75,11 @@ def render(told: Told, **instead: Any) -> str:
 def _short(text: str, longest: int = _LONGEST) -> str:
     """A name that has room in a caption or a cell; an empty one is told."""
     return (text or "(empty)") if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _breakable(name: str) -> Markup:
+    """A name that is broken behind its underscores, if it has to be broken."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _code(text: str) -> Markup:
