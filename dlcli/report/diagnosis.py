@@ -21,7 +21,7 @@ _NOTHING, _BY_HEART = 0.05, 0.3
 # A model is called weak below these: of classes, and of numbers, much of which often no input tells.
 _WEAK, _WEAK_NUMBERS = 0.75, 0.5
 # How much more of the gain in training than elsewhere is overfitting, besides what chance explains.
-_GAP = 0.08
+_GAP = 0.06
 # By how much of its least value the validation loss has risen at the end, where it is overfitting.
 _RISEN = 0.12
 # An epoch's loss that is so many times the least one before it is a jump, if it is so much of the whole fall, too; so
