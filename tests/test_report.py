@@ -34,6 +34,7 @@ from dlcli.report.sections import sections_of
 from dlcli.report.story import Story
 from dlcli.report.writing import _curves
 from dlcli.training.engine import Engine
+from tests.browser import CHROMIUM, wrong_with
 from tests.conftest import Command, run_quietly
 from tests.killing import compare, outcome
 
@@ -124,22 +125,28 @@ def job_of(inputs: np.ndarray, kind: str = "features") -> Any:
 
 
 def page_of(told: Story, answers: AnyAnswers | None, inputs: np.ndarray | None = None, kind: str = "features") -> Page:
+    page = text_of(told, {"": answers} if answers is not None else {}, inputs, kind)
+    read = Page(page)
+    read.assert_whole()
+    assert len(page) < 3_000_000
+    return read
+
+
+def text_of(
+    told: Story, answers: dict[str, AnyAnswers], inputs: np.ndarray | None = None, kind: str = "features"
+) -> str:
     with drawing():
         found = sections = None
-        if answers is not None and inputs is not None:
-            found = Answers("test", np.arange(len(inputs)), len(inputs), {"": answers}, {"accuracy": 0.4})
+        if answers and inputs is not None:
+            found = Answers("test", np.arange(len(inputs)), len(inputs), answers, {"accuracy": 0.4})
             sections = sections_of(job_of(inputs, kind), found)
         course = course_of(told, found)
-        page = render(
+        return render(
             Told(
                 told, found, course.score, diagnose(course), _curves(told), sections or [],
                 differences_from_base(told), told.missing,
             )
         )  # fmt: skip
-    read = Page(page)
-    read.assert_whole()
-    assert len(page) < 3_000_000
-    return read
 
 
 def class_answers(names: Sequence[str], count: int = 60) -> ClassAnswers:
@@ -273,6 +280,26 @@ def test_a_page_with_classes_of_any_kind(names: list[str]) -> None:
     assert all((name[:100] or "(empty)") in page.text for name in names)
     assert ("ROC" in page.text) == (len(names) == 2)
     assert ("confusion matrix" in page.text) == (len(names) > 1)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_nothing_overlaps_is_cut_off_or_loaded_in_a_browser(tmp_path: Path) -> None:
+    history = [{"loss": 1e7 / at, "accuracy": 0.1 * at, "val_loss": 1.1e7 / at} for at in range(1, 6)]
+    metrics = {"train": {"loss": 1e6, "accuracy": 0.5}, "test": {"loss": 9.1e5, "accuracy": 0.4}}
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 255, (60, 20, 30, 3), dtype=np.uint8)
+    large = 1e6 * random.normal(size=60)
+    both: dict[str, AnyAnswers] = {"sort": class_answers(["a", "b"]), "size": NumberAnswers(large, large + 1e5)}
+    usual, plain = story(history, metrics), np.zeros((60, 2), np.float32)
+    pages = {
+        "hostile": text_of(replace(usual, name="<b>" + "x" * 200), {"": class_answers(HOSTILE)}, pictures, "images"),
+        "slanted": text_of(usual, {"": class_answers([f"a kind of {at}" for at in range(12)])}, pictures[:, :3, :2, 0]),
+        "hundred": text_of(usual, {"": class_answers([f"class {at}" for at in range(100)])}, plain[:, :1]),
+        "both": text_of(usual, both, plain),
+        "lost": text_of(story([{"loss": 0.5, "val_loss": 0.6}, {"loss": math.nan, "val_loss": math.nan}], {}), {}),
+        "none": text_of(story([], {}, missing=("There is nothing else.",)), {}),
+    }
+    assert wrong_with(pages, (1400, 400), tmp_path) == []
 
 
 @pytest.mark.parametrize(
