@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ import pytest
 from dlcli.evaluation.by_class import by_class
 from dlcli.figures import number
 from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
+from dlcli.report.advice import advice_for
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
 from dlcli.report.base import differences_from_base
 from dlcli.report.course import Course, Score
@@ -27,10 +29,12 @@ from dlcli.report.drawing import drawing
 from dlcli.report.judging import course_of
 from dlcli.report.network import drawing_of
 from dlcli.report.page import Told, render
+from dlcli.report.remedies import had_by, smoothed
 from dlcli.report.sections import sections_of
 from dlcli.report.story import Story
 from dlcli.report.writing import _curves
 from dlcli.training.engine import Engine
+from tests.browser import CHROMIUM, wrong_with
 from tests.conftest import Command, run_quietly
 from tests.killing import compare, outcome
 
@@ -121,22 +125,28 @@ def job_of(inputs: np.ndarray, kind: str = "features") -> Any:
 
 
 def page_of(told: Story, answers: AnyAnswers | None, inputs: np.ndarray | None = None, kind: str = "features") -> Page:
+    page = text_of(told, {"": answers} if answers is not None else {}, inputs, kind)
+    read = Page(page)
+    read.assert_whole()
+    assert len(page) < 3_000_000
+    return read
+
+
+def text_of(
+    told: Story, answers: dict[str, AnyAnswers], inputs: np.ndarray | None = None, kind: str = "features"
+) -> str:
     with drawing():
         found = sections = None
-        if answers is not None and inputs is not None:
-            found = Answers("test", np.arange(len(inputs)), len(inputs), {"": answers}, {"accuracy": 0.4})
+        if answers and inputs is not None:
+            found = Answers("test", np.arange(len(inputs)), len(inputs), answers, {"accuracy": 0.4})
             sections = sections_of(job_of(inputs, kind), found)
         course = course_of(told, found)
-        page = render(
+        return render(
             Told(
                 told, found, course.score, diagnose(course), _curves(told), sections or [],
                 differences_from_base(told), told.missing,
             )
         )  # fmt: skip
-    read = Page(page)
-    read.assert_whole()
-    assert len(page) < 3_000_000
-    return read
 
 
 def class_answers(names: Sequence[str], count: int = 60) -> ClassAnswers:
@@ -163,6 +173,43 @@ def class_answers(names: Sequence[str], count: int = 60) -> ClassAnswers:
         ("temperatures", ["plateau"]),
         ("too_large_rate", ["diverged"]),
         ("too_small", ["underfitting"]),
+        # and trainings by which the first rules were put to the test:
+        ("bottleneck", ["underfitting"]),
+        ("linear_circles", ["learned-nothing"]),
+        ("linear_moons", ["plateau"]),
+        ("rate_too_large_sgd", ["diverged"]),
+        ("rate_large_momentum", ["thrown-off"]),
+        ("rate_large_adam", ["thrown-off"]),
+        ("rate_small_adam", ["undertrained"]),
+        ("few_rows_wide", ["overfitting"]),
+        ("noise30_learned_by_heart", ["label-noise", "overfitting"]),
+        ("noise10", ["label-noise"]),
+        ("noise_moons", ["label-noise"]),
+        ("hard_not_noisy", ["underfitting"]),
+        ("unshuffled_harmless", ["good"]),
+        ("two_epochs", ["short"]),
+        ("late_overfitting_digits_noise", ["overfitting"]),
+        ("nan_regression", ["diverged"]),
+        ("regression_linear", ["underfitting"]),
+        ("regression_few_rows", ["overfitting"]),
+        ("regression_good", ["good"]),
+        ("regression_slow", ["undertrained"]),
+        ("regression_unscaled", ["learned-nothing"]),
+        ("regression_noise_only", ["learned-nothing"]),
+        ("no_validation_overfit", ["overfitting"]),
+        ("no_validation_good", ["good"]),
+        ("unbalanced_majority", ["learned-nothing"]),
+        ("unbalanced_well", ["good"]),
+        ("random_labels_heart", ["overfitting"]),
+        ("schedule_plateau", ["plateau"]),
+        ("early_stopped_overfit", ["overfitting"]),
+        ("sigmoid_good", ["good"]),
+        ("dead_relu", ["learned-nothing"]),
+        ("wine_undertrained", ["undertrained"]),
+        ("few_test_rows", ["good"]),
+        ("dropout_too_much", ["undertrained"]),
+        ("warm_jump_then_fine", ["overfitting"]),
+        ("plateau_regression", ["plateau"]),
     ],
 )
 def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected: list[str]) -> None:
@@ -189,6 +236,38 @@ def test_the_word_on_the_fit_of_curves_alone(train: list[float], validation: lis
     assert diagnose(Course(train, validation, best_epoch=1))[0].kind == kind
 
 
+def test_nobody_is_told_to_add_what_a_spec_has() -> None:
+    whole = {
+        "dataset": {"augment": ["RandomFlip"], "batch_size": 64, "labels": "standardized"},
+        "model": {"layers": [{"Dense": {"units": 8, "kernel_regularizer": {"L2": {"l2": 0.1}}}}, {"Dropout": {}}]},
+        "optimizer": {"SGD": {"learning_rate": {"CosineDecay": {"decay_steps": 9}}, "clipnorm": 1.0}},
+        "loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}},
+        "train": {"callbacks": [{"EarlyStopping": {}}], "class_weight": "balanced", "divergence": {"retries": 3}},
+    }
+    bare = {
+        "dataset": {"augment": [], "batch_size": 8}, "optimizer": "adam", "loss": "binary_crossentropy",
+        "model": {"layers": [{"Dense": {"units": 8, "kernel_regularizer": None}}]}, "train": {"callbacks": []},
+    }  # fmt: skip
+    pictures = replace(SUMMARY, input_shapes={"input": (None, 8, 8, 1)})
+    told = {}
+    for name, spec in (("whole", whole), ("bare", bare)):
+        one = story([], {}, spec=spec, summary=pictures, data={"examples": {"train": 60}})
+        score = Score("accuracy", 0.9, 0.9, 0.9, 1.0)
+        course = Course(
+            [1.0] * 20, [1.0] * 20, score=score, had=had_by(one), smoothed=smoothed(spec["loss"]), examples=60
+        )
+        kinds = ("diverged", "unstable", "learned-nothing", "label-noise", "overfitting", "plateau", "thrown-off")
+        told[name] = " ".join(line for kind in kinds for line in advice_for(kind, course))
+    words = (
+        "clipnorm", "divergence", "twice `dataset.batch_size`", "CosineDecay", "class_weight", "label_smoothing",
+        "dataset.augment", "`Dropout` or `L2`", "EarlyStopping: {monitor", "ReduceLROnPlateau",
+    )  # fmt: skip
+    assert [word for word in words if word not in told["bare"]] == []
+    assert [word for word in words if word in told["whole"]] == []
+    assert "more of the `Dropout` and the `L2` that it has" in told["whole"]
+    assert "`BinaryCrossentropy: {label_smoothing: 0.1}`" in told["bare"]
+
+
 HOSTILE = ["<script>alert(1)</script>", "&amp; $x^2$ \\frac", "🐈 猫", "a\"quote' onload=x", "n" * 300, "", "{{ 7*7 }}"]
 
 
@@ -201,6 +280,26 @@ def test_a_page_with_classes_of_any_kind(names: list[str]) -> None:
     assert all((name[:100] or "(empty)") in page.text for name in names)
     assert ("ROC" in page.text) == (len(names) == 2)
     assert ("confusion matrix" in page.text) == (len(names) > 1)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_nothing_overlaps_is_cut_off_or_loaded_in_a_browser(tmp_path: Path) -> None:
+    history = [{"loss": 1e7 / at, "accuracy": 0.1 * at, "val_loss": 1.1e7 / at} for at in range(1, 6)]
+    metrics = {"train": {"loss": 1e6, "accuracy": 0.5}, "test": {"loss": 9.1e5, "accuracy": 0.4}}
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 255, (60, 20, 30, 3), dtype=np.uint8)
+    large = 1e6 * random.normal(size=60)
+    both: dict[str, AnyAnswers] = {"sort": class_answers(["a", "b"]), "size": NumberAnswers(large, large + 1e5)}
+    usual, plain = story(history, metrics), np.zeros((60, 2), np.float32)
+    pages = {
+        "hostile": text_of(replace(usual, name="<b>" + "x" * 200), {"": class_answers(HOSTILE)}, pictures, "images"),
+        "slanted": text_of(usual, {"": class_answers([f"a kind of {at}" for at in range(12)])}, pictures[:, :3, :2, 0]),
+        "hundred": text_of(usual, {"": class_answers([f"class {at}" for at in range(100)])}, plain[:, :1]),
+        "both": text_of(usual, both, plain),
+        "lost": text_of(story([{"loss": 0.5, "val_loss": 0.6}, {"loss": math.nan, "val_loss": math.nan}], {}), {}),
+        "none": text_of(story([], {}, missing=("There is nothing else.",)), {}),
+    }
+    assert wrong_with(pages, (1400, 400), tmp_path) == []
 
 
 @pytest.mark.parametrize(

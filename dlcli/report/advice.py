@@ -29,7 +29,8 @@ _SLOW, _SPENT = 0.7, 0.05
 
 # Of a gain so high a larger network has little more to find; with gains so near, it does as well elsewhere.
 _HIGH, _SAME, _ALIKE = 0.9, 0.05, 1.2
-_HALF = 0.5
+_HALF, _LONG = 0.5, 10
+_ENOUGH = 50  # examples, some of which can be held out
 
 Lines = Iterator[str]
 
@@ -105,9 +106,9 @@ def _overfitting(course: Course) -> Lines:
     more = [" or ".join(lacking)] if lacking else []
     more += [f"more of the {' and the '.join(there)} that it has"] if there else []
     yield f"A smaller network, {', or '.join(more)}."
-    if not course.validation:
+    if not course.validation and course.examples >= _ENOUGH:
         yield "`dataset.validation: 0.1`, so that best.h5 is chosen by examples that it has not been trained on."
-    elif STOPS not in course.had:
+    if course.validation and STOPS not in course.had:
         yield "`EarlyStopping: {monitor: val_loss, patience: 5}`. best.h5 has the best epoch in any case."
 
 
@@ -118,9 +119,10 @@ def _undertrained(course: Course) -> Lines:
     losses, rates = course.watched, course.rates
     larger = "A larger learning rate: ten times as large, first."
     train, _ = course.gains()
-    if train is not None and train < _HALF:
+    is_long = len(losses) >= _LONG  # a few epochs do not tell of the rate
+    is_slow = is_long and course.train[-1] > _SLOW * course.train[0]
+    if is_long and train is not None and train < _HALF:
         yield from _weaker(course)
-    is_slow = losses[-1] > _SLOW * losses[0]
     if is_slow:
         yield larger
     if rates and rates[-1] < _SPENT * max(rates):
@@ -171,7 +173,7 @@ def _is_as_weak_in_training(course: Course) -> bool:
 
 
 def _good(course: Course) -> Lines:
-    if not course.validation:
+    if not course.validation and course.examples >= _ENOUGH:
         yield "`dataset.validation: 0.1` shows over- and underfitting as it comes."
 
 

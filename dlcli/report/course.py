@@ -39,9 +39,15 @@ class Score:
 
     @property
     def chance(self) -> float:
-        """By how much the gain may be another by chance, for so few examples: two standard deviations of a share."""
-        room = self.perfect - self.trivial if self.trivial is not None and self.perfect else 1.0
-        return 1.0 / math.sqrt(max(1, self.held_out_examples)) / max(0.05, room)
+        """By how much the gain may be another by chance, for so few examples: two standard deviations.
+
+        Of a share that is all but perfect as of one with a mistake in a hundred; of errors roughly.
+        """
+        room, variance = 1.0, 0.25
+        if self.perfect and self.trivial is not None:
+            share = min(0.99, max(0.01, self.held_out if self.held_out is not None else 0.5))
+            room, variance = max(0.05, self.perfect - self.trivial), share * (1 - share)
+        return 2.0 * math.sqrt(variance / max(1, self.held_out_examples)) / room
 
     def gain(self, value: float | None) -> float | None:
         """How far a value is from trivial, 0, to perfect, 1; below 0 if it is worse; None if that is not known."""

@@ -21,7 +21,7 @@ _NOTHING, _BY_HEART = 0.05, 0.3
 # A model is called weak below these: of classes, and of numbers, much of which often no input tells.
 _WEAK, _WEAK_NUMBERS = 0.75, 0.5
 # How much more of the gain in training than elsewhere is overfitting, besides what chance explains.
-_GAP = 0.08
+_GAP = 0.06
 # By how much of its least value the validation loss has risen at the end, where it is overfitting.
 _RISEN = 0.12
 # An epoch's loss that is so many times the least one before it is a jump, if it is so much of the whole fall, too; so
@@ -36,8 +36,9 @@ _FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
 _NEAR, _FIRST = 0.02, 3.0
 # Nearly all training examples are right from here on; of numbers, with others that are so much worse.
 _LEARNED, _LEARNED_NUMBERS, _FAR = 0.985, 0.9, 0.3
-# The best epoch was so early that the rest was for nothing; but with such a gain nothing is missing.
-_EARLY, _GOOD = 0.6, 0.95
+# The best epoch was so early that the rest was for nothing; but with such a gain, give or take chance, nothing is
+# missing.
+_EARLY, _GOOD, _CHANCE = 0.6, 0.95, 0.05
 # Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
 _BLIND = 0.64
 _MANY_MISTAKES = 30
@@ -372,7 +373,9 @@ def _plateau(course: Course) -> Finding | None:
     """Most of the epochs brought nothing."""
     losses = course.watched
     _, held_out = course.gains()
-    if len(losses) < 10 or not all(map(math.isfinite, losses)) or (held_out or 0.0) > _GOOD:
+    score = course.score
+    chance = min(_CHANCE, score.chance) if score is not None and score.perfect == 1.0 else 0.0
+    if len(losses) < 10 or not all(map(math.isfinite, losses)) or (held_out or 0.0) + chance > _GOOD:
         return None
     least = min(losses)
     whole = max(losses) - least

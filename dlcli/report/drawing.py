@@ -120,6 +120,8 @@ def epoch_axis(axis: Axes, epochs: int) -> None:
     """Let the horizontal axis be of so many epochs, from 1 on."""
     axis.set_xlabel("epoch")
     axis.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    margin = min(0.5, 0.04 * epochs)  # there is no epoch 0
+    axis.set_xlim(1 - margin, epochs + max(margin, 0.02 * epochs))
     if epochs == 1:
         axis.set_xlim(0.5, 1.5)
         axis.set_xticks([1])

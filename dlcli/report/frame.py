@@ -51,7 +51,7 @@ def render_page(template: str, page: Mapping[str, Any], package: str = _PACKAGE)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(source)
     )
-    environment.filters |= {"short": short, "code": code}
+    environment.filters |= {"short": short, "code": code, "breakable": breakable}
     made = {
         "version": dlcli.__version__,
         "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
@@ -88,6 +88,11 @@ def put(folder: Path, name: str, page: str, pictures: Mapping[str, bytes]) -> No
 def short(text: str, longest: int = _LONGEST) -> str:
     """A name that has room in a caption or a cell; an empty one is told."""
     return (text or "(empty)") if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def breakable(name: str) -> Markup:
+    """A name that is broken behind its underscores, if it has to be broken."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def code(text: str) -> Markup:
