@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dlcli.errors import DlcliError, Problem
 
 
+_NOTEBOOK = "JPY_PARENT_PID"  # Jupyter gives it to its kernels, and they to what they start
+
+
 class Screen:
     """The two streams of one command."""
 
@@ -122,9 +125,10 @@ class Screen:
         if isinstance(error, SpecError):
             self.problems(error.problems)
             return
-        self._line(f"[bold red]error:[/] {_escaped(error.message)}")
+        told = self._wrapped(f"error: {error.message}")
+        self._line(f"[bold red]error:[/]{_escaped(told.removeprefix('error:'))}")
         if error.hint:
-            self._line(f"\n  {_escaped(error.hint)}")
+            self._line(f"\n{_escaped(self._wrapped(f'  {error.hint}', '  '))}")
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """Shows mistakes and warnings on standard error, and how many they are."""
@@ -145,10 +149,20 @@ class Screen:
         """How wide a table of results may be; None where a program reads it, or a file keeps it."""
         return self.out.width if self._out_file.isatty() else None
 
+    @property
+    def can_redraw(self) -> bool:
+        """Whether bars may move on standard error: a terminal whose cursor goes where it is told.
+
+        A log has none, even where `FORCE_COLOR` asks for colours; nor has what `!dlcli` in a notebook writes to, though
+        that says that it is a terminal.
+        """
+        return self._error_file.isatty() and self.err.is_interactive and _NOTEBOOK not in os.environ
+
     def message(self, text: str) -> None:
         """A line of progress."""
-        if "err" in self._consoles or not text.isprintable():  # it may show bars, above which the line goes
-            self._line(_escaped(text))
+        # It may show bars, above which the line goes.
+        if "err" in self._consoles or self._error_file.isatty() or not text.isprintable():
+            self._line(_escaped(self._wrapped(text)))
         else:
             _write_line(self._error_file, text)
 
@@ -188,6 +202,20 @@ class Screen:
         if system is None:
             return lambda text, style: text
         return lambda text, style: Style.parse(style).render(text, color_system=system) if style else text
+
+    def _wrapped(self, text: str, indent: str = "") -> str:
+        """Lines broken between words where a terminal has no more room, but not within a command that one may copy."""
+        width = self.wrap_width
+        if width is None or all(len(line) <= width for line in text.split("\n")):
+            return text
+        import re
+        import textwrap
+
+        kept = re.sub(r"`[^`\n]*`", lambda quoted: quoted.group().replace(" ", "\0"), text)
+        wrapper = textwrap.TextWrapper(
+            max(20, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        return "\n".join("\n".join(wrapper.wrap(line)) for line in kept.split("\n")).replace("\0", " ")
 
     def _line(self, text: str) -> None:
         self.err.print(text, soft_wrap=True)

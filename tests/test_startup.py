@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from dlcli.cli.app import COMMANDS
 from dlcli.console import Screen
+from dlcli.errors import RunError
 
 from .conftest import CONFIGS, Command
 
@@ -82,6 +85,53 @@ def test_a_line_is_as_rich_would_print_it(name: str, capfd: pytest.CaptureFixtur
     plain = capfd.readouterr().out
     screen.out.print(f"{name}: no mistakes", markup=False, soft_wrap=True)
     assert plain == capfd.readouterr().out
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "expected"),
+    [
+        (Terminal, {"TERM": "xterm-256color"}, True), (Terminal, {"TERM": "dumb"}, False),
+        (Terminal, {"TERM": "xterm-color", "JPY_PARENT_PID": "77"}, False),  # `!dlcli` in a notebook
+        (io.StringIO, {"TERM": "xterm-256color", "FORCE_COLOR": "1"}, False),  # a log of CI
+    ],
+)  # fmt: skip
+def test_bars_move_where_the_cursor_does(
+    file: type[io.StringIO], environment: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    screen = Screen()
+    monkeypatch.setattr(screen, "_error_file", file())
+    assert screen.can_redraw is expected
+
+
+def test_messages_break_between_words_and_not_in_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "Everything up to there is saved; `dlcli train --resume runs/net/one` goes on from there, [bold]as it was[/]."
+    )
+    screen = Screen()
+    for name, value in (("COLUMNS", "44"), ("TERM", "xterm"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(screen, "_error_file", Terminal())
+    screen.message(text)
+    screen.error(RunError(text, text))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", screen._error_file.getvalue())  # no colours, but bold
+    assert shown.startswith(
+        "Everything up to there is saved;\n`dlcli train --resume runs/net/one` goes on\nfrom there, [bold]"
+    )
+    assert "\n\n  Everything up to there is saved;\n  `dlcli train --resume runs/net/one` goes\n  on" in shown
+    assert max(map(len, shown.splitlines())) <= 44
+    kept = io.StringIO()
+    screen = Screen()
+    monkeypatch.setattr(screen, "_error_file", kept)
+    screen.message(text)
+    assert kept.getvalue() == f"{text}\n"  # a log's lines are whole
 
 
 def test_a_line_for_a_reader_that_has_gone_is_no_fault() -> None:

@@ -25,6 +25,7 @@ from dlcli.machine import process_started
 from dlcli.runs.entries import state_of
 from dlcli.training.stopping import StopRequest
 from tests.conftest import CONFIGS, Command, run_quietly
+from tests.test_startup import Terminal
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -119,7 +120,7 @@ def test_plain_lines_without_a_terminal(dlcli: Command, small_spec: Path, tmp_pa
     assert [line.split()[0] for line in table] == ["loss", "train", "validation", "test", "trivial", "gain"]
     assert told == "trivial: always the most frequent class, the mean or the median; on test"
     assert checkpoint.endswith("checkpoints/best.h5")
-    assert done.err.splitlines()[-1] == f"next: dlcli evaluate {run}, dlcli report {run}, dlcli runs"
+    assert done.err.splitlines()[-1] == f"next: `dlcli evaluate {run}`, `dlcli report {run}`, `dlcli runs`"
     assert "tensorflow" not in done.err.lower().replace("starting tensorflow", "")
     log = next(tmp_path.rglob("log.txt"))
     assert log.exists()
@@ -136,10 +137,12 @@ def test_the_last_table_fits_and_keeps_every_figure(
 ) -> None:
     metrics = {split: dict.fromkeys(names, 1.5e-7) for split in ("train", "validation", "test")}
     screen = Screen()
-    console = Console(file=io.StringIO(), width=width, force_terminal=is_terminal, soft_wrap=not is_terminal)
+    file = Terminal() if is_terminal else io.StringIO()
+    console = Console(file=file, width=width, force_terminal=is_terminal, soft_wrap=not is_terminal)
     monkeypatch.setitem(screen._consoles, "out", console)
+    monkeypatch.setattr(screen, "_out_file", file)
     show_metrics(screen, metrics, dict.fromkeys(names[:2], 2.5e-7), {names[0]: 1e-7, names[1]: -1e-7})
-    written = console.file.getvalue()
+    written = file.getvalue()
     lines = [Text.from_ansi(line).plain.rstrip() for line in written.splitlines()]
     assert "\n".join(lines).count("1.500e-07") == 3 * len(names)
     assert "\n".join(lines).count("2.500e-07") == 2

@@ -42,7 +42,7 @@ def make_display(screen: Screen, *, quiet: bool, json: bool, silent: bool = Fals
         display = JsonDisplay(screen)
     elif quiet:
         display = QuietDisplay(screen)
-    elif screen.err.is_terminal:
+    elif screen.can_redraw:
         display = LiveDisplay(screen)
     else:
         display = PlainDisplay(screen)
@@ -132,7 +132,8 @@ class PlainDisplay(QuietDisplay):
 
     def epoch_ended(self, end: EpochEnd) -> None:
         """The epoch's figures, under a header that is printed when it changes."""
-        names = epoch_columns(end.row)
+        monitor = self.start.monitor if self.start else ""
+        names = epoch_columns(end.row, self.screen.wrap_width, monitor)  # a notebook's lines wrap
         header = epoch_header(end, names)
         if header != self.header:
             self.screen.message(header)

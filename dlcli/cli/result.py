@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -56,7 +57,7 @@ def show_end(screen: Screen, end: End) -> None:
 def next_line(path: Path, *, has_report: bool) -> str:
     """What can be done with a run that is done, which is in the folder `path`."""
     commands = ["evaluate", *([] if has_report else ["report"])]
-    return f"next: {', '.join(f'dlcli {command} {called(path)}' for command in commands)}, dlcli runs"
+    return f"next: {', '.join(f'`dlcli {command} {called(path)}`' for command in commands)}, `dlcli runs`"
 
 
 def show_report(screen: Screen, report: Report) -> None:
@@ -145,14 +146,14 @@ def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def confusion_table(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> Table | None:
+def confusion_table(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> Group | None:
     """The confusion matrix: a row a true class, a column a predicted one; None for too many classes to show."""
     if len(names) > _MOST_MATRIX_CLASSES:
         return None
     short = [name if len(name) <= 10 else name[:9] + "…" for name in names]
     headers = short if max(map(len, short)) <= 5 else [str(column) for column in range(len(names))]
-    title = "confusion matrix: true by row, predicted by column"
-    table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="")
+    title = "confusion matrix: true by row, predicted by column"  # of a table, it would be as narrow as that
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     if headers != short:
         table.add_column("", style="dim")
@@ -161,7 +162,7 @@ def confusion_table(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> Ta
     for row, name in enumerate(short):
         cells = [_cell(count, row == column) for column, count in enumerate(matrix[row])]
         table.add_row(Text(name), *([headers[row]] if headers != short else []), *cells)
-    return table
+    return Group(Text(title), table)
 
 
 def _cell(count: int, is_right: bool) -> Text:

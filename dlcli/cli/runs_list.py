@@ -146,6 +146,7 @@ def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
 
     now = datetime.now(timezone.utc)
     data = [entry.record.get("data") for entry in entries]
+    sizes = [readable_bytes(entry.size) if entry.size is not None else "" for entry in entries]
     return [
         run_column(entries),
         Column("state", [entry.state for entry in entries], styles=[_STYLES.get(one.state, "dim") for one in entries]),
@@ -153,7 +154,7 @@ def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
         Column("trials", [_trials(entry) for entry in entries], is_right=True, rank=1),
         Column("epochs", [str(entry.epochs) for entry in entries], is_right=True, rank=2),
         Column("time", [duration(one.seconds) if one.seconds is not None else "" for one in entries], is_right=True),
-        Column("size", [readable_bytes(one.size) if one.size is not None else "" for one in entries], is_right=True),
+        Column("size", sizes, is_right=True, rank=1),
         Column("age", [age(entry.began, now) for entry in entries], is_right=True),
         Column("tags", [" ".join(entry.tags) for entry in entries], least=6, styles=["yellow"] * len(entries)),
         Column("data", [str(one.get("source", "")) if isinstance(one, dict) else "" for one in data], rank=3),
