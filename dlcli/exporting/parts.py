@@ -200,9 +200,7 @@ def taken_raw(parts: Mapping[str, Part]) -> dict[str, list[Taken]]:
         if isinstance(part, Columns):
             found[name] = [_raw_column(names[_key(column)], column, part.axes) for column in part.columns]
         elif isinstance(part, Picture):
-            says = (
-                f"pixels from 0 to 255, {part.form.color}, of any size; in the signature `files`, JPEG or PNG"
-            )
+            says = f"pixels from 0 to 255, {part.form.color}, of any size; in the signature `files`, JPEG or PNG"
             colors = part.shape[2:]
             found[name] = [_as_it_is(names[part.name, ""], "uint8", (None, None, *colors), part.name, says)]
         else:
