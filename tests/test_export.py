@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,13 +19,18 @@ import tensorflow as tf
 from PIL import Image
 
 from dlcli.data.columns import Category, Date, Index, Number, Plain, Text
+from dlcli.data.encoding import Encoding
 from dlcli.data.image_decoding import Form, form_pixels, read_picture
+from dlcli.data.preparation import Preparation
 from dlcli.errors import UsageError
 from dlcli.exporting.formats import FORMATS, the_format
-from dlcli.exporting.parts import Picture, unique
+from dlcli.exporting.parts import Picture, parts_of, unique
 from dlcli.exporting.pictures import decode_file, fit_pictures
 from dlcli.exporting.prepare import STEPS
 from dlcli.exporting.served import date_numbers
+from dlcli.exporting.subject import Subject
+from dlcli.exporting.tracing import not_held
+from dlcli.training.checkpoint import Checkpoint
 from tests.conftest import Command, run_quietly, some_of
 
 TABLE = """
@@ -268,6 +274,32 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         the_format("onnx", "float32")
     assert "onnxruntime" in found.value.message
     assert found.value.hint == "pip install 'dlcli[export]'"
+
+
+def untrained(shape: tuple[int, ...], layers: list[Any]) -> Subject:
+    """A model of these layers, with two classes, that takes its numbers as they are."""
+    preparation = Preparation(shape, "float32", ())
+    model = keras.Sequential([keras.Input(shape), *layers, keras.layers.Dense(2)])
+    nothing: Any = None
+    checkpoint = Checkpoint(Path("x.h5"), None)
+    parts = parts_of(None, preparation)
+    return Subject(checkpoint, nothing, nothing, model, preparation, Encoding("integer", 2), None, parts)
+
+
+def test_int8_is_refused_where_the_converter_would_end_the_process(tmp_path: Path) -> None:
+    subject = untrained((3, 2), [keras.layers.LSTM(2, name="remembering")])
+    with pytest.raises(UsageError, match="`remembering`, LSTM"):
+        FORMATS["tflite"].writer.write(subject, tmp_path / "model", "int8", [])
+
+
+@pytest.mark.parametrize("form", ["onnx", "tflite"])
+def test_a_layer_that_a_format_cannot_hold_is_named(form: str, tmp_path: Path) -> None:
+    layers = [keras.layers.Hashing(num_bins=5, name="hashed"), keras.layers.Embedding(5, 2), keras.layers.Flatten()]
+    subject = untrained((4,), layers)
+    with pytest.raises(Exception, match="hashed") as found:
+        FORMATS[form].writer.write(subject, tmp_path / "model", "float32", [])
+    error = found.value if isinstance(found.value, UsageError) else not_held(subject.model, found.value, form)
+    assert f"The format {form} cannot hold this model: its layer `hashed`, Hashing" in error.message
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.kind)

@@ -23,10 +23,12 @@ def taken(parts: Mapping[str, Part]) -> dict[str, list[Taken]]:
 
 def write(subject: Subject, path: Path, precision: str, calibration: Sequence[Tensors]) -> None:
     """See `formats.Writer`."""
+    import onnx
     import tf2onnx
 
     function, specs = traced(subject.network(taken(subject.parts)))
     tf2onnx.convert.from_function(function, input_signature=specs, opset=_OPSET, output_path=str(path))
+    onnx.checker.check_model(str(path))  # tf2onnx leaves in what it does not know
 
 
 def load(path: Path, *, files: bool) -> Run:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from dlcli.exporting.formats import FORMATS, Run, Tensors
 from dlcli.exporting.parts import Part, Taken, taken_whole
 from dlcli.exporting.subject import Subject
-from dlcli.exporting.tracing import traced
+from dlcli.exporting.tracing import not_held, refuse_loops, traced
 
 
 def taken(parts: Mapping[str, Part]) -> dict[str, list[Taken]]:
@@ -28,17 +28,23 @@ def write(subject: Subject, path: Path, precision: str, calibration: Sequence[Te
     # Not the model itself: what Keras 3 tracks of it TensorFlow 2.21 does not find, and its weights become NaN.
     module = tf.Module()
     module.weights = [variable.value for variable in network.variables]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module)
+    concrete = function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
+        # TensorFlow 2.21 ends the process with a segmentation fault while it calibrates a loop.
+        refuse_loops(subject.model, concrete.graph)
         converter.representative_dataset = lambda: _each(calibration)
     with warnings.catch_warnings():
         # The converter itself calibrates with TensorFlow's own interpreter, which warns that it will go.
         warnings.simplefilter("ignore", UserWarning)
-        path.write_bytes(converter.convert())
+        try:
+            path.write_bytes(converter.convert())
+        except Exception as error:  # whatever the converter raises
+            raise not_held(subject.model, error, "tflite", concrete.graph) from error
 
 
 def _each(calibration: Sequence[Tensors]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,15 +31,56 @@ def traced(network: keras.Model) -> tuple[Any, list[tf.TensorSpec]]:
     return tf.function(answers, input_signature=specs), specs
 
 
-def not_held(model: keras.Model, error: Exception, name: str) -> UsageError:
-    """The error that a format cannot hold a layer, which a converter's own error names somewhere."""
+def not_held(model: keras.Model, error: Exception, name: str, graph: Any = None) -> UsageError:
+    """The error that a format cannot hold a layer.
+
+    Args:
+        model: the network.
+        error: a converter's own, which names an operation of the layer, or its kind.
+        name: of the format.
+        graph: what was converted, where the error names kinds only.
+    """
     text = str(error)
-    layers = [layer for layer in _layers([model]) if f"/{layer.name}" in text or f"'{layer.name}" in text]
-    own = max(layers, key=lambda layer: len(layer.name), default=None)
-    where = f": its layer `{own.name}`, {type(own).__name__}, has operations that it lacks" if own is not None else ""
-    first = next((line for line in text.splitlines() if "error" in line.lower()), text.splitlines()[0] if text else "")
-    message = f"The format {name} cannot hold this model{where}. The converter says: {first.strip()[:300]}"
+    scopes = re.findall(r"[\w.]+(?:/[\w.]+)+", text)
+    if graph is not None:
+        kinds = set(re.findall(r"'?tf\.(\w+)'? op", text))
+        scopes += [operation.name for operation in _operations(graph) if operation.type in kinds]
+    own = _of_scopes(model, scopes)
+    where = f": its layer {_named(own[0])} has operations that it lacks" if own else ""
+    said = re.search(r"error: (.+)", text) or re.search(r"(.+)", text)
+    says = f" The converter says: {said[1].strip()[:300]}" if said is not None else ""
+    message = f"The format {name} cannot hold this model{where}.{says}"
     return UsageError(message, "savedmodel and keras hold every layer of Keras's.")
+
+
+def refuse_loops(model: keras.Model, graph: Any) -> None:
+    """Raises UsageError for layers that run in a loop, which the converter cannot fit int8 to."""
+    scopes = [operation.name for operation in _operations(graph) if operation.type in ("While", "StatelessWhile")]
+    if scopes:
+        own = _of_scopes(model, scopes)
+        which = f": {', '.join(map(_named, own))}" if own else ""
+        message = f"--int8 cannot be fitted to layers that go through an example step by step{which}."
+        raise UsageError(message, "--float16 halves the size; or give the layer `unroll: true`, and train again.")
+
+
+def _of_scopes(model: keras.Model, scopes: Sequence[str]) -> list[Any]:
+    """The layers in whose scopes operations are; Keras puts a number behind a name where it comes again."""
+    parts = {re.sub(r"_\d+$", "", part) for scope in scopes for part in scope.split("/")}
+    held = [layer for layer in _layers([model]) if {layer.name, re.sub(r"_\d+$", "", layer.name)} & parts]
+    return [layer for layer in held if layer.name in parts] or held
+
+
+def _named(layer: Any) -> str:
+    return f"`{layer.name}`, {type(layer).__name__}"
+
+
+def _operations(graph: Any) -> Iterator[Any]:
+    """Those of a graph, and of the graphs of the functions that it calls."""
+    yield from graph.get_operations()
+    for function in graph._functions.values():
+        inner = getattr(function, "graph", None)
+        if inner is not None:
+            yield from inner.get_operations()
 
 
 def _layers(models: Sequence[Any]) -> Iterator[Any]:
