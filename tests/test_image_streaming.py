@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data import image_cache, image_files, image_reading
+from dlcli.data import image_cache, image_cache_age, image_files, image_reading
 from dlcli.data.fingerprint import have_changed
 from dlcli.data.from_images import load_images
 from dlcli.data.image_decoding import Form
@@ -279,6 +279,34 @@ def test_the_second_time_nothing_is_decoded(tmp_path: Path, cache: Path, monkeyp
     load(tmp_path, source)
     load(tmp_path, "{path: photos, cache: true, color: grayscale}")
     assert not list(cache.glob(".*.part.npy"))
+
+
+def test_decoded_pictures_that_are_out_of_date_are_removed_unless_somebody_reads_them(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: dict[Path, Any] = {}
+    monkeypatch.setattr(image_cache_age, "_HELD", held)
+    root, sources = (
+        class_folders(tmp_path / "photos", each=2),
+        ("{path: photos, cache: true}", "{path: o, cache: true}"),
+    )
+    shutil.copytree(root, tmp_path / "o")
+    kept = load(tmp_path, sources[1]) and next(iter(held))
+    for step, is_read in enumerate((False, True)):
+        load(tmp_path, "{path: photos, cache: true, color: grayscale}")
+        load(tmp_path, sources[0])
+        before = set(cache.glob("*.npy"))
+        if not is_read:
+            for path in set(held) - {kept}:
+                held.pop(path).close()
+        os.utime(root / "red" / "0.png", (step, step))
+        _, _, told = load(tmp_path, sources[0])
+        gone = before - set(cache.glob("*.npy"))
+        assert gone == (set() if is_read else before - {kept})
+        assert len([line for line in told if "have changed" in line]) == len(gone)
+        assert all(not path.with_suffix(".json").exists() for path in gone)
+    for file in held.values():
+        file.close()
 
 
 def test_where_nothing_can_be_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

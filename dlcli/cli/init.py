@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 def init(
     context: typer.Context,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="FILE|FOLDER", help="A table; or a folder of class folders.")
+        Path | None,
+        typer.Option("--data", metavar="FILE|FOLDER", help="A table; TFRecords; or a folder of class folders."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column that the model is to tell, of a table.")
+        str | None, typer.Option(metavar="COLUMN", help="The column, or feature, that the model is to tell.")
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="`classes` or `number`, if the target's values do not say it.")

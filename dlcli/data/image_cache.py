@@ -17,6 +17,7 @@ import simplejpeg
 from filelock import FileLock
 
 from dlcli.data.array_files import open_arrays
+from dlcli.data.image_cache_age import described, hold, remove_outdated
 from dlcli.data.image_decoding import Form
 from dlcli.data.image_reading import look_at_pictures, read_pictures, skip_hint, unreadable_error
 from dlcli.data.memory import readable_bytes
@@ -78,6 +79,8 @@ def kept_pictures(
         unreadable = _known(path, len(files), form)
         if unreadable is None:
             unreadable = _make(path, files, form, where, is_exact=is_exact, skips=skips)
+            remove_outdated(path, where)
+        hold(path)
     if unreadable and not skips:
         raise unreadable_error(files, unreadable, skip_hint("images"))
     left = tuple(file for row, file in enumerate(files) if row not in unreadable)
@@ -158,9 +161,10 @@ def _write_header(file: Any, count: int, form: Form) -> None:
 
 
 def _record(files: Sequence[Path], form: Form, unreadable: Mapping[int, str]) -> dict[str, Any]:
-    """For a person who finds the file: what it is of; and for the next time: what could not be read."""
+    """For a person who finds the file: what it is of; and for the next time: what could not be read, or has changed."""
     return {
         "first": str(files[0].absolute()),
+        **described(files),
         "images": len(files),
         "size": list(form.size),
         "color": form.color,

@@ -208,6 +208,17 @@ def form_pixels(pixels: Array, form: Form, *, is_exact: bool = False) -> Array:
     return _formed(Image.fromarray(np.ascontiguousarray(pixels)), form, 1)
 
 
+def frame_count(path: Path) -> int:
+    """How many images an animation has. Raises UnreadableError, or DataError without permission."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return int(getattr(image, "n_frames", 1))
+    except PermissionError as error:
+        raise _no_permission(path) from error
+    except Exception as error:  # Pillow's readers raise anything about a damaged file
+        raise UnreadableError(_reason(path, error)) from error
+
+
 def frames_appearance(path: Path, choose: Callable[[int], Sequence[int]]) -> Appearance:
     """How images of an animation look. Raises UnreadableError, or DataError without permission."""
     try:

@@ -20,6 +20,7 @@ from dlcli.data.image_decoding import (
     UnreadableError,
     appearance,
     form_pixels,
+    frame_count,
     frames_appearance,
     read_frames,
     read_picture,
@@ -109,6 +110,13 @@ def taken(wanted: int) -> Callable[[int], list[int]]:
         return [int(number) for number in np.linspace(0, count - 1, wanted).round()]
 
     return choose
+
+
+def frames_in(path: Path) -> int:
+    """How many frames a film has. Raises UnreadableError, or DataError without permission."""
+    if path.is_dir():
+        return len(_frame_files(path))
+    return len(_array(path)) if path.suffix.lower() == ".npy" else frame_count(path)
 
 
 def film_appearance(path: Path, frames: int) -> Appearance:

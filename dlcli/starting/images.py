@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -50,17 +51,22 @@ class ImageFacts:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The height and width that a spec asks for: the usual one, of at most 128 pixels."""
-        height, width = (float(one) for one in np.median(self.sizes, axis=0))
-        shrunk = min(1.0, _LARGEST / max(height, width))
-        if shrunk == 1.0:
-            return max(_SMALLEST, round(height)), max(_SMALLEST, round(width))
-        return _multiple_of_8(height * shrunk), _multiple_of_8(width * shrunk)
+        """The height and width that a spec asks for."""
+        return usual_size(self.sizes)
 
     @property
     def are_signs(self) -> bool:
         """Whether the classes are letters or digits, which mean something else the other way round."""
         return all(len(name) == 1 or name.isdigit() for name, _ in self.classes)
+
+
+def usual_size(sizes: np.ndarray[Any, Any], largest: int = _LARGEST) -> tuple[int, int]:
+    """The height and width that most have, of these of shape (n, 2); of at most so many pixels."""
+    height, width = (float(one) for one in np.median(sizes, axis=0))
+    shrunk = min(1.0, largest / max(height, width))
+    if shrunk == 1.0:
+        return max(_SMALLEST, round(height)), max(_SMALLEST, round(width))
+    return _multiple_of_8(height * shrunk), _multiple_of_8(width * shrunk)
 
 
 def _multiple_of_8(pixels: float) -> int:
@@ -116,8 +122,7 @@ def image_spec(facts: ImageFacts, path: str, name: str, command: str) -> str:
     """The text of a spec; `path` is how it names the folder, `command` how it was asked for."""
     holding = held_out(facts.classes, has_test_set=bool(facts.tests))
     height, width = facts.size
-    blocks = max(1, min(5, int(math.log2(min(height, width) / _LAST))))
-    plan = _plan(len(holding.train))
+    plan = plan_for_images(len(holding.train))
     source = f"    images: {to_flow({'path': path, 'size': [height, width]})}"
     lines = [
         *_seen(facts, command),
@@ -134,7 +139,7 @@ def image_spec(facts: ImageFacts, path: str, name: str, command: str) -> str:
         "",
         "model:",
         "  layers:",
-        *_convolutions(blocks, plan, (height, width)),
+        *convolutions(plan, (height, width)),
         *class_output([one for one, _ in facts.classes]),
         "",
         *learning(sorted(facts.classes, key=lambda pair: -pair[1]), plan),
@@ -144,7 +149,8 @@ def image_spec(facts: ImageFacts, path: str, name: str, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plan(examples: int) -> Plan:
+def plan_for_images(examples: int) -> Plan:
+    """For `examples` images to train on."""
     batch_size = 16 if examples < 1_000 else 32 if examples < 10_000 else 64
     epochs = int(round(max(10, min(60, _STEPS * batch_size / max(1, examples))), -1))
     return Plan(1, 16 if examples < 2_000 else 32, 0.3, batch_size, 0.001, 0.0, epochs, max(3, epochs // 6))
@@ -185,7 +191,9 @@ def _augmentation(facts: ImageFacts) -> list[str]:
     return beside(lines)
 
 
-def _convolutions(blocks: int, plan: Plan, size: Sequence[int]) -> list[str]:
+def convolutions(plan: Plan, size: Sequence[int]) -> list[str]:
+    """The layers for images of this height and width, up to the last one."""
+    blocks = max(1, min(5, int(math.log2(min(size) / _LAST))))
     lines = wrapped(
         f"{size[0]}×{size[1]} pixels: each pooling halves height and width, until about {size[0] >> blocks}×"
         f"{size[1] >> blocks} are left, and each layer looks for more patterns.", 4

@@ -21,6 +21,9 @@ def hidden_layers(width: int, examples: int, plan: Plan) -> list[str]:
         how_much = "much" if plan.dropout >= 0.3 else "a little"
         why += f", and {how_much} dropout against learning the rows by heart"
     lines = wrapped(f"{why}.", 4)
+    if plan.noise:
+        noise = (f"    - GaussianNoise: {{stddev: {plan.noise:g}}}", "in training alone: neighbours are told alike")
+        lines += beside([noise])
     for _ in range(plan.layers):
         lines.append(f"    - Dense: {{units: {plan.units}, activation: relu}}")
         if plan.dropout:
@@ -55,8 +58,14 @@ def number_output() -> list[str]:
     return ["    - Dense: {units: 1}"]
 
 
-def learning(counts: Sequence[tuple[str, int]] | None, plan: Plan) -> list[str]:
-    """Loss, optimizer and metrics; `counts` are the classes with their examples, None for a number."""
+def learning(counts: Sequence[tuple[str, int]] | None, plan: Plan, examples: int = 0) -> list[str]:
+    """Loss, optimizer and metrics.
+
+    Args:
+        counts: the classes with their examples; None for a number.
+        plan: how it is trained.
+        examples: how many are trained on, where the learning rate falls with the steps.
+    """
     if counts is None:
         loss = ("loss: {Huber: {delta: 0.5}}", "squared errors, but those above half a deviation count as they are")
         metrics = [("metrics: [mean_absolute_error, r2_score]", "r2_score: 1 is perfect, 0 no better than the mean")]
@@ -66,11 +75,20 @@ def learning(counts: Sequence[tuple[str, int]] | None, plan: Plan) -> list[str]:
         loss = ("loss: binary_crossentropy", "") if len(counts) == 2 else ("loss: sparse_categorical_crossentropy", "")
         comment = f"AUC, too, since {share:.0%} are {shortened(counts[0][0])}: 0.5 is guessing, 1 is perfect"
         metrics = [("metrics: [accuracy, AUC]", comment)] if is_uneven else [("metrics: [accuracy]", "")]
-    return beside([loss, *_optimizer(plan), *metrics])
+    return beside([loss, *_optimizer(plan, examples), *metrics])
 
 
-def _optimizer(plan: Plan) -> list[tuple[str, str]]:
+def _optimizer(plan: Plan, examples: int) -> list[tuple[str, str]]:
     rate = f"learning_rate: {plan.learning_rate:g}"
+    if plan.is_annealed:
+        steps = plan.epochs * -(-examples // plan.batch_size)
+        return [
+            ("optimizer:", ""),
+            ("  AdamW:", ""),
+            (f"    weight_decay: {plan.weight_decay:g}", "it keeps weights small"),
+            (f"    learning_rate: {{CosineDecay: {{initial_{rate}, decay_steps: {steps}}}}}",
+             f"it falls to 0 in {plan.epochs} epochs: write both or none anew"),
+        ]  # fmt: skip
     if not plan.weight_decay:
         return [("optimizer:", ""), (f"  Adam: {{{rate}}}", "")]
     decay = f"weight_decay: {plan.weight_decay:g}"
@@ -79,18 +97,23 @@ def _optimizer(plan: Plan) -> list[tuple[str, str]]:
 
 def training(plan: Plan, holding: Holding) -> list[str]:
     """How long."""
-    tiny = []
+    silenced = {}
     if holding.is_tiny:
-        reason = f"there are too few examples for more: {len(holding.train):,} to train on"
-        tiny = ["", "silence:", f"  tiny-split: {reason}"]
-        tiny[-1] = f'  tiny-split: "{reason}"'
+        silenced["tiny-split"] = f"there are too few examples for more: {len(holding.train):,} to train on"
+    if plan.is_annealed and holding.validation is not None:
+        silenced["monitors-training"] = "with so few rows to validate on, the least val_loss is chance"
+    silence = [f'  {code}: "{why}"' for code, why in silenced.items()]
+    tail = ["", "silence:", *silence] if silence else []
     if holding.validation is None:
-        return ["train:", f"  epochs: {plan.epochs}", *tiny]
+        return ["train:", f"  epochs: {plan.epochs}", *tail]
+    if plan.is_annealed:
+        why = "the epoch that is kept has the least loss, and so is one of the last: the learning rate is nearly 0 then"
+        return ["train:", f"  epochs: {plan.epochs}", *beside([("  monitor: loss", why)]), *tail]
     stop = f"    - EarlyStopping: {{monitor: val_loss, patience: {plan.patience}}}"
     return [
         "train:",
         *beside([(f"  epochs: {plan.epochs}", "at most"),
                  ("  callbacks:", ""),
                  (stop, "epochs without a better one; the best is kept")]),
-        *tiny,
+        *tail,
     ]  # fmt: skip

@@ -13,9 +13,11 @@ from dlcli.errors import DataError, DlcliError, Problem, UsageError
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.loading import LoadedSpec, examine
 from dlcli.starting.images import image_spec, look_at_images
+from dlcli.starting.records import has_records, look_at_records, record_spec
 from dlcli.starting.table_specs import table_spec
 from dlcli.starting.tables import file_stem, look_at_table
 from dlcli.starting.texts import has_texts, look_at_texts, text_spec
+from dlcli.starting.videos import has_films, look_at_videos, video_spec
 
 _TABLES = (".csv", ".tsv", ".tab", ".txt", ".parquet")
 _NEAR = 2  # folders up: beyond, a path is written from the root on
@@ -69,23 +71,34 @@ def start(wanted: Wanted, catalogue: Catalogue) -> Started:
         raise DataError(f"There is no {wanted.data}.")
     folder = wanted.output.parent if wanted.output is not None else Path()
     path = path_from(folder, wanted.data)
-    text = _folder(wanted, path) if wanted.data.is_dir() else _table(wanted, path)
+    text = _of(wanted, path)
     return Started(wanted.name, text, _checked(text, wanted.name, folder, catalogue))
+
+
+def _of(wanted: Wanted, path: str) -> str:
+    if has_records(wanted.data):
+        facts = look_at_records(wanted.data, wanted.target, wanted.task)
+        command = f"dlcli init --data {wanted.data.name} --target {facts.target}"
+        return record_spec(facts, path, wanted.name, command)
+    return _folder(wanted, path) if wanted.data.is_dir() else _table(wanted, path)
 
 
 def _folder(wanted: Wanted, path: str) -> str:
     if wanted.target is not None or wanted.task is not None:
-        raise UsageError(f"{wanted.data} is a folder: --target and --task are for tables.")
+        raise UsageError(f"{wanted.data} is a folder: --target and --task are for tables and records.")
     command = f"dlcli init --data {wanted.data.absolute().name}"
     if has_texts(wanted.data):
         return text_spec(look_at_texts(wanted.data), path, wanted.name, command)
+    if has_films(wanted.data):
+        return video_spec(look_at_videos(wanted.data), path, wanted.name, command)
     return image_spec(look_at_images(wanted.data), path, wanted.name, command)
 
 
 def _table(wanted: Wanted, path: str) -> str:
     suffixes = [suffix.lower() for suffix in wanted.data.suffixes if suffix.lower() != ".gz"]
     if not suffixes or suffixes[-1] not in _TABLES:
-        hint = f"It begins with tables ({', '.join(_TABLES)}; also .gz), and with folders of images or texts."
+        kinds = f"tables ({', '.join(_TABLES)}; also .gz), with TFRecords, and with folders of images, films or texts"
+        hint = f"It begins with {kinds}."
         raise UsageError(f"{wanted.data}: `dlcli init` does not know such files.", hint)
     facts = look_at_table(wanted.data, wanted.target, wanted.task)
     command = f"dlcli init --data {wanted.data.name} --target {facts.target.column}"

@@ -51,7 +51,7 @@ def table_spec(facts: TableFacts, path: str, name: str, command: str) -> str:
         *layers,
         *(class_output(facts.target.classes) if facts.target.classes is not None else number_output()),
         "",
-        *learning(facts.target.counts if facts.target.classes else None, plan),
+        *learning(facts.target.counts if facts.target.classes else None, plan, len(holding.train)),
         "",
         *training(plan, holding),
     ]

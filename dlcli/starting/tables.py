@@ -233,6 +233,6 @@ def _columns(frame: pd.DataFrame, path: Path) -> tuple[ColumnSummary, ...]:
 
 def file_stem(path: Path) -> str:
     """The name of a file without `.csv`, `.tsv.gz` and the like, as a run can have it."""
-    stem = re.sub(r"(\.(csv|tsv|tab|txt|parquet))?(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+    stem = re.sub(r"(\.(csv|tsv|tab|txt|parquet|tfrecords?))?(\.gz)?$", "", path.name, flags=re.IGNORECASE)
     plain = re.sub(r"[^A-Za-z0-9_.\-]", "_", stem)[:100]
     return plain if plain[:1].isalnum() else f"data_{plain.lstrip('._-')}".rstrip("_")
