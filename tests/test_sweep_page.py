@@ -16,6 +16,7 @@ from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.naming import condition_text, configuration_text, range_text, short_names, value_text
 from dlcli.sweeping.page import write_page
 from dlcli.sweeping.result import CHOICE, FLOAT, INTEGER, MAXIMIZE, MINIMIZE, Parameter, SweepResult, Trial
+from dlcli.sweeping.seeds import configurations
 from tests.test_report import Page
 
 UNITS = Parameter("model.layers.hidden.Dense.units", INTEGER, low=32, high=1024, step=32)
@@ -216,6 +217,39 @@ def test_page_of_a_thousand_trials(tmp_path: Path) -> None:
     page, text = page_of(sweep(trials, MINIMIZE, planned=1000), tmp_path)
     assert text.count("<tr class=") == 1000
     assert "700 complete, 200 pruned, 100 failed" in page.text
+
+
+def of_seeds(spread: float, seeds: int = 4) -> SweepResult:
+    """Two specs, one better by 0.01 than the other, with seeds that differ by up to `spread`."""
+    trials = []
+    for number in range(2 * seeds):
+        name, seed = ("worse", "<b>better</b>")[number % 2], number // 2
+        value = 0.9 + 0.01 * (number % 2) + spread * seed / max(1, seeds - 1)
+        trials.append(Trial(number, "complete", {"config": name}, value, seed=seed))
+    parameters = (Parameter("config", CHOICE, choices=("worse", "<b>better</b>")),)
+    return sweep(trials, parameters=parameters)
+
+
+def test_page_of_seeds(tmp_path: Path) -> None:
+    result = of_seeds(0.002)
+    best, other = configurations(result)
+    assert (best.name, other.name) == ("<b>better</b>", "worse")
+    assert best.mean == pytest.approx(0.911)
+    assert best.deviation == pytest.approx(0.002 * math.sqrt(5 / 27))
+    page, text = page_of(result, tmp_path)
+    assert page.findings == ["difference"]
+    assert f'data-mean="worse" data-value="{other.mean!r}"' in text
+    assert "4 of 4" in page.text
+    assert {path.name for path in (tmp_path / "report").glob("*.png")} == {"seeds.png"}
+
+
+def test_what_seeds_say_of_a_difference() -> None:
+    assert [one.kind for one in findings(of_seeds(0.05), {})] == ["no-difference"]
+    assert findings(of_seeds(0.002, seeds=1), {}) == ()
+    failed = [Trial(number, "failed", {"config": "a"}, seed=number) for number in range(3)]
+    [none] = configurations(sweep(failed))
+    assert (none.mean, none.deviation, none.figures) == (None, None, [])
+    assert configurations(sweep([trial(0, 0.5)])) == []
 
 
 def test_trials_with_a_page_of_their_own_are_linked(tmp_path: Path) -> None:

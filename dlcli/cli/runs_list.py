@@ -150,6 +150,7 @@ def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
         run_column(entries),
         Column("state", [entry.state for entry in entries], styles=[_STYLES.get(one.state, "dim") for one in entries]),
         *score_columns(entries, metric),
+        Column("trials", [_trials(entry) for entry in entries], is_right=True, rank=1),
         Column("epochs", [str(entry.epochs) for entry in entries], is_right=True, rank=2),
         Column("time", [duration(one.seconds) if one.seconds is not None else "" for one in entries], is_right=True),
         Column("size", [readable_bytes(one.size) if one.size is not None else "" for one in entries], is_right=True),
@@ -159,6 +160,15 @@ def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
         Column("began", [local(entry.began) for entry in entries], rank=4, styles=["dim"] * len(entries)),
         Column("folder", [entry.run.path.name for entry in entries], rank=5, styles=["dim"] * len(entries)),
     ]  # fmt: skip
+
+
+def _trials(entry: Entry) -> str:
+    """How many trials of a sweep are done, and how many there are to be; nothing for a run."""
+    counts = entry.record.get("trials")
+    if not isinstance(counts, dict):
+        return ""
+    done = sum(count for what, count in counts.items() if what != "planned" and isinstance(count, int))
+    return f"{done}/{counts.get('planned')}"
 
 
 def run_column(entries: Sequence[Entry], title: str = "run") -> Column:

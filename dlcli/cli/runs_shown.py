@@ -12,8 +12,10 @@ from rich.text import Text
 from dlcli.cli.result import show_metrics
 from dlcli.cli.runs_list import local
 from dlcli.data.memory import readable_bytes
-from dlcli.figures import duration
+from dlcli.figures import duration, number
 from dlcli.runs.figures import IN_ORDER, SPLITS
+from dlcli.runs.finding import called
+from dlcli.spec.writing import to_flow
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -66,9 +68,12 @@ def _trials(record: Any) -> Iterator[tuple[str, str]]:
     """Of a sweep."""
     trials, best = record.get("trials"), record.get("best")
     if isinstance(trials, dict):
-        yield "trials", ", ".join(f"{count} {what}" for what, count in trials.items())
-    if isinstance(best, dict):
-        yield "best", f"trial {best.get('trial')}: {record.get('metric')} {best.get('value')}; figures are its own"
+        yield "trials", ", ".join(f"{count} {what}" for what, count in trials.items() if count)
+    if isinstance(best, dict) and isinstance(best.get("value"), (int, float)):
+        value = f"{record.get('metric')} {number(best['value'])}"
+        yield "best", f"trial {best.get('trial')}: {value}; the figures are those of its run"
+        for path, one in dict(best.get("values") or {}).items():
+            yield "", f"{path}: {to_flow(one)}"
 
 
 def _times(entry: Entry) -> str:
@@ -103,7 +108,10 @@ def _by_split(entry: Entry) -> dict[str, dict[str, float]]:
 
 
 def _what_next(entry: Entry) -> Iterator[str]:
-    command = "sweep" if isinstance(entry.record.get("trials"), dict) else "train"
+    is_sweep = isinstance(entry.record.get("trials"), dict)
+    command = "sweep" if is_sweep else "train"
+    if is_sweep:
+        yield f"`dlcli sweep show {called(entry.run.path)}` shows all trials."
     if entry.state in ("interrupted", "killed"):
         yield f"`dlcli {command} --resume {entry.run.path}` goes on from there."
     if entry.figures and entry.state != "done":

@@ -85,10 +85,11 @@ def sweep(
     start_backend(chosen_device)
 
     from dlcli.cli.sweep_displays import make_sweep_display
-    from dlcli.cli.sweep_work import How, work
+    from dlcli.cli.sweep_work import How, budget_of, work
 
     how = How(chosen_device, chosen_engine, not no_fallback, jobs, report)
-    with make_sweep_display(screen, quiet=quiet, json=json) as display:
+    budget = budget_of(asked, opened)
+    with make_sweep_display(screen, quiet=quiet, json=json, budget=budget) as display:
         work(asked, opened, how, display)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.live import Live
 
-from dlcli.cli.sweep_tables import MOST, Progress, best_line, closing_lines, importance_line, live_picture, trial_lines
+from dlcli.cli.sweep_tables import (
+    MOST,
+    Progress,
+    best_line,
+    closing_lines,
+    importance_line,
+    live_picture,
+    seed_lines,
+    trial_lines,
+)
 from dlcli.figures import duration, number
 from dlcli.files import to_json
 from dlcli.runs.finding import called
 from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.listening import SweepListener
 from dlcli.sweeping.naming import configuration_text
-from dlcli.sweeping.result import MAXIMIZE, SweepResult, Trial
+from dlcli.sweeping.result import FAILED, SweepResult, Trial
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,15 +42,24 @@ class SweepDisplay(SweepListener, Protocol):
 
 
 @contextmanager
-def make_sweep_display(screen: Screen, *, quiet: bool, json: bool) -> Iterator[SweepDisplay]:
-    """The display that fits the options; closed at the end, whatever happens."""
+def make_sweep_display(
+    screen: Screen, *, quiet: bool, json: bool, budget: float | None = None
+) -> Iterator[SweepDisplay]:
+    """The display that fits the options and the terminal; closed at the end, whatever happens.
+
+    Args:
+        screen: where it is shown.
+        quiet: whether only the result is shown.
+        json: whether a program reads it.
+        budget: after so many seconds no trial begins; None for no end.
+    """
     display: SweepDisplay
     if json:
         display = JsonSweepDisplay(screen)
     elif quiet:
         display = QuietSweepDisplay(screen)
     elif screen.err.is_terminal:
-        display = LiveSweepDisplay(screen)
+        display = LiveSweepDisplay(screen, budget)
     else:
         display = PlainSweepDisplay(screen)
     try:
@@ -123,13 +141,18 @@ class PlainSweepDisplay(QuietSweepDisplay):
 class LiveSweepDisplay(PlainSweepDisplay):
     """The last trials and the best one, which change in place while the sweep runs."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, budget: float | None = None) -> None:
         super().__init__(screen)
+        self._until = time.monotonic() + budget if budget is not None else None
         self._result: SweepResult | None = None
         self._progress: dict[int, Progress] = {}
         self._importance = WatchedImportance()
         self._shares: Mapping[str, float] = {}
-        self._live = Live(console=screen.err, get_renderable=self._picture, refresh_per_second=4, transient=True)
+        # As in the display of a training: what goes to `sys.stderr` belongs into the log.
+        self._live = Live(
+            console=screen.err, get_renderable=self._picture, refresh_per_second=4, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
 
     def begun(self, folder: Path, result: SweepResult) -> None:
         """A line that stays, and the picture."""
@@ -146,8 +169,10 @@ class LiveSweepDisplay(PlainSweepDisplay):
         self._progress[trial.number] = Progress(epoch, epochs)
 
     def trial_ended(self, trial: Trial, result: SweepResult) -> None:
-        """In the picture."""
+        """In the picture; a failure stays on the screen."""
         self._progress.pop(trial.number, None)
+        if trial.state == FAILED:
+            super().trial_ended(trial, result)
         self._see(result)
 
     def ended(self, folder: Path, result: SweepResult, page: Path | None) -> None:
@@ -167,7 +192,10 @@ class LiveSweepDisplay(PlainSweepDisplay):
         if self._result is None:
             return ""
         width = self.screen.err.width
-        return live_picture(self._result, width, importance=self._shares, progress=self._progress)
+        left = max(0.0, self._until - time.monotonic()) if self._until is not None else None
+        return live_picture(
+            self._result, width, importance=self._shares, progress=dict(self._progress), most_seconds=left
+        )
 
 
 class JsonSweepDisplay(QuietSweepDisplay):
@@ -209,7 +237,7 @@ class JsonSweepDisplay(QuietSweepDisplay):
 def show_best(screen: Screen, result: SweepResult) -> None:
     """The best trial, on a line; of a comparison of seeds, the mean and the spread of each spec."""
     if result.record.get("seeds"):
-        screen.lines([(line, "")] for line in seed_lines(result))
+        screen.lines(seed_lines(result, screen.out.width if screen.out.is_terminal else None))
     else:
         screen.line(best_line(result))
 
@@ -225,19 +253,6 @@ def show_result(screen: Screen, result: SweepResult) -> None:
     if len(result.parameters) > 1:
         screen.line(importance_line(result, shares).plain)
     show_best(screen, result)
-
-
-def seed_lines(result: SweepResult) -> Iterator[str]:
-    """A line a spec, the best first: the mean over the seeds, and the standard deviation (that of a sample: n - 1)."""
-    sign = -1.0 if result.direction == MAXIMIZE else 1.0
-    values: dict[str, list[float]] = {}
-    for trial in result.ranked():
-        values.setdefault(str(trial.values["config"]), []).append(trial.value or 0.0)
-    longest = max(map(len, values), default=0)
-    for name, found in sorted(values.items(), key=lambda pair: sign * statistics.fmean(pair[1])):
-        spread = f" ± {number(statistics.stdev(found))}" if len(found) > 1 else ""
-        count = f"{len(found)} seed{'s' if len(found) != 1 else ''}"
-        yield f"{name:<{longest}}  {result.metric} {number(statistics.fmean(found))}{spread}  ({count})"
 
 
 def trial_json(trial: Trial) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from dlcli.spec.characters import shortened
 from dlcli.sweeping.importance import FEWEST
 from dlcli.sweeping.naming import configuration_text, counts_text, short_names, value_text
 from dlcli.sweeping.result import COMPLETE, FAILED, PRUNED, RUNNING, WAITING, SweepResult, Trial
+from dlcli.sweeping.seeds import configurations
 
 LAST = 8
 """trials that are shown while a sweep runs"""
@@ -149,6 +151,26 @@ def trial_lines(
     if shown:
         columns = _columns(result, shown, importance or {}, width, has_places=True)
         yield from (joined(line) for line in lines_of(columns, width))
+
+
+def seed_lines(result: SweepResult, width: int | None) -> Lines:
+    """The mean over the seeds of each configuration, the best first, and how far they are spread."""
+    shown = configurations(result)
+    if not shown:
+        return
+    styles = [_BEST if place == 0 and one.mean is not None else "" for place, one in enumerate(shown)]
+    means = [number(one.mean) if one.mean is not None else "–" for one in shown]
+    columns = [
+        Column(
+            ", ".join(short_names(result.parameters).values()), [one.name for one in shown], least=12, styles=styles
+        ),
+        Column(f"mean {result.metric}", means, True, styles=styles),
+        Column("± seeds", [number(one.deviation) if one.deviation is not None else "·" for one in shown], True),
+        Column("least", [number(min(one.figures, default=math.nan)) for one in shown], True, rank=2),
+        Column("greatest", [number(max(one.figures, default=math.nan)) for one in shown], True, rank=2),
+        Column("seeds", [f"{len(one.figures)} of {len(one.trials)}" for one in shown], True, rank=1),
+    ]
+    yield from (joined(line) for line in lines_of(columns, width))
 
 
 def closing_lines(result: SweepResult, shown: int | None = MOST) -> list[str]:

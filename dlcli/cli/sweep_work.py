@@ -160,9 +160,14 @@ def _plan(asked: Asked, opened: Opened, folder: SweepFolder, load: Load) -> Plan
     return Search(folder, sweep, load, planned)
 
 
-def _until(asked: Asked, opened: Opened) -> float | None:
+def budget_of(asked: Asked, opened: Opened) -> float | None:
+    """The seconds after which no trial begins; None for no end."""
     sweep = opened.first.spec.sweep
-    budget = seconds_of(asked.budget) if asked.budget is not None else sweep.budget if sweep is not None else None
+    return seconds_of(asked.budget) if asked.budget is not None else sweep.budget if sweep is not None else None
+
+
+def _until(asked: Asked, opened: Opened) -> float | None:
+    budget = budget_of(asked, opened)
     return time.monotonic() + budget if budget is not None else None
 
 

@@ -155,10 +155,24 @@ def _newest_of(runs_dir: Path, name: str) -> Path | None:
     folder = newest(runs_dir / name)
     if folder is not None:
         return folder
-    return next((run.path for run in runs_of(runs_dir, name)), None)
+    run = next((run.path for run in runs_of(runs_dir, name)), None)
+    return run or max(_sweeps(runs_dir, name), key=_began_of_sweep, default=None)
+
+
+def _sweeps(runs_dir: Path, name: str) -> list[Path]:
+    """The folders of sweeps of a spec's name, whose trials have no other."""
+    return [path for path in _folders(runs_dir, name) if (path / SWEEP).is_file()]
+
+
+def _began_of_sweep(path: Path) -> tuple[str, str]:
+    try:
+        return began(json.loads((path / SWEEP).read_text(encoding="utf-8"))), str(path)
+    except (OSError, ValueError, AttributeError):
+        return "", str(path)
 
 
 def _newest_of_all(runs_dir: Path) -> Path | None:
     names = [path.name for path in runs_dir.glob("[!.]*")]
-    each = [run for name in names for run in runs_of(runs_dir, name)[:1]]
-    return max(each, key=lambda run: began(run.read_record())).path if each else None
+    each = [(began(run.read_record()), str(run.path)) for name in names for run in runs_of(runs_dir, name)[:1]]
+    each += [_began_of_sweep(sweep) for name in names for sweep in _sweeps(runs_dir, name)]
+    return Path(max(each)[1]) if each else None

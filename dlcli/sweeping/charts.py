@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from dlcli.data.dataset import Array
-from dlcli.figures import number
 from dlcli.report.drawing import COLORS, Chart, new_figure, plain, written
 from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, SweepResult, Trial
+from dlcli.sweeping.seeds import configurations
 
 MANY = 1_500
 """points from which on they are drawn as one picture: each would make the page larger"""
@@ -94,6 +94,36 @@ def courses(result: SweepResult) -> Chart | None:
 def _line(trial: Trial, scale: ValueScale) -> Array:
     epochs = sorted(trial.reported)
     return np.column_stack([epochs, scale.placed([trial.reported[epoch] for epoch in epochs])])
+
+
+def of_seeds(result: SweepResult) -> Chart:
+    """The value of each seed of each configuration, the best mean on top."""
+    shown = configurations(result)[:_MOST_BARS]
+    labels = [plain(one.name, 24) for one in shown]
+    height = max(1.4, 0.7 + 0.32 * len(shown))
+    figure = Figure(figsize=(4.7, height))
+    left = min(0.45, 0.05 + 0.0155 * max(map(len, labels)))
+    axis = figure.add_axes((left, 0.46 / height, 0.96 - left, 0.98 - 0.46 / height))
+    for place, one in enumerate(shown):
+        each = [place] * len(one.figures)
+        axis.scatter(one.figures, each, s=20, color=COLORS["train"], alpha=0.6, linewidths=0, zorder=3)
+        if one.mean is not None:
+            axis.errorbar(
+                [one.mean], [place], xerr=[one.deviation or 0.0], fmt="|", markersize=11, color=COLORS["good"],
+                markeredgewidth=1.8, elinewidth=1.2, capsize=3, zorder=4,
+            )  # fmt: skip
+    axis.set_yticks(range(len(shown)), labels)
+    axis.tick_params(axis="y", labelcolor=COLORS["ink"])
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.grid(visible=False, axis="y")
+    axis.xaxis.set_major_locator(MaxNLocator(6))
+    axis.xaxis.set_major_formatter(lambda value, place: f"{value:.4g}")
+    axis.set_xlabel(plain(result.metric, 40))
+    left_out = len(configurations(result)) - len(shown)
+    more = f" {left_out} more are left out." if left_out else ""
+    note = f"Points: seeds. Green: their mean, and one standard deviation to each side.{more}"
+    alt = f"{result.metric} of each configuration, a point for each seed"
+    return written(figure, "seeds", "mean and spread", alt, note)
 
 
 def importance(shares: Mapping[str, float], names: Mapping[str, str], conditional: Sequence[str] = ()) -> Chart:
@@ -262,11 +292,3 @@ def make_room(figure: Figure, axis: Axes) -> None:
 def counted(count: int, one: str, more: str) -> str:
     """`1 value is`, `3 values are`."""
     return f"{count:,} {one if count == 1 else more}"
-
-
-def best_text(result: SweepResult) -> str:
-    """The best value and its trial; what there is instead if no trial is complete."""
-    best = result.best()
-    if best is None or best.value is None:
-        return "no trial is complete"
-    return f"best {result.metric} {number(best.value)}, trial {best.number}"

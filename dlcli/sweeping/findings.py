@@ -11,10 +11,12 @@ from dlcli.report.diagnosis import Finding
 from dlcli.report.frame import short
 from dlcli.sweeping.naming import value_text
 from dlcli.sweeping.result import CHOICE, COMPLETE, FAILED, MAXIMIZE, Parameter, SweepResult
+from dlcli.sweeping.seeds import configurations
 
 _AT_END = 0.02  # of a range: so near its end the best value may lie beyond
 _FEWEST = 5  # complete trials before the end of a range says anything
 _LONGEST = 240  # characters of a reason
+_APART = 2.0  # standard errors of a difference: nearer than that, seeds alone may explain it
 _LATE = 0.2  # of the trials: a best one among the last of them may not stay the best
 
 
@@ -25,7 +27,10 @@ def findings(result: SweepResult, names: Mapping[str, str]) -> tuple[Finding, ..
         result: the trials.
         names: what each parameter is called, by path.
     """
-    return (*_failures(result), *_odd_values(result), *_at_the_end(result, names), *_late(result))
+    wrong = (*_failures(result), *_odd_values(result))
+    if configurations(result):
+        return (*wrong, *_difference(result))
+    return (*wrong, *_at_the_end(result, names), *_late(result))
 
 
 def _failures(result: SweepResult) -> Iterator[Finding]:
@@ -90,3 +95,25 @@ def _late(result: SweepResult) -> Iterator[Finding]:
         line = f"Trial {best.number} of {count:,} is the best, with {number(best.value)}; before the last fifth it was "
         advice = ("More trials: `dlcli sweep --resume SWEEP --trials N`.",)
         yield Finding("late", "The search was still getting better", (f"{line}{number(earlier)}.",), advice)
+
+
+def _difference(result: SweepResult) -> Iterator[Finding]:
+    """Whether the best configuration differs from the next by more than seeds explain; nothing if that is not known."""
+    first, second, *_ = [*configurations(result), None, None]
+    if first is None or second is None or first.mean is None or second.mean is None:
+        return
+    if first.deviation is None or second.deviation is None:
+        return
+    error = math.hypot(*(
+        (one.deviation or 0.0) / math.sqrt(len(one.figures)) for one in (first, second)
+    ))  # fmt: skip
+    apart = abs(first.mean - second.mean)
+    line = (
+        f"Their means are {number(apart)} apart; by the spread of their seeds, its standard error is {number(error)}."
+    )
+    if apart < _APART * error:
+        title = f"{first.name} and {second.name} differ by no more than seeds do"
+        yield Finding("no-difference", title, (line,), ("More seeds tell them apart, if there is a difference.",))
+    else:
+        title = f"{first.name} is better than {second.name} by more than seeds explain"
+        yield Finding("difference", title, (line,), (), True)

@@ -11,17 +11,18 @@ from statistics import median
 from typing import Any
 from urllib.parse import quote
 
-from dlcli.figures import duration
+from dlcli.figures import duration, number
 from dlcli.report.drawing import Chart, drawing
 from dlcli.report.frame import Cell, command_line, put, render_page, shown_figure, times
 from dlcli.runs.finding import called
 from dlcli.spec.writing import to_flow
-from dlcli.sweeping.charts import courses, history, importance, share_text
+from dlcli.sweeping.charts import courses, history, importance, of_seeds, share_text
 from dlcli.sweeping.findings import findings
 from dlcli.sweeping.importance import importances
 from dlcli.sweeping.naming import condition_text, counts_text, range_text, short_names, value_text
 from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, Parameter, SweepResult, Trial
 from dlcli.sweeping.scatter import against, pair
+from dlcli.sweeping.seeds import Configuration, configurations
 
 PAGE = "sweep.html"
 _MOST_CHARTS, _MOST_IN_PAIRS = 12, 4  # parameters
@@ -37,6 +38,7 @@ class _Row:
     value: str
     exact: str
     values: tuple[str, ...]
+    seed: str
     epochs: str
     time: str
     reason: str
@@ -69,10 +71,11 @@ class _Told:
     def __init__(self, result: SweepResult, folder: Path) -> None:
         self._result, self._folder = result, folder
         self._names = short_names(result.parameters)
-        self._shares = importances(result)
+        self._shares = importances(result) if not configurations(result) else {}
         self._best = result.best()
+        self._compared = configurations(result)
         searched = sorted(result.parameters, key=lambda one: -self._shares.get(one.path, 0.0))
-        self._varied = [one for one in searched if len(result.trials) == 1 or _is_varied(one, result.trials)]
+        self._varied = [one for one in searched if self._is_drawn(one)]
         self._whole = self._whole_charts()
         self._values = [self._against(one) for one in self._varied[:_MOST_CHARTS]]
         pairs = combinations(self._varied[:_MOST_IN_PAIRS], 2)
@@ -85,9 +88,15 @@ class _Told:
         """All of them."""
         return _known([*self._whole, *self._values, *self._pairs])
 
+    def _is_drawn(self, parameter: Parameter) -> bool:
+        """Whether there is something to see of it."""
+        return not self._compared and (len(self._result.trials) == 1 or _is_varied(parameter, self._result.trials))
+
     def _whole_charts(self) -> list[Chart | None]:
         result = self._result
         ended = [trial for trial in result.trials if trial.state in (COMPLETE, PRUNED, FAILED)]
+        if self._compared:
+            return [of_seeds(result), courses(result)] if result.ranked() else []
         drawn = [history(result), courses(result)] if ended else []
         if self._shares and len(result.parameters) > 1:
             partly = [one.path for one in result.parameters if not _is_always(one, result)]
@@ -108,7 +117,8 @@ class _Told:
             "cards": list(self._cards()),
             "metric": result.metric,
             "findings": findings(result, self._names),
-            "parameters": [self._parameter(one) for one in result.parameters],
+            "compared": [self._configuration(one) for one in self._compared],
+            "parameters": [self._parameter(one) for one in result.parameters] if not self._compared else [],
             "best_title": f"best: trial {best.number}" if best is not None else "",
             "best_notes": list(self._best_notes()),
             "has_shares": bool(self._shares) and len(result.parameters) > 1,
@@ -118,6 +128,7 @@ class _Told:
             "pair_charts": _known(self._pairs),
             "pair_note": self._pair_note(),
             "columns": list(self._names.values()),
+            "has_seeds": bool(self._compared),
             "rows": rows,
             "has_epochs": any(row.epochs for row in rows),
             "has_reasons": any(row.reason for row in rows),
@@ -130,8 +141,10 @@ class _Told:
         result = self._result
         wanted = "large" if result.direction == MAXIMIZE else "small"
         state = result.record.get("state")
+        seeds = len({trial.seed for trial in result.trials})
+        what = f"{len(self._compared)} specs with {seeds} seeds, compared by" if self._compared else "a search for"
         parts = [
-            f"a search for a {wanted} {result.metric}: {counts_text(result) or 'no trial yet'}",
+            f"{what} a {wanted} {result.metric}: {counts_text(result) or 'no trial yet'}",
             f"begun on {str(result.record['began'])[:10]}" if result.record.get("began") else "",
             f"the sweep is {state}" if state not in (None, "done") else "",
         ]
@@ -139,7 +152,11 @@ class _Told:
 
     def _cards(self) -> Iterator[Cell]:
         result, best = self._result, self._best
-        if best is not None and best.value is not None:
+        if self._compared and self._compared[0].mean is not None:
+            first = self._compared[0]
+            spread = f" ± {number(first.deviation)}" if first.deviation is not None else ""
+            yield Cell(f"{number(first.mean)}{spread}", "", "", f"best mean {result.metric}", first.name)
+        elif best is not None and best.value is not None:
             yield Cell(
                 shown_figure(best.value), "best", repr(best.value), f"best {result.metric}", f"trial {best.number}"
             )
@@ -153,6 +170,18 @@ class _Told:
         if seconds:
             note = f"{duration(sum(seconds) / len(seconds))} a trial" if len(seconds) > 1 else ""
             yield Cell(duration(sum(seconds)), label="time of all trials", note=note)
+
+    def _configuration(self, one: Configuration) -> dict[str, str]:
+        figures = one.figures
+        return {
+            "name": one.name,
+            "mean": number(one.mean) if one.mean is not None else "–",
+            "exact": repr(one.mean) if one.mean is not None else "",
+            "deviation": number(one.deviation) if one.deviation is not None else "–",
+            "least": number(min(figures)) if figures else "–",
+            "most": number(max(figures)) if figures else "–",
+            "seeds": f"{len(figures)} of {len(one.trials)}",
+        }
 
     def _parameter(self, one: Parameter) -> dict[str, Any]:
         best = self._best.values if self._best is not None else {}
@@ -199,7 +228,7 @@ class _Told:
         if len(self._varied) > _MOST_CHARTS:
             names = ", ".join(self._names[one.path] for one in self._varied[_MOST_CHARTS:])
             parts.append(f"Not drawn, since they matter less: {names}.")
-        if same and self._result.trials:
+        if same and self._result.trials and not self._compared:
             parts.append(
                 f"Not drawn, since all trials have the same: {', '.join(self._names[one.path] for one in same)}."
             )
@@ -224,7 +253,7 @@ class _Told:
         return _Row(
             place, trial.number, trial.state, shown_figure(trial.value) if trial.value is not None else "",
             repr(trial.value) if trial.is_ranked else "", tuple(values),
-            str(max(trial.reported)) if trial.reported else "",
+            str(trial.seed) if trial.seed is not None else "", str(max(trial.reported)) if trial.reported else "",
             duration(trial.seconds) if trial.seconds is not None else "", trial.reason or "", self._address(trial),
         )  # fmt: skip
 
