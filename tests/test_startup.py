@@ -18,7 +18,7 @@ from dlcli.errors import RunError
 
 from .conftest import CONFIGS, Command
 
-HEAVY = {"tensorflow", "keras", "numpy", "h5py", "sklearn", "scipy", "pandas", "matplotlib", "PIL", "jinja2"}
+HEAVY = {"tensorflow", "keras", "numpy", "h5py", "sklearn", "scipy", "pandas", "matplotlib", "PIL", "jinja2", "optuna"}
 LOOK = """
 import json, sys
 from dlcli.cli import main
