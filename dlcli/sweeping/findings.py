@@ -14,23 +14,25 @@ from dlcli.sweeping.result import CHOICE, COMPLETE, FAILED, MAXIMIZE, Parameter,
 from dlcli.sweeping.seeds import configurations
 
 _AT_END = 0.02  # of a range: so near its end the best value may lie beyond
+_MATTERS = 0.1  # of the variance
 _FEWEST = 5  # complete trials before the end of a range says anything
 _LONGEST = 240  # characters of a reason
 _APART = 2.0  # standard errors of a difference: nearer than that, seeds alone may explain it
 _LATE = 0.2  # of the trials: a best one among the last of them may not stay the best
 
 
-def findings(result: SweepResult, names: Mapping[str, str]) -> tuple[Finding, ...]:
+def findings(result: SweepResult, names: Mapping[str, str], shares: Mapping[str, float]) -> tuple[Finding, ...]:
     """What there is to say, what went wrong first; nothing, if there is nothing.
 
     Args:
         result: the trials.
         names: what each parameter is called, by path.
+        shares: the importances; empty if they are not known.
     """
     wrong = (*_failures(result), *_odd_values(result))
     if configurations(result):
         return (*wrong, *_difference(result))
-    return (*wrong, *_at_the_end(result, names), *_late(result))
+    return (*wrong, *_at_the_end(result, names, shares), *_late(result))
 
 
 def _failures(result: SweepResult) -> Iterator[Finding]:
@@ -58,13 +60,15 @@ def _odd_values(result: SweepResult) -> Iterator[Finding]:
         yield Finding("no-number", f"{len(odd):,} complete {plural} a value that is no finite number", (line,))
 
 
-def _at_the_end(result: SweepResult, names: Mapping[str, str]) -> Iterator[Finding]:
+def _at_the_end(result: SweepResult, names: Mapping[str, str], shares: Mapping[str, float]) -> Iterator[Finding]:
+    """Of the parameters that matter: the best value of any other is where it is by chance."""
     best, complete = result.best(), result.ranked()
     if best is None or len(complete) < _FEWEST:
         return
     lines = []
     for parameter in result.parameters:
-        if parameter.path in best.values and (end := _end(parameter, best.values[parameter.path])):
+        matters = not shares or shares.get(parameter.path, 0.0) >= _MATTERS
+        if matters and parameter.path in best.values and (end := _end(parameter, best.values[parameter.path])):
             value = value_text(best.values[parameter.path])
             lines.append(f"`{names[parameter.path]}` is best at {value}: of its range that is the {end}.")
     if lines:

@@ -116,7 +116,7 @@ class _Told:
             "subtitle": self._subtitle(),
             "cards": list(self._cards()),
             "metric": result.metric,
-            "findings": findings(result, self._names),
+            "findings": findings(result, self._names, self._shares),
             "compared": [self._configuration(one) for one in self._compared],
             "parameters": [self._parameter(one) for one in result.parameters] if not self._compared else [],
             "best_title": f"best: trial {best.number}" if best is not None else "",
@@ -152,10 +152,11 @@ class _Told:
 
     def _cards(self) -> Iterator[Cell]:
         result, best = self._result, self._best
-        if self._compared and self._compared[0].mean is not None:
-            first = self._compared[0]
+        first = self._compared[0] if self._compared else None
+        mean = first.mean if first is not None else None
+        if first is not None and mean is not None:
             spread = f" ± {number(first.deviation)}" if first.deviation is not None else ""
-            yield Cell(f"{number(first.mean)}{spread}", "", "", f"best mean {result.metric}", first.name)
+            yield Cell(f"{number(mean)}{spread}", "", "", f"best mean {result.metric}", first.name)
         elif best is not None and best.value is not None:
             yield Cell(
                 shown_figure(best.value), "best", repr(best.value), f"best {result.metric}", f"trial {best.number}"
