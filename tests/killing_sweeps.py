@@ -14,8 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests import killing
 from tests.killing import Child, prepare, start
 
+TRIALS = 6
 SPEC = """
 name: killed
 dataset: {source: digits, validation: 0.2, batch_size: 128}
@@ -27,10 +29,10 @@ model:
 loss: sparse_categorical_crossentropy
 optimizer: Adam
 metrics: [accuracy]
-train: {epochs: 3}
+train: {epochs: 2}
 sweep:
   metric: val_accuracy
-  trials: 12
+  trials: 6
   parameters:
     model.layers.hidden.Dense.units: {low: 4, high: 64, step: 4}
     optimizer.Adam.learning_rate: {low: 1e-4, high: 1e-1, logarithmic: true}
@@ -43,10 +45,10 @@ def outcome(folder: Path) -> list[dict[str, object]]:
     from dlcli.sweeping.reading import read_result
 
     result = read_result(SweepFolder(folder))
-    assert [trial.number for trial in result.trials] == list(range(12)), [trial.number for trial in result.trials]
+    assert [trial.number for trial in result.trials] == list(range(TRIALS)), [trial.number for trial in result.trials]
     assert {trial.state for trial in result.trials} <= {"complete", "pruned"}, result.trials
     runs = sorted(int(path.name) for path in (folder / "trials").glob("[0-9]*"))
-    assert runs == list(range(12)), runs
+    assert runs == list(range(TRIALS)), runs
     assert json.loads((folder / "sweep.json").read_text())["state"] == "done"
     return [{"state": trial.state, "values": dict(trial.values), "value": trial.value} for trial in result.trials]
 
@@ -54,6 +56,7 @@ def outcome(folder: Path) -> list[dict[str, object]]:
 def main(kills: int, jobs: int, folder: Path, seed: int = 0) -> None:
     """Kill so often; each sweep is compared with one that nobody disturbed, where one process runs it at a time."""
     prepare()
+    killing.HANGING_SECONDS = 1800
     import dlcli.sweeping.running  # noqa: F401
 
     rng = random.Random(seed)

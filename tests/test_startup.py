@@ -15,7 +15,7 @@ from dlcli.console import Screen
 
 from .conftest import CONFIGS, Command
 
-HEAVY = {"tensorflow", "keras", "numpy", "h5py", "sklearn", "scipy", "pandas", "matplotlib", "PIL", "jinja2"}
+HEAVY = {"tensorflow", "keras", "numpy", "h5py", "sklearn", "scipy", "pandas", "matplotlib", "PIL", "jinja2", "optuna"}
 LOOK = """
 import json, sys
 from dlcli.cli import main

@@ -271,6 +271,14 @@ class TestSweep:
         assert path.read_text() == text
         assert dlcli("sweep", "best", done, "--write", path, "--force").code == 0
 
+    def test_the_next_training_lets_go_of_what_those_before_have_registered(self, done: Path) -> None:
+        from tensorflow.python.framework import ops
+
+        from dlcli.training.backend import set_seeds
+
+        set_seeds(0)
+        assert not [name for name in ops.gradient_registry._registry if name.startswith("CustomGradient-")]
+
     def test_it_is_shown(self, dlcli: Command, done: Path) -> None:
         shown = dlcli("sweep", "show", done, "--json").json
         assert [trial["trial"] for trial in shown["trials"]] == [0, 1, 2, 3]

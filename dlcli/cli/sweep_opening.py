@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli.cli import options
 from dlcli.errors import UsageError
+from dlcli.runs import check_free
 from dlcli.runs.sweeps import SweepFolder, find_sweep
 from dlcli.spec.composition import put_together
 from dlcli.spec.loading import LoadedSpec
@@ -105,6 +106,7 @@ def open_sweep(asked: Asked) -> Opened:
         return _resumed(asked, find_sweep(Path(str(asked.resume)), asked.runs_dir))
     seeds = parse_seeds(asked.seeds) if asked.seeds is not None else ()
     new = _of_seeds(asked, seeds) if seeds else _search(asked)
+    check_free(asked.runs_dir / new.name, asked.run_name)
     if asked.resume is None:
         return new
 

@@ -121,8 +121,23 @@ def _device_name(tf: Any, gpus: list[Any]) -> str:
 
 
 def set_seeds(seed: int) -> None:
-    """Seed Python, NumPy and TensorFlow, and forget the names of earlier models, so that a run starts from nothing."""
+    """Seed Python, NumPy and TensorFlow, and forget earlier models, so that a run starts from nothing."""
     import keras
 
+    _forget_gradients()
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
+
+
+def _forget_gradients() -> None:
+    """Let go of the graphs of earlier trainings, which need no gradients any more.
+
+    TensorFlow 2.21 keeps for good what `tf.custom_gradient` registers in a graph, and with it the graph: each training
+    that is traced leaves one, by `all_reduce` in Keras's optimizers, and one for each layer of dropout (3.7 MB each
+    time, of a small network).
+    """
+    from tensorflow.python.framework import ops
+
+    registered = ops.gradient_registry._registry
+    for name in [name for name in registered if name.startswith("CustomGradient-")]:
+        del registered[name]
