@@ -179,7 +179,8 @@ def test_findings() -> None:
     ],
 )  # fmt: skip
 def test_page_of_few_trials(trials: list[Trial], says: str, tmp_path: Path) -> None:
-    page, _ = page_of(sweep(trials, MINIMIZE if len(trials) > 1 else MAXIMIZE, planned=5), tmp_path)
+    direction = MINIMIZE if len(trials) > 1 else MAXIMIZE
+    page, _ = page_of(sweep(trials, direction, parameters=(UNITS,), planned=5), tmp_path)
     assert says in page.text
     assert (tmp_path / "report" / "history.png").exists() == any(
         one.state in ("complete", "pruned", "failed") for one in trials
