@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from dlcli.data.dataset import Array
 from dlcli.report.drawing import COLORS, Chart, new_figure, plain, written
+from dlcli.sweeping.naming import share_text
 from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, SweepResult, Trial
 from dlcli.sweeping.seeds import configurations
 
@@ -161,11 +162,6 @@ def importance(shares: Mapping[str, float], names: Mapping[str, str], conditiona
         f"{label} {share_text(value)}" for label, value in zip(labels, values, strict=True)
     )
     return written(figure, "importance", "importance", alt, f"{marked} {left_out}".strip())
-
-
-def share_text(share: float) -> str:
-    """A share in percent; a very small one is told as such."""
-    return f"{share:.0%}" if share >= 0.005 or share == 0 else "<1%"
 
 
 class ValueScale:

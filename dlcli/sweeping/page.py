@@ -16,10 +16,10 @@ from dlcli.report.drawing import Chart, drawing
 from dlcli.report.frame import Cell, command_line, put, render_page, shown_figure, times
 from dlcli.runs.finding import called
 from dlcli.spec.writing import to_flow
-from dlcli.sweeping.charts import courses, history, importance, of_seeds, share_text
+from dlcli.sweeping.charts import courses, history, importance, of_seeds
 from dlcli.sweeping.findings import findings
 from dlcli.sweeping.importance import importances
-from dlcli.sweeping.naming import condition_text, counts_text, range_text, short_names, value_text
+from dlcli.sweeping.naming import condition_text, counts_text, range_text, share_text, short_names, value_text
 from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, Parameter, SweepResult, Trial
 from dlcli.sweeping.scatter import against, pair
 from dlcli.sweeping.seeds import Configuration, configurations
@@ -155,8 +155,8 @@ class _Told:
         first = self._compared[0] if self._compared else None
         mean = first.mean if first is not None else None
         if first is not None and mean is not None:
-            spread = f" ± {number(first.deviation)}" if first.deviation is not None else ""
-            yield Cell(f"{number(mean)}{spread}", "", "", f"best mean {result.metric}", first.name)
+            spread = f"± {number(first.deviation)}, " if first.deviation is not None else ""
+            yield Cell(number(mean), "", "", f"best mean {result.metric}", f"{spread}{first.name}")
         elif best is not None and best.value is not None:
             yield Cell(
                 shown_figure(best.value), "best", repr(best.value), f"best {result.metric}", f"trial {best.number}"
