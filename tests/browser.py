@@ -28,9 +28,8 @@ def wrong_with(pages: Mapping[str, str], widths: tuple[int, ...], folder: Path) 
     """
     check, frames = _CHECK.read_text(encoding="utf-8").split("\n", 1)[1], []
     for name, text in pages.items():
-        open_to_scripts = re.sub(
-            r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text
-        )  # which rightly stops scripts
+        # The page's own policy rightly stops the script.
+        open_to_scripts = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
         asked = f"parent.postMessage([{json.dumps(name)}, {check}], '*')"
         script = f"<script>addEventListener('load', () => {asked})</script>"
         (folder / f"{name}.html").write_text(open_to_scripts.replace("</body>", f"{script}</body>"), encoding="utf-8")

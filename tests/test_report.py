@@ -35,7 +35,7 @@ from dlcli.report.story import Story
 from dlcli.report.writing import _curves
 from dlcli.training.engine import Engine
 from tests.browser import CHROMIUM, wrong_with
-from tests.conftest import Command, run_quietly
+from tests.conftest import Command, run_quietly, thorough
 from tests.killing import compare, outcome
 
 COURSES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "report_courses.json").read_text())
@@ -282,6 +282,7 @@ def test_a_page_with_classes_of_any_kind(names: list[str]) -> None:
     assert ("confusion matrix" in page.text) == (len(names) > 1)
 
 
+@thorough
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_nothing_overlaps_is_cut_off_or_loaded_in_a_browser(tmp_path: Path) -> None:
     history = [{"loss": 1e7 / at, "accuracy": 0.1 * at, "val_loss": 1.1e7 / at} for at in range(1, 6)]

@@ -141,7 +141,8 @@ def test_the_last_table_fits_and_keeps_every_figure(
     console = Console(file=file, width=width, force_terminal=is_terminal, soft_wrap=not is_terminal)
     monkeypatch.setitem(screen._consoles, "out", console)
     monkeypatch.setattr(screen, "_out_file", file)
-    show_metrics(screen, metrics, dict.fromkeys(names[:2], 2.5e-7), {names[0]: 1e-7, names[1]: -1e-7})
+    known = {"trivial": dict.fromkeys(names[:2], 2.5e-7), "last value": {}}
+    show_metrics(screen, metrics, known, {names[0]: 1e-7, names[1]: -1e-7})
     written = file.getvalue()
     lines = [Text.from_ansi(line).plain.rstrip() for line in written.splitlines()]
     assert "\n".join(lines).count("1.500e-07") == 3 * len(names)
