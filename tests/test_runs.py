@@ -388,7 +388,7 @@ class TestCompare:
 
     def test_paths_go_as_deep_as_the_objects_are_the_same(self, tmp_path: Path) -> None:
         one = {"Adam": {"learning_rate": {"CosineDecay": {"decay_steps": 5}}}}
-        other = {"Adam": {"learning_rate": {"CosineDecay": {"decay_steps": 6, "alpha": 0.1}}}}
+        other = {"Adam": {"learning_rate": {"CosineDecay": {"decay_steps": 6, "alpha": 0.1, "new": None}}}}
         entries = [read_entry(RunFolder(made(tmp_path, letters=letter * 4, optimizer=optimizer)))
                    for letter, optimizer in (("a", one), ("b", other))]  # fmt: skip
         found = differences(entries)

@@ -166,6 +166,7 @@ train:
                 "mode": "auto",
                 "divergence": None,
                 "tensorboard": False,
+                "mlflow": None,
                 "checkpoint": {"every_minutes": None, "every_steps": None, "keep": 0},
             },
             "deterministic": False,

@@ -113,6 +113,8 @@ def _spec(entry: Entry) -> Any:
 def _differing(values: Sequence[Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Sequence[Any]]]:
     if all(value == values[0] and type(value) is type(values[0]) for value in values[1:]):
         return
+    if all(value is None or value is _MISSING for value in values):  # an earlier version had no such word
+        return
     mappings = [value for value in values if isinstance(value, Mapping)]
     lists = [value for value in values if isinstance(value, list)]
     if len(mappings) == len(values) and not _are_others(mappings):
