@@ -286,6 +286,30 @@ def test_requests_that_wait_are_answered_together_and_apart_from_others_mistakes
     batches.close()
 
 
+def test_who_comes_when_too_many_wait_is_told_to_come_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def answer(asked: Sequence[Any]) -> list[Any]:
+        begun.set()
+        go_on.wait(60)
+        return [[{"class": "0"}] for _ in asked]
+
+    monkeypatch.setattr(served, "answers", answer)
+    application = Application(served, replace(LIMITS, waiting=1), print)
+    ask = asker(application)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(ask, json=pixels().tolist())
+        begun.wait(60)
+        others = [threads.submit(ask, json=pixels().tolist()) for _ in range(2)]
+        while not any(other.done() for other in others):
+            time.sleep(0.01)
+        go_on.set()
+        answers = sorted((one.result() for one in (first, *others)), key=lambda one: one.status_code)
+    application.close()
+    assert [one.status_code for one in answers] == [200, 200, 503]
+    assert answers[2].headers["retry-after"] == "1"
+
+
 def test_more_bytes_than_can_be_held_have_to_come_later() -> None:
     held = Held(10)
     held.take(8)
