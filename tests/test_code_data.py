@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -246,3 +247,47 @@ def test_pictures_that_a_table_names(name: str, dlcli: Command, tmp_path: Path) 
     source = f"images: {{path: {table}, size: [7, 8], {more}}}"
     (tmp_path / "own.yaml").write_text(classes(source, 3) if units == 3 else number(source))
     assert_same_numbers(dlcli, tmp_path / "own.yaml")
+
+
+RECORDS = {
+    "picture": ("{path: a.tfrecord}", "validation: 0.2"),
+    "gzip, bytes, texts": (
+        "{path: a.gz, features: {x: {feature: pixels, dtype: uint8, shape: [6, 5]}}, target: colour}", "test: 0.5",
+    ),
+    "numbers of a shape, one-hot": (
+        "{path: a.tfrecord, test_path: b.tfrecord, features: {numbers: {shape: [2, 2]}}, target: hot}",
+        "shuffle: false",
+    ),
+    "a list of pixels": ("{path: a.tfrecord, features: {listed: {dtype: uint8, shape: [6, 5]}}}", "validation: 0.2"),
+}  # fmt: skip
+
+
+def write_records(folder: Path) -> None:
+    from tests.test_records import CONTENT, MESSAGES, framed  # they import TensorFlow
+
+    (folder / "a.tfrecord").write_bytes(CONTENT)
+    (folder / "a.gz").write_bytes(gzip.compress(CONTENT))
+    (folder / "b.tfrecord").write_bytes(framed(MESSAGES[:12]))
+
+
+@pytest.mark.parametrize("name", some_of(list(RECORDS), "picture", "gzip, bytes, texts", "numbers of a shape, one-hot"))
+def test_records(name: str, dlcli: Command, tmp_path: Path) -> None:
+    source, dataset = RECORDS[name]
+    write_records(tmp_path)
+    (tmp_path / "own.yaml").write_text(classes(f"tfrecord: {source}", 3, dataset))
+    assert_same_numbers(dlcli, tmp_path / "own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{path: a.tfrecord, stream: true}", "read while the training goes on"),
+        ("{path: a.tfrecord, corrupt: skip}", "damaged records are left out"),
+        ("{path: a.tfrecord, features: {image: {encoding: image, size: [3, 3]}}}", "`image` are brought to a size"),
+    ],
+)
+def test_records_that_no_script_reads_are_refused(source: str, said: str, dlcli: Command, tmp_path: Path) -> None:
+    write_records(tmp_path)
+    (tmp_path / "own.yaml").write_text(classes(f"tfrecord: {source}", 3))
+    done = dlcli("code", tmp_path / "own.yaml")
+    assert (done.code, said in done.err) == (2, True), done.err

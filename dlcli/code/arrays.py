@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from dlcli.data.array_files import HDF5_SUFFIXES, find_array, open_arrays
 from dlcli.data.array_inputs import ArrayInput
@@ -43,20 +44,45 @@ def arrays_code(
         of_test = _named(stored, inputs, arrays_by_name(source.test_inputs, INPUT), "x_test")
         parts["test"] = of_test, _named(stored, answers, arrays_by_name(source.test_target, TARGET), "y_test")
     opened = _opened(array for part in parts.values() for arrays in part for array in arrays.values())
-    lines = []
-    for number, (name, target) in enumerate(targets.items()):
-        if _is_by_values(target):
-            lines.append(f"{_classes(number)} = np.unique({_read(answers[name], opened)})")
-    for split, (x, y) in parts.items():
-        made = {name: _input(one, x[name], opened) for name, one in reader.inputs.items()}
-        lines.append(f"x_{split} = {_whole(made)}")
-        told = {name: _target(target, y[name], opened, number) for number, (name, target) in enumerate(targets.items())}
-        lines.append(f"y_{split} = {_whole(told) if told else f'x_{split}'}")
+    lines = assignments(reader.inputs, targets, parts, lambda array, split: _read(array, opened))
     imports = ["import numpy as np", *(["import h5py"] if any(map(_is_hdf5, opened)) else [])]
     if not opened:
         return imports, lines
     with_files = ", ".join(f"{_opening(path)} as {variable}" for path, variable in opened.items())
     return imports, [f"with {with_files}:", *(f"    {line}" for line in lines)]
+
+
+Parts: TypeAlias = Mapping[str, tuple[Mapping[str, Stored], Mapping[str, Stored]]]
+"""the arrays of inputs and of targets, by name, of each split"""
+
+
+def assignments(
+    inputs: Mapping[str, ArrayInput],
+    targets: Mapping[str, ArrayTarget],
+    parts: Parts,
+    read: Callable[[Stored, str], str],
+) -> list[str]:
+    """The statements for `x_train`, `y_train` and so on.
+
+    Args:
+        inputs: what goes in.
+        targets: what is asked for.
+        parts: the arrays of each split.
+        read: the expression for an array of a split as it is stored, in memory.
+    """
+    lines = []
+    for number, (name, target) in enumerate(targets.items()):
+        if _is_by_values(target):
+            lines.append(f"{_classes(number)} = np.unique({read(parts['train'][1][name], 'train')})")
+    for split, (x, y) in parts.items():
+        made = {name: _input(one, x[name], read(x[name], split)) for name, one in inputs.items()}
+        lines.append(f"x_{split} = {_whole(made)}")
+        told = {
+            name: _target(target, y[name], read(y[name], split), number)
+            for number, (name, target) in enumerate(targets.items())
+        }
+        lines.append(f"y_{split} = {_whole(told) if told else f'x_{split}'}")
+    return lines
 
 
 def _named(
@@ -92,11 +118,11 @@ def _read(array: Stored, opened: Mapping[Path, str]) -> str:
     return f"{found}.asstr()[()]" if array.dtype.kind == "U" else f"{found}[()]"
 
 
-def _input(one: ArrayInput, array: Stored, opened: Mapping[Path, str]) -> str:
+def _input(one: ArrayInput, array: Stored, stored: str) -> str:
     """Raw examples."""
     converted = f'.astype("{one.dtype}")' if array.dtype != one.dtype else ""
     column = ".reshape(-1, 1)" if array.shape[1:] != one.shape else ""
-    return f"{_read(array, opened)}{converted}{column}"
+    return f"{stored}{converted}{column}"
 
 
 def _is_by_values(target: ArrayTarget) -> bool:
@@ -108,11 +134,11 @@ def _classes(number: int) -> str:
     return "classes" if number == 0 else f"classes_{number + 1}"
 
 
-def _target(target: ArrayTarget, array: Stored, opened: Mapping[Path, str], number: int) -> str:
+def _target(target: ArrayTarget, array: Stored, stored: str, number: int) -> str:
     """Class numbers, or numbers."""
     if target.is_one_hot:
-        return f"{_read(array, opened)}.argmax(axis=1)"
-    values = f"{_read(array, opened)}{'.ravel()' if len(array.shape) > 1 else ''}"
+        return f"{stored}.argmax(axis=1)"
+    values = f"{stored}{'.ravel()' if len(array.shape) > 1 else ''}"
     if target.classes is None:
         return f'{values}.astype("float32")'
     if _is_by_values(target):

@@ -11,6 +11,7 @@ from dlcli.code.keras_sets import keras_set_code
 from dlcli.code.objects import Writer
 from dlcli.code.pictures import pictures_code
 from dlcli.code.prepared import code_as_written, each_split, prepared_code
+from dlcli.code.records import records_code
 from dlcli.code.scaling import scaling_code
 from dlcli.code.series import series_code
 from dlcli.code.tables import table_code
@@ -20,6 +21,7 @@ from dlcli.data.array_reader import ArrayReader
 from dlcli.data.dataset import Reader
 from dlcli.data.encoding import AnyEncoding, Encoding, Encodings
 from dlcli.data.image_reader import ImageReader
+from dlcli.data.record_reader import RecordReader
 from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import FOLDS_DRAW, TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
@@ -33,6 +35,7 @@ from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv, Table
 from dlcli.spec.sources_images import Images
+from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
 from dlcli.spec.sources_texts import Text
 
@@ -94,7 +97,7 @@ def data_code(
     if dataset.has_all_folds:
         message = f"This spec trains for each of {dataset.folds} folds; a script trains for one."
         raise UsageError(message, "Name it, as in `--fold 1`.")
-    if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images, Text)):
+    if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images, Text, TfRecord)):
         return _from_files(spec, encoding, writer, reader, folder)
     outputs = _asked(spec)
     imports, functions, lines = (
@@ -211,6 +214,8 @@ def _stored(
     if source.is_known and isinstance(source, Arrays) and isinstance(reader, ArrayReader):
         imports, lines = arrays_code(source, reader, folder, outputs)
         return imports, [], lines
+    if source.is_known and isinstance(source, TfRecord) and isinstance(reader, RecordReader):
+        return records_code(source, reader, folder, outputs)
     message = f"How the {source.name} of a checkpoint are read cannot be written as a script yet."
     raise UsageError(message, "Name the spec instead; or with --model-only the model is written.")
 

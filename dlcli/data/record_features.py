@@ -58,17 +58,18 @@ class Layout:
         if self.dtype == "str":
             return _text(_single(values, "a text"))
         if isinstance(values, list):
-            return self._shaped(np.frombuffer(self._whole(_single(values, "numbers")), self._stored_dtype))
+            return self._shaped(np.frombuffer(self._whole(_single(values, "numbers")), self.stored_dtype))
         if not len(self.shape) and len(values) == 1:
             return self._cast(values[0])
         return self._shaped(self._cast(values))
 
     @property
-    def _stored_dtype(self) -> np.dtype[Any]:
+    def stored_dtype(self) -> np.dtype[Any]:
+        """Of numbers that are bytes in a record: the least byte first."""
         return np.dtype(self.dtype).newbyteorder("<")
 
     def _whole(self, data: bytes) -> bytes:
-        wanted = math.prod(self.shape) * self._stored_dtype.itemsize
+        wanted = math.prod(self.shape) * self.stored_dtype.itemsize
         if len(data) != wanted:
             text = f"has {len(data):,} bytes, where {wanted:,} are needed for {shown(self.shape)} of {self.dtype}"
             raise _UnfitError(text, _ONE_SIZE)

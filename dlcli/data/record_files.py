@@ -204,7 +204,7 @@ def open_records(
     found = []
     for path in paths:
         try:
-            how = compression or _by_beginning(path)
+            how = compression or compression_of(path)
             if how == "none":
                 with path.open("rb", buffering=0) as file:
                     found.append(_indexed(path, file, path.stat().st_size, None, left_out))
@@ -220,8 +220,8 @@ def open_records(
     return records
 
 
-def _by_beginning(path: Path) -> str:
-    """How a file is compressed: not at all if it begins with a length and its checksum, or as nothing that is known."""
+def compression_of(path: Path) -> str:
+    """How a file is compressed: "none" if it begins with a length and its checksum, or as nothing that is known."""
     with path.open("rb") as file:
         first = file.read(_HEADER.size)
     if len(first) < _HEADER.size or masked_crc32c([first[:8]])[0] == _FOOTER.unpack_from(first, 8)[0]:
