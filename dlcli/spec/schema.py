@@ -93,8 +93,9 @@ def _sections() -> dict[str, type[Part]]:
 
 def _inner_parts() -> list[type[Part]]:
     """The mappings within those parts, and those that may be left out; pydantic refers to them by their names."""
-    sections = list(_sections().values())
-    fields = [field.annotation for model in (Spec, *sections) for field in model.model_fields.values()]
+    sections: list[type[Part]] = list(_sections().values())
+    models: list[type[Part]] = [Spec, *sections]
+    fields = [field.annotation for model in models for field in model.model_fields.values()]
     types = [inner for annotation in fields for inner in (annotation, *get_args(annotation))]
     found = [inner for inner in types if isinstance(inner, type) and issubclass(inner, Part)]
     return [inner for inner in found if inner not in sections and not issubclass(inner, Named)]

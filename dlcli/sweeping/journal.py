@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from dlcli.errors import RunError
@@ -21,7 +22,7 @@ from dlcli.files import writing_failed
 from dlcli.runs.entries import count_epochs
 from dlcli.runs.sweeps import SweepFolder
 from dlcli.sweeping.plan import Plan
-from dlcli.sweeping.result import COMPLETE, FAILED, PRUNED, RUNNING, WAITING, Trial
+from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, RUNNING, WAITING, Trial
 
 _STUDY = "sweep"
 _STATES = {
@@ -33,7 +34,7 @@ MOST_IN_VAIN = 3
 """how often a trial may end with its process, without having come further, before it is given up"""
 
 
-class _Lock(BaseJournalFileLock):  # type: ignore[misc]
+class _Lock(BaseJournalFileLock):
     """The lock of the journal's file; unlike Optuna's own, that of a process that was killed is free at once."""
 
     def __init__(self, path: Path) -> None:
@@ -94,9 +95,8 @@ class Journal:
             finally:
                 lock.release()
             storage = JournalStorage(JournalFileBackend(str(folder.journal), lock_obj=lock))
-            self._study = optuna.create_study(
-                storage=storage, study_name=_STUDY, direction=direction, load_if_exists=True
-            )
+            way = StudyDirection.MAXIMIZE if direction == MAXIMIZE else StudyDirection.MINIMIZE
+            self._study = optuna.create_study(storage=storage, study_name=_STUDY, direction=way, load_if_exists=True)
         except OSError as error:
             raise writing_failed(folder.journal, error) from error
         except (ValueError, KeyError) as error:

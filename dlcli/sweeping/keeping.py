@@ -9,7 +9,7 @@ from typing import Any
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.writing import to_flow
 
-_NOT_OF_THE_EXAMPLES = frozenset({"batch_size", "shuffle", "augment"})
+_NOT_OF_THE_EXAMPLES = {"batch_size", "shuffle", "augment"}
 
 
 class Kept:
