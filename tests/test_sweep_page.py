@@ -152,7 +152,7 @@ def test_findings() -> None:
     names = short_names((UNITS, RATE))
 
     def kinds(trials: list[Trial], direction: str = MAXIMIZE) -> list[str]:
-        return [one.kind for one in findings(sweep(trials, direction), names)]
+        return [one.kind for one in findings(sweep(trials, direction), names, {})]
 
     ordinary = [Trial(n, "complete", {UNITS.path: 512, RATE.path: 0.2}, 1 - n / 100) for n in range(20)]
     assert kinds(ordinary) == []
@@ -161,8 +161,9 @@ def test_findings() -> None:
     assert kinds([*ordinary, trial(20, math.nan)]) == ["no-number"]
     assert kinds(ordinary, MINIMIZE) == ["late"]
     at_end = Trial(0, "complete", {UNITS.path: 1024, RATE.path: 0.2}, 2.0)
-    [finding] = findings(sweep([at_end, *ordinary[1:]]), names)
+    [finding] = findings(sweep([at_end, *ordinary[1:]]), names, {UNITS.path: 0.9})
     assert finding.evidence == ("`units` is best at 1024: of its range that is the most.",)
+    assert findings(sweep([at_end, *ordinary[1:]]), names, {UNITS.path: 0.01}) == ()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,8 @@ def test_findings() -> None:
     ],
 )  # fmt: skip
 def test_page_of_few_trials(trials: list[Trial], says: str, tmp_path: Path) -> None:
-    page, _ = page_of(sweep(trials, MINIMIZE if len(trials) > 1 else MAXIMIZE, planned=5), tmp_path)
+    direction = MINIMIZE if len(trials) > 1 else MAXIMIZE
+    page, _ = page_of(sweep(trials, direction, parameters=(UNITS,), planned=5), tmp_path)
     assert says in page.text
     assert (tmp_path / "report" / "history.png").exists() == any(
         one.state in ("complete", "pruned", "failed") for one in trials
@@ -244,8 +246,8 @@ def test_page_of_seeds(tmp_path: Path) -> None:
 
 
 def test_what_seeds_say_of_a_difference() -> None:
-    assert [one.kind for one in findings(of_seeds(0.05), {})] == ["no-difference"]
-    assert findings(of_seeds(0.002, seeds=1), {}) == ()
+    assert [one.kind for one in findings(of_seeds(0.05), {}, {})] == ["no-difference"]
+    assert findings(of_seeds(0.002, seeds=1), {}, {}) == ()
     failed = [Trial(number, "failed", {"config": "a"}, seed=number) for number in range(3)]
     [none] = configurations(sweep(failed))
     assert (none.mean, none.deviation, none.figures) == (None, None, [])

@@ -88,8 +88,8 @@ def sweep(
     from dlcli.cli.sweep_work import How, budget_of, work
 
     how = How(chosen_device, chosen_engine, not no_fallback, jobs, report)
-    budget = budget_of(asked, opened)
-    with make_sweep_display(screen, quiet=quiet, json=json, budget=budget) as display:
+    seconds = budget_of(asked, opened)
+    with make_sweep_display(screen, quiet=quiet, json=json, budget=seconds) as display:
         work(asked, opened, how, display)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from dlcli.data.dataset import Array
 from dlcli.report.drawing import COLORS, Chart, new_figure, plain, written
+from dlcli.sweeping.naming import share_text
 from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, SweepResult, Trial
 from dlcli.sweeping.seeds import configurations
 
@@ -64,9 +66,9 @@ def best_so_far(result: SweepResult) -> tuple[list[int], list[float]]:
 
 def courses(result: SweepResult) -> Chart | None:
     """What each trial reported after each epoch; None if none reported anything twice."""
-    drawn = [trial for trial in result.trials if len(trial.reported) > 1]
+    drawn = [trial for trial in result.trials if trial.reported]
     best = result.best()
-    if not drawn:
+    if not any(len(trial.reported) > 1 for trial in drawn):
         return None
     figure, axis = new_figure()
     scale = ValueScale(axis, result, [value for trial in drawn for value in trial.reported.values()])
@@ -162,11 +164,6 @@ def importance(shares: Mapping[str, float], names: Mapping[str, str], conditiona
     return written(figure, "importance", "importance", alt, f"{marked} {left_out}".strip())
 
 
-def share_text(share: float) -> str:
-    """A share in percent; a very small one is told as such."""
-    return f"{share:.0%}" if share >= 0.005 or share == 0 else "<1%"
-
-
 class ValueScale:
     """The axis of the metric: how far it goes, and where on it a value is drawn.
 
@@ -239,7 +236,9 @@ def draw(axis: Axes, x: Sequence[float], y: Sequence[float], state: str, marker:
     """Trials of a state as points."""
     if not len(x):
         return
-    style = {"facecolors": "none", "edgecolors": COLORS[color]} if state == PRUNED else {"color": COLORS[color]}
+    style: dict[str, Any] = (
+        {"facecolors": "none", "edgecolors": COLORS[color]} if state == PRUNED else {"color": COLORS[color]}
+    )
     axis.scatter(
         x, y, s=20, marker=marker, linewidths=1.0 if state != COMPLETE else 0, alpha=0.75, rasterized=len(x) > MANY,
         zorder=3, clip_on=False, **style,

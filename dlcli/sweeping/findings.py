@@ -9,28 +9,30 @@ from collections.abc import Iterator, Mapping
 from dlcli.figures import number
 from dlcli.report.diagnosis import Finding
 from dlcli.report.frame import short
-from dlcli.sweeping.naming import value_text
+from dlcli.sweeping.naming import share_text, value_text
 from dlcli.sweeping.result import CHOICE, COMPLETE, FAILED, MAXIMIZE, Parameter, SweepResult
-from dlcli.sweeping.seeds import configurations
+from dlcli.sweeping.seeds import Configuration, configurations
 
 _AT_END = 0.02  # of a range: so near its end the best value may lie beyond
+_MATTERS = 0.1  # of the variance
 _FEWEST = 5  # complete trials before the end of a range says anything
 _LONGEST = 240  # characters of a reason
-_APART = 2.0  # standard errors of a difference: nearer than that, seeds alone may explain it
+_UNLIKELY = 0.05  # a difference that chance brings more often than that may be none
 _LATE = 0.2  # of the trials: a best one among the last of them may not stay the best
 
 
-def findings(result: SweepResult, names: Mapping[str, str]) -> tuple[Finding, ...]:
+def findings(result: SweepResult, names: Mapping[str, str], shares: Mapping[str, float]) -> tuple[Finding, ...]:
     """What there is to say, what went wrong first; nothing, if there is nothing.
 
     Args:
         result: the trials.
         names: what each parameter is called, by path.
+        shares: the importances; empty if they are not known.
     """
     wrong = (*_failures(result), *_odd_values(result))
     if configurations(result):
         return (*wrong, *_difference(result))
-    return (*wrong, *_at_the_end(result, names), *_late(result))
+    return (*wrong, *_at_the_end(result, names, shares), *_late(result))
 
 
 def _failures(result: SweepResult) -> Iterator[Finding]:
@@ -58,13 +60,15 @@ def _odd_values(result: SweepResult) -> Iterator[Finding]:
         yield Finding("no-number", f"{len(odd):,} complete {plural} a value that is no finite number", (line,))
 
 
-def _at_the_end(result: SweepResult, names: Mapping[str, str]) -> Iterator[Finding]:
+def _at_the_end(result: SweepResult, names: Mapping[str, str], shares: Mapping[str, float]) -> Iterator[Finding]:
+    """Of the parameters that matter: the best value of any other is where it is by chance."""
     best, complete = result.best(), result.ranked()
     if best is None or len(complete) < _FEWEST:
         return
     lines = []
     for parameter in result.parameters:
-        if parameter.path in best.values and (end := _end(parameter, best.values[parameter.path])):
+        matters = not shares or shares.get(parameter.path, 0.0) >= _MATTERS
+        if matters and parameter.path in best.values and (end := _end(parameter, best.values[parameter.path])):
             value = value_text(best.values[parameter.path])
             lines.append(f"`{names[parameter.path]}` is best at {value}: of its range that is the {end}.")
     if lines:
@@ -102,18 +106,27 @@ def _difference(result: SweepResult) -> Iterator[Finding]:
     first, second, *_ = [*configurations(result), None, None]
     if first is None or second is None or first.mean is None or second.mean is None:
         return
-    if first.deviation is None or second.deviation is None:
+    chance = _by_chance(first, second)
+    if chance is None:
         return
-    error = math.hypot(*(
-        (one.deviation or 0.0) / math.sqrt(len(one.figures)) for one in (first, second)
-    ))  # fmt: skip
-    apart = abs(first.mean - second.mean)
     line = (
-        f"Their means are {number(apart)} apart; by the spread of their seeds, its standard error is {number(error)}."
+        f"Their means are {number(abs(first.mean - second.mean))} apart. If they were alike, seeds would bring such a "
+        f"difference in {share_text(chance)} of the cases (Welch's t-test)."
     )
-    if apart < _APART * error:
+    if chance >= _UNLIKELY:
         title = f"{first.name} and {second.name} differ by no more than seeds do"
         yield Finding("no-difference", title, (line,), ("More seeds tell them apart, if there is a difference.",))
     else:
         title = f"{first.name} is better than {second.name} by more than seeds explain"
         yield Finding("difference", title, (line,), (), True)
+
+
+def _by_chance(first: Configuration, second: Configuration) -> float | None:
+    """How likely seeds alone make such a difference; None with fewer than two seeds of one of them."""
+    if first.deviation is None or second.deviation is None:
+        return None
+    if first.deviation == second.deviation == 0:
+        return float(first.mean == second.mean)
+    from scipy.stats import ttest_ind
+
+    return float(ttest_ind(first.figures, second.figures, equal_var=False).pvalue)

@@ -46,6 +46,11 @@ def value_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) and len(text) > _LONGEST_NUMBER else text
 
 
+def share_text(share: float) -> str:
+    """A share in percent; a very small one is told as such."""
+    return f"{share:.0%}" if share >= 0.005 or share == 0 else "<1%"
+
+
 def range_text(parameter: Parameter) -> str:
     """What a parameter may be: `32 to 1024 in steps of 32`, `relu, tanh`."""
     if parameter.kind == CHOICE:

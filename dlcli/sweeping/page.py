@@ -16,10 +16,10 @@ from dlcli.report.drawing import Chart, drawing
 from dlcli.report.frame import Cell, command_line, put, render_page, shown_figure, times
 from dlcli.runs.finding import called
 from dlcli.spec.writing import to_flow
-from dlcli.sweeping.charts import courses, history, importance, of_seeds, share_text
+from dlcli.sweeping.charts import courses, history, importance, of_seeds
 from dlcli.sweeping.findings import findings
 from dlcli.sweeping.importance import importances
-from dlcli.sweeping.naming import condition_text, counts_text, range_text, short_names, value_text
+from dlcli.sweeping.naming import condition_text, counts_text, range_text, share_text, short_names, value_text
 from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, Parameter, SweepResult, Trial
 from dlcli.sweeping.scatter import against, pair
 from dlcli.sweeping.seeds import Configuration, configurations
@@ -116,7 +116,7 @@ class _Told:
             "subtitle": self._subtitle(),
             "cards": list(self._cards()),
             "metric": result.metric,
-            "findings": findings(result, self._names),
+            "findings": findings(result, self._names, self._shares),
             "compared": [self._configuration(one) for one in self._compared],
             "parameters": [self._parameter(one) for one in result.parameters] if not self._compared else [],
             "best_title": f"best: trial {best.number}" if best is not None else "",
@@ -152,10 +152,11 @@ class _Told:
 
     def _cards(self) -> Iterator[Cell]:
         result, best = self._result, self._best
-        if self._compared and self._compared[0].mean is not None:
-            first = self._compared[0]
-            spread = f" ± {number(first.deviation)}" if first.deviation is not None else ""
-            yield Cell(f"{number(first.mean)}{spread}", "", "", f"best mean {result.metric}", first.name)
+        first = self._compared[0] if self._compared else None
+        mean = first.mean if first is not None else None
+        if first is not None and mean is not None:
+            spread = f"± {number(first.deviation)}, " if first.deviation is not None else ""
+            yield Cell(number(mean), "", "", f"best mean {result.metric}", f"{spread}{first.name}")
         elif best is not None and best.value is not None:
             yield Cell(
                 shown_figure(best.value), "best", repr(best.value), f"best {result.metric}", f"trial {best.number}"

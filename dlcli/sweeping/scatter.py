@@ -201,7 +201,9 @@ class Places:
         ticks = list(range(0, len(self._labels), step))
         labels = [self._labels[tick] for tick in ticks]
         if which == "x":
-            turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if self._is_slanted else {}
+            turned: dict[str, Any] = (
+                {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if self._is_slanted else {}
+            )
             axis.set_xticks(ticks, labels, **turned)
             axis.set_xlim(-0.6, len(self._labels) - 0.4)
         else:
