@@ -158,6 +158,9 @@ def test_findings() -> None:
     assert kinds(ordinary) == []
     assert kinds([*ordinary, trial(20, None, "failed", reason="out of memory")]) == ["failed"]
     assert kinds([trial(0, None, "failed")]) == ["none-complete"]
+    failed = [trial(20 + n, None, "failed", reason=f"no number at step {n}") for n in range(3)]
+    [finding] = findings(sweep([*ordinary, *failed]), names, {})
+    assert finding.evidence == ("3 times: no number at step 0",)
     assert kinds([*ordinary, trial(20, math.nan)]) == ["no-number"]
     assert kinds(ordinary, MINIMIZE) == ["late"]
     at_end = Trial(0, "complete", {UNITS.path: 1024, RATE.path: 0.2}, 2.0)

@@ -26,7 +26,7 @@ from dlcli.runs.finding import called
 from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.listening import SweepListener
 from dlcli.sweeping.naming import configuration_text
-from dlcli.sweeping.result import FAILED, SweepResult, Trial
+from dlcli.sweeping.result import SweepResult, Trial
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -169,10 +169,8 @@ class LiveSweepDisplay(PlainSweepDisplay):
         self._progress[trial.number] = Progress(epoch, epochs)
 
     def trial_ended(self, trial: Trial, result: SweepResult) -> None:
-        """In the picture; a failure stays on the screen."""
+        """In the picture."""
         self._progress.pop(trial.number, None)
-        if trial.state == FAILED:
-            super().trial_ended(trial, result)
         self._see(result)
 
     def ended(self, folder: Path, result: SweepResult, page: Path | None) -> None:

@@ -97,14 +97,6 @@ def override(document: Document, wanted: Override) -> Document:
     )
 
 
-def path_of(data: Mapping[str, Any], wanted: Override) -> Path | None:
-    """The path in a document's plain data that an option means; None if it leads nowhere."""
-    try:
-        return _set(data, wanted, 0, (), {})[0]
-    except _NoSuchPlace:
-        return None
-
-
 class _NoSuchPlace(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dlcli.errors import Path as SpecPath
 from dlcli.errors import RunError, SpecError
 from dlcli.figures import number
 from dlcli.files import write_text, writing_failed
 from dlcli.runs.sweeps import SweepFolder
 from dlcli.spec.composition import put_together
 from dlcli.spec.editing import edited
-from dlcli.spec.overrides import option, path_of
+from dlcli.spec.overrides import option
 from dlcli.spec.trying import overrides_of
 from dlcli.spec.writing import to_yaml
 from dlcli.sweeping.reading import read_sweep
@@ -26,36 +27,45 @@ def write_best(folder: SweepFolder, result: SweepResult, trial: Trial, path: Pat
     Raises:
         RunError: it cannot be written.
     """
-    data, changed = _spec_of(folder, trial)
+    data = _spec_of(folder, trial)
     head = f"# Trial {trial.number} of {folder.path}: {result.metric} {number(trial.value or 0.0)}\n"
-    text = _as_written(folder, data, changed, path) if trial.seed is None else None
+    text = _as_written(folder, data, path) if trial.seed is None else None
     write_text(path, head + (text if text is not None else to_yaml(data)))
     return text is not None
 
 
-def _spec_of(folder: SweepFolder, trial: Trial) -> tuple[dict[str, Any], list[tuple[str | int, ...]]]:
-    """The spec of a trial as plain data, without its `sweep`; and the paths of what is another value than written."""
+def _spec_of(folder: SweepFolder, trial: Trial) -> dict[str, Any]:
+    """The spec of a trial as plain data, without its `sweep`."""
     if trial.seed is not None:
         files = folder.read_record().get("configs") or {}
         found = (file for file in files if put_together(folder.path / file)["name"] == trial.values.get("config"))
-        data = put_together(folder.path / next(found), [option("sweep", "seed", trial.seed)])
-        return _without_sweep(data), []
+        return _without_sweep(put_together(folder.path / next(found), [option("sweep", "seed", trial.seed)]))
     ordered = read_sweep(folder).ordered
     overrides = overrides_of({path: trial.values[path] for path in ordered if path in trial.values})
-    data = put_together(folder.composed, overrides)
-    paths = [path_of(data, wanted) for wanted in overrides]
-    return _without_sweep(data), [path for path in paths if path is not None]
+    return _without_sweep(put_together(folder.composed, overrides))
 
 
 def _without_sweep(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key != "sweep"}
 
 
-def _as_written(
-    folder: SweepFolder, data: dict[str, Any], changed: list[tuple[str | int, ...]], path: Path
-) -> str | None:
+def _differing(then: Any, now: Any, path: SpecPath = ()) -> Iterator[SpecPath]:
+    """The paths at which there is another value now, or one that was not there, or none any more."""
+    if isinstance(then, dict) and isinstance(now, dict) and set(then) <= set(now):
+        for key in now:
+            yield from _differing(then.get(key), now[key], (*path, key))
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for number, pair in enumerate(zip(then, now, strict=True)):
+            yield from _differing(*pair, (*path, number))
+    elif then != now:
+        yield path
+
+
+def _as_written(folder: SweepFolder, data: dict[str, Any], path: Path) -> str | None:
     """The spec's own text with the values; None if it does not say the same where it is to be."""
-    text = edited((folder.path / "spec.yaml").read_text(encoding="utf-8"), changed, data, without=("sweep",))
+    written = folder.path / "spec.yaml"
+    then = _without_sweep({**put_together(written), "name": data["name"]})
+    text = edited(written.read_text(encoding="utf-8"), _differing(then, data), data, without=("sweep",))
     if text is None:
         return None
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part.yaml")

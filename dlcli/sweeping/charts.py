@@ -253,7 +253,7 @@ def make_logarithmic(axis: Axes, which: str, low: float, high: float) -> None:
     (axis.set_xscale if which == "x" else axis.set_yscale)("log")
     lines = axis.xaxis if which == "x" else axis.yaxis
     decades = math.log10(high / low)
-    lines.set_major_locator(LogLocator(subs=(1.0,) if decades > _DECADES else (1.0, 2.0, 5.0), numticks=8))
+    lines.set_major_locator(LogLocator(subs=(1.0,) if decades > _DECADES else (1.0, 2.0, 5.0), numticks=6))
     lines.set_major_formatter(lambda value, place: f"{value:g}")
     lines.set_minor_locator(NullLocator())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
 from collections.abc import Iterator, Mapping
 
 from dlcli.figures import number
@@ -16,6 +16,8 @@ from dlcli.sweeping.seeds import Configuration, configurations
 _AT_END = 0.02  # of a range: so near its end the best value may lie beyond
 _MATTERS = 0.1  # of the variance
 _FEWEST = 5  # complete trials before the end of a range says anything
+_MOST_REASONS = 3
+_NUMBER = re.compile(r"\d[\w.+-]*")
 _LONGEST = 240  # characters of a reason
 _UNLIKELY = 0.05  # a difference that chance brings more often than that may be none
 _LATE = 0.2  # of the trials: a best one among the last of them may not stay the best
@@ -39,10 +41,13 @@ def _failures(result: SweepResult) -> Iterator[Finding]:
     failed = result.in_state(FAILED)
     if not failed:
         return
-    reasons = Counter(trial.reason or "no reason is known" for trial in failed)
+    reasons: dict[str, list[str]] = {}  # those that differ in their numbers only are one
+    for trial in failed:
+        reason = trial.reason or "no reason is known"
+        reasons.setdefault(_NUMBER.sub("#", reason), []).append(reason)
+    often = sorted(reasons.values(), key=len, reverse=True)[:_MOST_REASONS]
     lines = tuple(
-        f"{f'{count:,} times' if count > 1 else 'once'}: {short(reason, _LONGEST)}"
-        for reason, count in reasons.most_common(3)
+        f"{f'{len(same):,} times' if len(same) > 1 else 'once'}: {short(same[0], _LONGEST)}" for same in often
     )
     are_all = not any(trial.state == COMPLETE for trial in result.trials)
     count = f"{len(failed):,} of {len(result.trials):,} trials failed"
