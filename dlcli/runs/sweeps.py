@@ -43,11 +43,6 @@ class SweepFolder:
         """The folder of the trials' runs."""
         return self.path / "trials"
 
-    @property
-    def report(self) -> Path:
-        """The folder of the page."""
-        return self.path / "report"
-
     def run(self, number: int) -> RunFolder:
         """The run of a trial; it may not be there."""
         return RunFolder(self.trials / str(number))
