@@ -158,7 +158,15 @@ class PatientProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """Wait for the reader, for a while."""
         super().pause_writing()
-        self._reader_check = self.loop.call_later(self.limits.idle, self.transport.abort)
+        self._check_reader(self.transport.get_write_buffer_size() + 1)
+
+    def _check_reader(self, left: int) -> None:
+        """Leave whoever has read nothing since `left` bytes were to be written."""
+        now = self.transport.get_write_buffer_size()
+        if now >= left:
+            self.transport.abort()
+            return
+        self._reader_check = self.loop.call_later(self.limits.idle, self._check_reader, now)
 
     def resume_writing(self) -> None:
         """The reader reads."""
