@@ -42,7 +42,7 @@ class Takes:
     def of_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The tensors for raw values."""
         if self.steps is None:
-            return {one.name: np.asarray(raw[one.raw[0]]) for one in self.tensors}
+            return {one.name: _array(raw[one.raw[0]]) for one in self.tensors}
         inputs = [{"name": one.name, "dtype": one.dtype} for one in self.tensors]
         return prepare(raw, {"inputs": inputs, "preparation": self.steps})
 
@@ -52,6 +52,11 @@ class Takes:
         size = self.batch_size or (1 if is_list else _AT_ONCE)
         for start in range(0, len(next(iter(raw.values()))), size):
             yield self.of_raw({name: values[start : start + size] for name, values in raw.items()})
+
+
+def _array(values: Any) -> Any:
+    """Values as an array; the contents of files stay whole, of which NumPy would cut zeros off at their ends."""
+    return np.asarray(values, object if isinstance(values[0], bytes) else None)
 
 
 def answers(run: Run, batches: Iterator[Tensors]) -> dict[str, Array]:
