@@ -229,7 +229,7 @@ def check_folds_of(count: int, fold: Fold, what: str) -> None:
         raise DataError(message, "Use fewer `folds`, or more data.")
 
 
-def _scarce(names: Sequence[str], numbers: Indices, counts: Indices, least: int) -> str:
+def _scarce(names: Sequence[str], numbers: npt.NDArray[np.int32], counts: Indices, least: int) -> str:
     """The classes that have fewer examples, for a message; nothing if there are none."""
     each = [f"{names[number]} has {size}" for number, size in zip(numbers, counts, strict=True) if size < least]
     more = f" and {len(each) - _MOST_SHOWN:,} more have as few" if len(each) > _MOST_SHOWN else ""
