@@ -56,7 +56,7 @@ def records_code(
         paths["test"] = record_files(find_all(source.test_path, [Path(folder or "")]))
     records = open_records(paths["train"], source.compression)
     targets = {name: one for name, one in reader.arrays.targets.items() if name in asked}
-    names = [*(one.array for one in reader.arrays.inputs.values()), *(one.array for one in targets.values())]
+    names = [one.array for one in reader.arrays.inputs.values()] + [one.array for one in targets.values()]
     used = {name: reader.layouts[name] for name in names}
     columns = {name: Column.of(records, layout) for name, layout in used.items()}
     first = First.of(records, 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from dlcli.data.finding import folder_of, folders_of
 from dlcli.data.splits import Splits
 from dlcli.data.taught import check_taught
 from dlcli.data.where import Where
-from dlcli.errors import CheckpointError, DataError, DlcliError
+from dlcli.errors import CheckpointError, DataError
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import TARGET, FileSource, Found
 from dlcli.spec.sources_arrays import Arrays, Python
@@ -24,7 +25,38 @@ from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
 from dlcli.spec.sources_texts import Text
 
-Kind = TypeVar("Kind")
+
+@dataclass(frozen=True)
+class _Way:
+    """How the files of a source are read; each as `module:name` in `dlcli.data`.
+
+    Attributes:
+        loader: the function that makes its examples, split.
+        reader: the class of what reads other files alike.
+        state: what such a reader calls itself in a checkpoint.
+    """
+
+    loader: str
+    reader: str
+    state: str
+
+
+# Names, since what each imports, such as pandas, is imported only where it is needed.
+_WAYS: dict[type[FileSource], _Way] = {
+    Csv: _Way("from_tables:load_table", "table_reader:TableReader", "table"),
+    Series: _Way("from_series:load_series", "series_reader:SeriesReader", "series"),
+    Arrays: _Way("from_arrays:load_arrays", "array_reader:ArrayReader", "arrays"),
+    Python: _Way("from_python:load_python", "array_reader:ArrayReader", "arrays"),
+    Images: _Way("from_images:load_images", "image_reader:ImageReader", "images"),
+    Video: _Way("from_videos:load_videos", "video_reader:VideoReader", "video"),
+    TfRecord: _Way("from_records:load_records", "record_reader:RecordReader", "records"),
+    Text: _Way("from_texts:load_texts", "text_reader:TextReader", "texts"),
+}
+
+
+def _named(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(f"dlcli.data.{module}"), attribute)
 
 
 def load_files(
@@ -54,88 +86,21 @@ def load_files(
 def _load(
     loaded: LoadedSpec, source: FileSource, where: Where, folders: Sequence[Path], reader: Reader | None
 ) -> tuple[Dataset, Splits]:
-    # What each imports, such as pandas, is imported only where it is needed.
-    if isinstance(source, Csv):
-        from dlcli.data.from_tables import load_table
-        from dlcli.data.table_reader import TableReader
-
-        return load_table(loaded, source, where, folders, _of(TableReader, reader))
-    if isinstance(source, Series):
-        from dlcli.data.from_series import load_series
-        from dlcli.data.series_reader import SeriesReader
-
-        return load_series(loaded, source, where, folders, _of(SeriesReader, reader))
-    if isinstance(source, Arrays):
-        from dlcli.data.array_reader import ArrayReader
-        from dlcli.data.from_arrays import load_arrays
-
-        return load_arrays(loaded, source, where, folders, _of(ArrayReader, reader))
-    if isinstance(source, Python):
-        from dlcli.data.array_reader import ArrayReader
-        from dlcli.data.from_python import load_python
-
-        return load_python(loaded, source, where, folders, _of(ArrayReader, reader))
-    if isinstance(source, Images):
-        from dlcli.data.from_images import load_images
-        from dlcli.data.image_reader import ImageReader
-
-        return load_images(loaded, source, where, folders, _of(ImageReader, reader))
-    if isinstance(source, Video):
-        from dlcli.data.from_videos import load_videos
-        from dlcli.data.video_reader import VideoReader
-
-        return load_videos(loaded, source, where, folders, _of(VideoReader, reader))
-    if isinstance(source, TfRecord):
-        from dlcli.data.from_records import load_records
-        from dlcli.data.record_reader import RecordReader
-
-        return load_records(loaded, source, where, folders, _of(RecordReader, reader))
-    if isinstance(source, Text):
-        from dlcli.data.from_texts import load_texts
-        from dlcli.data.text_reader import TextReader
-
-        return load_texts(loaded, source, where, folders, _of(TextReader, reader))
-    raise DlcliError(f"There is no loader for the source {source.name}.")
+    way = _WAYS[type(source)]
+    if reader is not None and not isinstance(reader, _named(way.reader)):
+        raise DataError("The data is of another kind than what the model was trained on.")
+    found: tuple[Dataset, Splits] = _named(way.loader)(loaded, source, where, folders, reader)
+    return found
 
 
 def restore_reader(state: Mapping[str, Any]) -> Reader:
-    """What reads files as for a checkpoint, which keeps this state."""
-    if state["kind"] == "table":
-        from dlcli.data.table_reader import TableReader
-
-        return TableReader.restore(state)
-    if state["kind"] == "series":
-        from dlcli.data.series_reader import SeriesReader
-
-        return SeriesReader.restore(state)
-    if state["kind"] == "arrays":
-        from dlcli.data.array_reader import ArrayReader
-
-        return ArrayReader.restore(state)
-    if state["kind"] == "images":
-        from dlcli.data.image_reader import ImageReader
-
-        return ImageReader.restore(state)
-    if state["kind"] == "video":
-        from dlcli.data.video_reader import VideoReader
-
-        return VideoReader.restore(state)
-    if state["kind"] == "records":
-        from dlcli.data.record_reader import RecordReader
-
-        return RecordReader.restore(state)
-    if state["kind"] == "texts":
-        from dlcli.data.text_reader import TextReader
-
-        return TextReader.restore(state)
-    raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {state['kind']}.")
-
-
-def _of(kind: type[Kind], reader: Reader | None) -> Kind | None:
-    """The reader of a checkpoint, which must be of the kind that the source has. Raises DataError."""
-    if reader is not None and not isinstance(reader, kind):
-        raise DataError("The data is of another kind than what the model was trained on.")
-    return reader
+    """What reads files as for a checkpoint, which keeps this state. Raises CheckpointError."""
+    kind = state["kind"]
+    for way in _WAYS.values():
+        if way.state == kind:
+            reader: Reader = _named(way.reader).restore(state)
+            return reader
+    raise CheckpointError(f"The checkpoint's data was read in a way that this dlcli does not know: {kind}.")
 
 
 def look(loaded: LoadedSpec, where: Where, recorded: Mapping[str, Any] | None = None) -> LoadedSpec:

@@ -366,8 +366,8 @@ def without_damaged(columns: Sequence[Column], notify: Callable[[str], None]) ->
     if not reasons:
         return list(columns)
     if is_bad.all():
-        said = f"All records of {records} are damaged. {capital(records.place(0))}: {reasons[0]}."
-        raise DataError(said, "Copy or write the file again.")
+        all_of_them = f"All records of {records} are damaged. {capital(records.place(0))}: {reasons[0]}."
+        raise DataError(all_of_them, "Copy or write the file again.")
     told = "; ".join(f"{records.place(row)} ({reason})" for row, reason in list(reasons.items())[:_MOST_NAMED])
     more = "; …" if len(reasons) > _MOST_NAMED else ""
     notify(f"{len(reasons):,} of {len(records):,} records are damaged, and are left out: {told}{more}.")

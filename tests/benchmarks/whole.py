@@ -20,7 +20,7 @@ _SCRIPTS = Path(__file__).parent / "jobs"
 _CONFIGS = Path(__file__).parents[2] / "configs"
 JOBS = {
     "penguins": 30, "sms_spam": 10, "temperatures": 20, "cifar10_folders": 2, "mnist_cnn": 1, "digits_h5": 2,
-    "digits_tfrecord": 2, "motion_films": 5,
+    "digits_tfrecord": 2, "motion_films": 20,
 }  # fmt: skip
 """how many epochs a turn of each job has"""
 _COLUMNS = ("whole job", "epochs", "", "seconds", "dlcli is × as fast", "least to most", "memory, MB", "test score")
