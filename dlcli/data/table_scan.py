@@ -72,7 +72,7 @@ def scan(path: Path, encoding: str, separator: str, sought: Collection[str], *, 
             begin = block.find(b"\n", 0, size) + 1 if is_headed and not at else 0
             absent = {one for one in absent if block.find(one.encode(), 0 if one == '"' else begin, size) < 0}
             at += size
-    return Scan(separators if is_counted else None, '"' not in absent, frozenset(absent))
+    return Scan(separators if is_counted else None, '"' not in absent, frozenset(absent.intersection(sought)))
 
 
 def separators_outside_quotes(path: Path, separator: str) -> int:

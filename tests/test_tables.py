@@ -1,0 +1,72 @@
+"""Reading tables: what their bytes tell before they are parsed changes nothing in what comes of it."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dlcli.data import tables
+from dlcli.data.table_scan import scan
+from dlcli.data.tables import Layout, read_tables
+from dlcli.errors import DataError
+from dlcli.spec.sources_files import MISSING
+
+
+def layout(*, header: bool = True, missing: tuple[str, ...] = MISSING) -> Layout:
+    return Layout(header, None, None, ".", "utf-8", missing)
+
+
+def write(folder: Path, text: str, name: str = "t.csv") -> Path:
+    path = folder / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2\n-nan,3\n1.#IND,-4\n",
+        "a,b\n-1.5,2\n-NaN,3\n-1.#QNAN,\n",
+        'a,"b, c"\n"x, y",\n"z",""\n',
+        "a,b\r\n1,\r\n\r\n2,x\r\n",
+        "n#N,b\n-1,2\n1,\n",
+        "\n  \na,b\n1,2\n",
+    ],
+)
+def test_it_is_what_pandas_reads(text: str, name: str, tmp_path: Path) -> None:
+    ours = read_tables([write(tmp_path, text, name)], layout())
+    theirs = pd.read_csv(write(tmp_path, text.lstrip(), "theirs.csv"), na_values=list(MISSING), keep_default_na=False)
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_a_number_that_stands_for_missing_is_one_however_it_is_written(tmp_path: Path) -> None:
+    frame = read_tables([write(tmp_path, "a,b\n100000,1\n2,-9\n")], layout(missing=("1e5", "-9.0")))
+    assert frame.isna().to_numpy().tolist() == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("a,b\n1,2\n3\n", 3), ('a,b\n"1,1",2\n"3,3"\n', 3), ('a,b\n"1","2"\n"3"\n', 3)]
+)
+def test_rows_that_are_too_short_are_found(text: str, line: int, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"line {line} has 1 value, but there are 2 columns"):
+        read_tables([write(tmp_path, text)], layout())
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_values_that_are_missing_at_the_end_cost_no_second_parse(
+    quote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "refuse_short_rows", pytest.fail)
+    path = write(tmp_path, "a,b\n" + f"{quote}x, y{quote},\n".replace(", y", ", y" if quote else "") * 9)
+    assert read_tables([path], layout())["b"].isna().all()
+
+
+def test_characters_are_absent_only_where_no_row_has_them(tmp_path: Path) -> None:
+    path = write(tmp_path, "#n\n1\n" + "2\n" * 200_000 + "n\n")
+    assert scan(path, "utf-8", ",", "#nN", is_headed=True).absent == {"#", "N"}
+    assert scan(path, "utf-8", ",", "#nN", is_headed=False).absent == {"N"}
+    assert scan(path, "utf-8", ",", "", is_headed=True).separators == 0
