@@ -25,7 +25,7 @@ def write(folder: Path, text: str, name: str = "t.csv") -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.zip"])
 @pytest.mark.parametrize(
     "text",
     [

@@ -119,7 +119,7 @@ def _read(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped |
         try:
             if skipped is None:  # an iterator would take a fifth longer (pandas 3.1.1)
                 with strict():
-                    frame = pd.read_csv(path, **_arguments(layout, way, texts))
+                    frame = pd.read_csv(path, **_from_file(path, layout, way, texts))
             else:
                 with parser(path, layout, way, texts, skipped, low_memory=False) as parsed, strict():
                     frame = parsed.read()
@@ -151,14 +151,16 @@ def parser(
             file = stack.enter_context(open_text(path, layout, errors="surrogateescape"))
             columns = Columns(len(way.names), way.separator, way.quoting)
             source = SoundRecords(path, file, way.skipped, columns, skipped)
-            how = {"skiprows": 0, "header": None, **how}
-        arguments = {"iterator": True, **_arguments(layout, way, texts), **how}
+            how = {"skiprows": 0, "header": None, "compression": None, **how}
+        arguments = {"iterator": True, **_from_file(path, layout, way, texts), **how}
         yield stack.enter_context(pd.read_csv(source, **arguments))
 
 
-def _arguments(layout: Layout, way: Way, texts: Collection[str]) -> dict[str, Any]:
+def _from_file(path: Path, layout: Layout, way: Way, texts: Collection[str]) -> dict[str, Any]:
     """How pandas reads a file."""
     return {
+        # By itself it would unpack whatever is named like an archive.
+        "compression": "gzip" if path.suffix.lower() == ".gz" else None,
         "sep": way.separator,
         "names": way.names,
         # Where there are names, skipping their line instead makes tables of few columns a fifth slower (pandas 3.1.1).
