@@ -118,6 +118,8 @@ class Mutation:
         if names:
             said = {line for line in self.after if names_in(self.after, line) & names}
             lines |= said | {after.get(line) for line in said} | {line for line in self.after if line.word == "layers"}
+        if any("${" in line.text or line.word == "variables" for line in lines if line is not None):
+            lines |= {line for line in self.after if "${" in line.text}
         if None in lines:  # what a line at the margin belongs to is the spec as a whole, which starts here
             lines.add(next((line for line in self.after if line.has_content), None))
         return {number for number, line in enumerate(self.after, 1) if line in lines}

@@ -20,7 +20,7 @@ MAX_BYTES = 2_000_000
 # parsed, a use of a variable stands there with other characters in place of its braces, as many, so that no column
 # moves. Unicode keeps these free for such use, and YAML allows them.
 _OPENED, _CLOSED = "\ufdd0\ufdd1", "\ufdd2"
-_VARIABLE = re.compile(r"\$\{([^{}\n\r]*)\}")
+_VARIABLE = re.compile(r"\$\{([^{}\n\r\"']*)\}")  # a quote in it is the end of the text, whose brace is missing
 _UNCLOSED = re.compile(r"(?<!\$)\$\{([^{}]*)(?:\Z|\{)")
 # The marks at the start of a file, longer ones first.
 _MARKS = (
