@@ -202,7 +202,7 @@ def test_numbers_that_are_the_same_in_all_training_rows(dlcli: Command, tmp_path
     spec = SPEC.replace("features: [size]", "features: [size], split: set").replace("  validation: 0.2\n", "")
     done = dlcli("train", write(tmp_path, spec, table), "--runs-dir", tmp_path)
     assert done.code == 3
-    assert "The target is 7 in all 30 examples to train on: it cannot be standardized." in " ".join(done.err.split())
+    assert "the target is 7 in all 30 rows to train on: there is nothing to learn." in " ".join(done.err.split())
     assert list(tmp_path.glob("pets/*")) == []
 
 
