@@ -18,6 +18,7 @@ version of Keras that the shipped catalogue is made for; with another one they a
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -206,6 +207,7 @@ def assert_says(said: str, fragments: tuple[str, ...]) -> None:
         start = found
 
 
+@functools.cache
 def is_tested_keras() -> bool:
     shipped = json.loads(Path(catalogue.__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
     return bool(shipped["keras"] == importlib.metadata.version("keras"))

@@ -51,9 +51,13 @@ def weights_in(run: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("weight", "changes"),
-    [("balanced", ONE), pytest.param("balanced", HOT, marks=thorough), ("{rare: 7.5}", NUMBERS)],
+    [
+        pytest.param("balanced", ONE, marks=thorough),
+        pytest.param("balanced", HOT, marks=thorough),
+        ("{rare: 7.5}", NUMBERS),
+    ],
     ids=["one output", "one-hot", "by name"],
-)
+)  # fmt: skip
 def test_it_is_what_fit_does(dlcli: Command, tmp_path: Path, weight: str, changes: dict[str, str]) -> None:
     spec = write(tmp_path, weight, **changes)
     run = ["--runs-dir", tmp_path, "-q", "--run-name"]
@@ -80,6 +84,7 @@ def test_evaluation_counts_all_alike(dlcli: Command, tmp_path: Path) -> None:
     assert recorded["loss"] == pytest.approx(-np.log(shares).mean(), abs=1e-4)
 
 
+@thorough
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     spec = write(tmp_path, "balanced")
     run = ["--runs-dir", tmp_path, "-q", "--run-name"]
@@ -130,7 +135,7 @@ def weighed_rows(spec: Path, weights: str = "") -> Path:
     return spec
 
 
-@pytest.mark.parametrize("weight", ["null", "balanced"])
+@pytest.mark.parametrize("weight", [pytest.param("null", marks=thorough), "balanced"])
 def test_rows_with_weights_of_their_own(dlcli: Command, tmp_path: Path, weight: str) -> None:
     spec = weighed_rows(write(tmp_path, weight))
     assert run_quietly("train", spec, "--runs-dir", tmp_path, "-q") == 0

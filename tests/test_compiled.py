@@ -32,7 +32,7 @@ def assert_close(one: keras.Model, other: keras.Model) -> None:
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
 
 
-@pytest.mark.parametrize("optimizer", some_of(["sgd", "adam", "rmsprop", "lion"], "sgd", "adam"))
+@pytest.mark.parametrize("optimizer", some_of(["sgd", "adam", "rmsprop", "lion"], "adam"))
 def test_compiled_steps_are_those_of_single_operations(optimizer: str) -> None:
     order = np.random.default_rng(1).permutation(103)
     results = []
@@ -66,6 +66,7 @@ def test_a_block_may_end_anywhere() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 
+@thorough
 def test_a_pass_can_go_on_in_the_middle() -> None:
     whole, parted = made("adam"), made("adam")
     list(Engine(whole, PlainFeed(), choices=COMPILED).train(rows_of(70), 16))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.config_headers import CONFIGS, read_header, table
-from tests.conftest import DATA_DIR, Command, run_quietly, skip_without_files
+from tests.conftest import DATA_DIR, Command, run_quietly, skip_without_files, some_of
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 PARAMETERS = {
@@ -89,7 +89,11 @@ SHORTER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Other tests train these at each run: below, in test_code and in test_csv.
+TRAINED_ELSEWHERE = ("iris", "mnist_cnn_dropout", "mnist_two_layer", "penguins", "sms_spam", "xor") if DATA_DIR else ()
+
+
+@pytest.mark.parametrize("name", some_of(NAMES, *(name for name in NAMES if name not in TRAINED_ELSEWHERE)))
 def test_config_trains(dlcli: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     skip_without_files(name)
     # Without real data at hand the fallback is trained; nothing reaches for the network in a test.

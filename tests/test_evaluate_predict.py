@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tests.conftest import Command, run_quietly
+from tests.conftest import Command, run_quietly, thorough
 
 
 def prepared_digits() -> np.ndarray:
@@ -32,6 +32,7 @@ def test_evaluate_gives_what_training_recorded(dlcli: Command, small_run: Path, 
     assert [row["examples"] for row in evaluation["classes"]] == confusion.sum(axis=1).tolist()
 
 
+@thorough
 def test_averaged_weights_are_evaluated_as_they_are_saved(dlcli: Command, small_spec: Path, tmp_path: Path) -> None:
     averaging = "optimizer={Adam: {use_ema: true, ema_momentum: 0.9}}"
     assert dlcli("train", small_spec, "--epochs", 2, "--set", averaging, "--runs-dir", tmp_path, "-q").code == 0

@@ -31,7 +31,7 @@ from dlcli.exporting.served import date_numbers
 from dlcli.exporting.subject import Subject
 from dlcli.exporting.tracing import not_held
 from dlcli.training.checkpoint import Checkpoint
-from tests.conftest import Command, run_quietly, some_of
+from tests.conftest import Command, run_quietly, some_of, thorough
 
 TABLE = """
 name: shop
@@ -143,7 +143,7 @@ def example_answer(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     return capfd.readouterr().out
 
 
-@pytest.mark.parametrize("form", some_of(list(FORMATS), "keras", "onnx"))
+@pytest.mark.parametrize("form", some_of(list(FORMATS), "onnx"))
 def test_a_table_with_all_kinds_of_columns(
     dlcli: Command, runs: Path, form: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,6 +213,7 @@ def test_tflite_in_fewer_bits(dlcli: Command, small_run: Path, precision: str, t
     assert json.loads((tmp_path / "x" / "signature.json").read_text())["precision"] == precision
 
 
+@thorough
 def test_without_the_data_examples_are_made_up(dlcli: Command, runs: Path, tmp_path: Path) -> None:
     """Of every kind of column; texts and dates that nobody has written."""
     checkpoint = shutil.copy(next(runs.glob("shop/latest/checkpoints/best.h5")), tmp_path / "alone.h5")

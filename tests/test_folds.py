@@ -18,7 +18,7 @@ from dlcli.spec.held_out import Fold
 from dlcli.training import trainer
 from dlcli.training.diverging import DivergenceError
 from dlcli.training.stopping import StopRequest
-from tests.conftest import Command, known_spec, run_quietly
+from tests.conftest import Command, known_spec, run_quietly, thorough
 from tests.killing import compare, outcome
 from tests.test_data_splits import dataset_of
 from tests.test_report import Page
@@ -267,6 +267,7 @@ def test_a_stopped_run_of_folds_comes_to_the_same_bits(
         assert not compare(outcome(whole / fold), outcome(run / fold))
 
 
+@thorough
 def test_a_fold_that_fails_is_told_and_the_others_are_trained(
     tmp_path: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

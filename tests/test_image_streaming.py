@@ -29,7 +29,7 @@ from dlcli.spec.sources_images import Images
 from dlcli.training import engine, feeding
 from dlcli.training.feeding import Pace, Rows, Streamed
 from dlcli.training.stopping import StopRequest
-from tests.conftest import Command, run_quietly, shipped_catalogue
+from tests.conftest import Command, run_quietly, shipped_catalogue, thorough
 from tests.killing import compare, outcome
 from tests.test_images import COLOURS, RED, _truncated, array, class_folders, load, write_spec
 
@@ -68,6 +68,7 @@ def trained(folder: Path, how: str, name: str) -> Path:
 
 
 @pytest.mark.usefixtures("little_at_once")
+@thorough
 def test_pictures_come_to_the_same_bits_wherever_they_are(tmp_path: Path, dlcli: Command) -> None:
     class_folders(tmp_path / "photos", each=9, size=(24, 20), suffix="jpg")
     held = trained(tmp_path, "stream: false", "held")

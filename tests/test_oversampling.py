@@ -12,7 +12,7 @@ import pytest
 
 from dlcli.data.oversampling import Oversampling
 from dlcli.data.stored import InFile, Region
-from tests.conftest import Command, run_quietly
+from tests.conftest import Command, run_quietly, thorough
 from tests.killing import compare, outcome
 from tests.test_class_weight import NUMBERS, weights_in
 from tests.test_class_weight import write as write_weighed
@@ -57,7 +57,12 @@ def test_rows_of_a_file_may_come_several_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("often", "weight"), [("{rare: 3}", "null"), ("{rare: 3}", "{rare: 2}"), ("{rare: 3}", "balanced")]
+    ("often", "weight"),
+    [
+        ("{rare: 3}", "null"),
+        pytest.param("{rare: 3}", "{rare: 2}", marks=thorough),
+        pytest.param("{rare: 3}", "balanced", marks=thorough),
+    ],
 )
 def test_it_is_what_repeated_rows_do(dlcli: Command, tmp_path: Path, often: str, weight: str) -> None:
     spec = write(tmp_path, often)
@@ -88,7 +93,7 @@ def streamed(folder: Path) -> Path:
     return spec
 
 
-@pytest.mark.parametrize("is_streamed", [False, True], ids=["in memory", "in a file"])
+@pytest.mark.parametrize("is_streamed", [pytest.param(False, marks=thorough), True], ids=["in memory", "in a file"])
 def test_a_stopped_run_goes_on_to_the_same_bits(
     tmp_path: Path, is_streamed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

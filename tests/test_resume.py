@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dlcli.training.stopping import StopRequest
-from tests.conftest import Command, run_quietly, some_of
+from tests.conftest import Command, run_quietly, some_of, thorough
 from tests.killing import compare, outcome
 
 # Every so manieth place at which a run can be stopped is tried; DLCLI_PLACES=1 tries all.
@@ -76,7 +76,7 @@ CASES: dict[str, dict[str, str]] = {
     },
     "compiled": {"batch_size": "10", "preparation": "[Rescaling: {scale: 0.0625}]"},
 }
-RUN = some_of(list(CASES), "schedule, augmentation, table", "models within models", "compiled")
+RUN = some_of(list(CASES), "schedule, augmentation, table", "compiled")
 STOPPED_EARLY = {**CASES["lstm, early stopping"], "layers": LAYERS}
 
 
@@ -186,6 +186,7 @@ def test_an_extended_run_is_one_that_was_longer(tmp_path: Path, dlcli: Command) 
     assert dlcli("train", "--resume", run, "--epochs", 3).code == 2
 
 
+@thorough
 def test_early_stopping_waits_anew_in_an_extended_run(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "short", **STOPPED_EARLY)
     assert train(spec, "--epochs", 9) == 0

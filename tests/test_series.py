@@ -355,6 +355,7 @@ def test_the_script_prepares_the_same_numbers(dlcli: Command, tmp_path: Path, na
         np.testing.assert_array_equal(np.ravel(script[f"y_{letter}"]), dataset.train.targets[rows])
 
 
+@thorough
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stops = Stops(monkeypatch)
     runs = {name: tmp_path / name / "weather/one" for name in ("whole", "parts")}

@@ -18,7 +18,7 @@ from dlcli.report.answers import NumberAnswers, _answers
 from dlcli.runs import RunFolder
 from dlcli.training.checkpoint import open_checkpoint
 from dlcli.training.comparing import compare_runs
-from tests.conftest import Command, known_spec, run_quietly
+from tests.conftest import Command, known_spec, run_quietly, thorough
 from tests.test_code import run_script, script_of, trained
 
 pd = pytest.importorskip("pandas")
@@ -138,6 +138,7 @@ def checkpoint_inputs(checkpoint: Any, path: Path) -> Any:
     return restore_reader(checkpoint.contents.data["reader"]).raw_inputs([path])[0]
 
 
+@thorough
 def test_a_stopped_run_goes_on_to_the_same_bits(runs: dict[str, Path], tmp_path: Path) -> None:
     path = write(tmp_path)
     assert run_quietly("train", path, "--runs-dir", tmp_path, "--run-name", "one", "-q", "--epochs", 2) == 0
@@ -147,7 +148,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(runs: dict[str, Path], tmp_path:
     assert comparison.is_equal, comparison.differences
 
 
-@pytest.mark.parametrize("spec", [SPEC, TWO], ids=["one", "two"])
+@pytest.mark.parametrize("spec", [pytest.param(SPEC, marks=thorough), TWO], ids=["one", "two"])
 def test_the_script_comes_to_the_same_weights_and_figures(spec: str, dlcli: Command, tmp_path: Path) -> None:
     path = write(tmp_path, spec)
     changes = ["--set", "dataset.shuffle=false", "--set", "train.epochs=1"]

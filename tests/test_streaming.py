@@ -240,6 +240,7 @@ def test_indices_and_numbers_are_streamed_too(tmp_path: Path, dlcli: Command) ->
     assert dataset.reader.facts["input"].numbers == 7
 
 
+@thorough
 def test_compiled_loops_take_streamed_blocks(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:

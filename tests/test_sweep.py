@@ -316,6 +316,7 @@ class TestSweep:
         assert [trial.state for trial in found] == ["complete"] * 3
         assert found[0].values == read_result(SweepFolder(done)).trials[0].values
 
+    @thorough
     def test_seeds_compare_specs(self, dlcli: Command, spec: Path, tmp_path: Path) -> None:
         other = tmp_path / "other.yaml"
         other.write_text(f"extends: {spec}\nname: other\ntrain: {{epochs: 1}}\n")

@@ -25,7 +25,7 @@ from dlcli.errors import DataError, SpecError
 from dlcli.spec.loading import load_spec
 from dlcli.spec.sources_texts import Text
 from dlcli.training.stopping import StopRequest
-from tests.conftest import Command, known_spec, run_quietly, shipped_catalogue
+from tests.conftest import Command, known_spec, run_quietly, shipped_catalogue, thorough
 from tests.killing import compare, outcome
 
 WORDS = {"bad": "dull poor awful film the", "good": "lovely fine great film the", "so_so": "fair film the and"}
@@ -331,6 +331,7 @@ def test_evaluation_on_other_folders(trained: Path, tmp_path: Path, dlcli: Comma
     assert (done.code, "not in the training data: new" in " ".join(done.err.split())) == (3, True)
 
 
+@thorough
 def test_a_stopped_run_comes_to_the_same_bits(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("reviews", "reviews.yaml"):
         (tmp_path / name).symlink_to(trained / name)
