@@ -96,7 +96,7 @@ def _of_classes(truth: Array, learned: Array, classes: int | None) -> dict[str, 
     truth = truth.astype(np.int64)
     accuracy = float((truth == counts.argmax()).mean())
     shares = np.maximum(counts / counts.sum(), 1e-7)
-    crossentropy = float(-np.log(shares[truth]).mean())
+    crossentropy = float(-np.log(shares[truth]).mean()) + 0.0  # no minus before a zero
     return {**dict.fromkeys(_ACCURACIES, accuracy), **dict.fromkeys(_CROSSENTROPIES, crossentropy)}
 
 
