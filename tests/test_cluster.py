@@ -259,12 +259,14 @@ def test_what_a_pod_cannot_be_is_told(environ: dict[str, str], said: str) -> Non
 
 @thorough
 def test_tensorflows_own_resolver_agrees_where_it_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tensorflow.distribute.cluster_resolver import SlurmClusterResolver
+    import tensorflow as tf
 
     def theirs(**changed: str) -> list[str]:
         for name, value in {**SLURM, **changed}.items():
             monkeypatch.setenv(name, value)
-        resolver = SlurmClusterResolver(port_base=12_000, gpus_per_node=4, gpus_per_task=1, auto_set_gpu=False)
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=12_000, gpus_per_node=4, gpus_per_task=1, auto_set_gpu=False
+        )
         workers: list[str] = resolver.cluster_spec().as_dict()["worker"]
         return workers
 
@@ -274,8 +276,8 @@ def test_tensorflows_own_resolver_agrees_where_it_is_right(monkeypatch: pytest.M
         return list(cluster.workers)
 
     assert theirs() == ours()
-    assert theirs(SLURM_STEP_NODELIST="node[09-10]", SLURM_STEP_TASKS_PER_NODE="2(x2)", SLURM_NODEID="1",
-                  SLURM_LOCALID="1") == ours()  # fmt: skip
+    pairs = {"SLURM_STEP_TASKS_PER_NODE": "2(x2)", "SLURM_NODEID": "1", "SLURM_LOCALID": "1"}
+    assert theirs(SLURM_STEP_NODELIST="node[09-10]", **pairs) == ours()
     # What keeps dlcli from using it: tasks are dealt out as Slurm lists the nodes, which is by number.
-    assert theirs(SLURM_STEP_NODELIST="node[9-10]")[0] == "node10:12000"
+    assert theirs(SLURM_STEP_NODELIST="node[9-10]", **pairs)[0] == "node10:12000"
     assert ours()[0] == "node9:12000"
