@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlcli.cli.displays import Display
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
+    from dlcli.training.crew import Crew
     from dlcli.training.final import Final
     from dlcli.training.listening import End, FoldsEnd
     from dlcli.training.resuming import Point
@@ -60,6 +61,10 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
     ] = False,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="Instead of the spec's `train.strategy`: none, mirrored, multi_worker or auto."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
     ] = "graph",
@@ -78,53 +83,78 @@ def train(
     screen.trusts_code = trust_code
     chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
     is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
+    if strategy is not None:
+        options.chosen("--strategy", strategy, ("auto", "none", "mirrored", "multi_worker"))
     seconds = options.duration("--max-time", max_time)
     _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
-    initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
-    point = _find_point(screen, resume, fold, runs_dir)
-    short = options.of_fold(_fold_of(point) or fold)
-    if seed is not None:
-        short.append(option("--seed", "seed", seed))
-    wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
-    if wanted is not None or smoke:
-        short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else wanted))
-    data_folder = options.data_folder(data_dir, point)
-    look = options.looker(screen, data_folder, point)
-    read = functools.partial(options.load, screen, sets=set_, more=short, strict=strict, look=look)
-    loaded, written, folder = _spec(read, config, point, quiet=quiet or json)
-    if loaded.spec.sweep is not None and not (quiet or json):
-        screen.message("`sweep` is not heeded: the spec's own values are trained; `dlcli sweep` searches.")
-    if resume == "auto":
-        point = _find_unfinished(screen, runs_dir, loaded)
-        if point is not None:
-            loaded.data.clear()  # it is read as that run has read it
-    if point is not None and _is_at_end(screen, point, loaded):
-        return
-    if point is not None and point.checkpoint is None:
-        initial = options.initial(screen, point)  # it begins again
-    screen.divert()
 
-    from dlcli.data.where import Where
-    from dlcli.training.session import TrainRequest
+    from dlcli.training.crew import cluster_here, crew_of
 
     with (
-        tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir,
-        make_display(screen, quiet=quiet, json=json) as display,
+        tempfile.TemporaryDirectory(prefix="dlcli-train-") as scratch,
+        crew_of(cluster_here(strategy), Path(scratch), screen.message) as crew,
     ):
-        if json and not quiet and loaded.warnings:
-            display.notice("warnings", [f"{problem.position}: {problem.message}" for problem in loaded.warnings])
-        where = Where(
-            data_folder,
-            not no_fallback,
-            lambda text: display.notice("data", [text]),
-            display.phase,
-            trusts_code=trust_code,
-        )
-        request = TrainRequest(
-            loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
-            is_plain, sys.argv[1:], point, initial, allow_change, seconds,
-        )  # fmt: skip
-        _run(screen, display, request, with_report=report and not smoke)
+        is_chief = crew is None or crew.is_chief
+        quiet = quiet or not is_chief
+        if crew is not None:
+            init_from = crew.share_run(init_from)
+        initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
+        point = _find_point(screen, resume, fold, runs_dir) if is_chief else None
+        if crew is not None and resume not in (None, "auto"):
+            point = _shared_point(crew, point)
+        short = options.of_fold(_fold_of(point) or fold)
+        if seed is not None:
+            short.append(option("--seed", "seed", seed))
+        if strategy is not None:
+            short.append(option("--strategy", "train.strategy", strategy))
+        wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
+        if wanted is not None or smoke:
+            short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else wanted))
+        data_folder = options.data_folder(data_dir, point)
+        look = options.looker(screen, data_folder, point)
+        read = functools.partial(options.load, screen, sets=set_, more=short, strict=strict, look=look)
+        loaded, written, folder = _spec(read, config, point, quiet=quiet or json)
+        if loaded.spec.sweep is not None and not (quiet or json):
+            screen.message("`sweep` is not heeded: the spec's own values are trained; `dlcli sweep` searches.")
+        if resume == "auto":
+            point = _find_unfinished(screen, runs_dir, loaded) if is_chief else None
+            point = _shared_point(crew, point) if crew is not None else point
+            if point is not None:
+                loaded.data.clear()  # it is read as that run has read it
+        if point is not None and _is_at_end(screen, point, loaded):
+            return
+        if point is not None and point.checkpoint is None:
+            initial = options.initial(screen, point)  # it begins again
+        screen.divert()
+
+        from dlcli.data.where import Where
+        from dlcli.training.session import TrainRequest
+
+        with make_display(screen, quiet=quiet, json=json and is_chief, silent=not is_chief) as display:
+            if json and not quiet and loaded.warnings:
+                display.notice("warnings", [f"{problem.position}: {problem.message}" for problem in loaded.warnings])
+            where = Where(
+                data_folder,
+                not no_fallback,
+                lambda text: display.notice("data", [text]),
+                display.phase,
+                trusts_code=trust_code,
+            )
+            request = TrainRequest(
+                loaded, written, folder, where, chosen_device,
+                runs_dir if is_chief and not smoke else Path(scratch) / "runs", run_name, smoke, is_plain, sys.argv[1:],
+                point, initial, allow_change, seconds, crew=crew,
+            )  # fmt: skip
+            _run(screen, display, request, with_report=report and not smoke and is_chief)
+
+
+def _shared_point(crew: Crew, point: Point | None) -> Point | None:
+    """What the chief goes on from, for all workers."""
+    from dlcli.training.crew import point_of
+    from dlcli.training.resuming import find_point
+
+    path = point_of(crew, point)
+    return point if crew.is_chief or path is None else find_point(path, lambda text: None)
 
 
 def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report: bool) -> None:

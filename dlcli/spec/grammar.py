@@ -241,6 +241,9 @@ class TrainSpec(Part):
     ] = None
     """how many times as often the examples of a class come in an epoch, by its name; `balanced`: each class as often as
     the most frequent"""
+    strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    """on what a batch is divided: `mirrored`: on the devices of this machine; `multi_worker`: on processes, of one or
+    several machines; `none`: on nothing; `auto`: on workers where the environment names some, or else on several GPUs"""
     tensorboard: bool = False
     """whether what TensorBoard shows is written into the run's folder: figures, network, weights, images"""
     mlflow: Annotated[MlflowSpec | None, BeforeValidator(mlflow_read), OrBoolean()] = None
