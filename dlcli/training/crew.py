@@ -83,7 +83,7 @@ class Crew:
         return json.loads(content or b"null")
 
     def check_alike(self, what: Mapping[str, Any]) -> None:
-        """Raises UsageError if the workers are not about to do the same; names the first that differs from the chief."""
+        """Raises UsageError if the workers are not about to do the same, and names the first that differs."""
         told = {name: _short(value) for name, value in what.items()}
         every = self.peers.agree(told)
         for number, other in enumerate(every):

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from dlcli.data.scaling import scales_of
 from dlcli.errors import RunError
+from dlcli.model.objects import reason
 from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices
 from dlcli.training.feeding import Block, Pace, Rows, as_floats
 from dlcli.training.loops import (
@@ -84,7 +85,7 @@ class Engine:
         eager = bool(getattr(model, "run_eagerly", False))
         if self.division.replicas > 1:
             if plain or eager:
-                self._refuse("its steps run one by one, by Keras's own calls")
+                self._refuse("its steps run one by one, by Keras's own calls.")
             self._run: Runner = GraphLoops(model, feed, choices, self.division)
         elif plain or eager:
             self._run = KerasSteps(model, feed)
@@ -174,7 +175,7 @@ class Engine:
             return self._call(kind, block, batch_size, is_first=is_first)
         except NotTraceableError as error:
             if self.division.replicas > 1:
-                self._refuse(str(error))
+                self._refuse(reason(error.__cause__) if isinstance(error.__cause__, Exception) else f"{error}.")
             self.fallback = str(error)
             # Keras's own steps take batches whole, and one by one.
             self.choices = replace(self.choices, towers=1, test_towers=1, compiled=False)
@@ -183,7 +184,7 @@ class Engine:
 
     def _refuse(self, why: str) -> NoReturn:
         """Raises RunError: several copies of this model cannot work together."""
-        message = f"This model cannot be trained with `strategy: {self.division.name}`: {why}."
+        message = f"This model cannot be trained with `strategy: {self.division.name}`: {why}"
         raise RunError(message, "Train it with `--strategy none`.")
 
 

@@ -69,8 +69,11 @@ class Peers:
         self._on_gone: Callable[[str], object] | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
-        for line in lines:
-            threading.Thread(target=self._listen, args=(line,), name="dlcli-peer", daemon=True).start()
+        self._listeners = [
+            threading.Thread(target=self._listen, args=(line,), name="dlcli-peer", daemon=True) for line in lines
+        ]
+        for thread in self._listeners:
+            thread.start()
         threading.Thread(target=self._beat, name="dlcli-beat", daemon=True).start()
 
     @property
@@ -125,6 +128,10 @@ class Peers:
             with contextlib.suppress(OSError):
                 line.send(_BYE, (why or "").encode())
                 line.connection.shutdown(socket.SHUT_WR)
+        for thread in self._listeners:
+            thread.join(1.0)
+        for line in self._lines.values():
+            line.connection.close()
 
     def _name(self, number: int) -> str:
         return f"worker {number} ({self.cluster.workers[number]})"

@@ -47,7 +47,7 @@ class Division(Protocol):
     name: str
     replicas: int
 
-    def data(self, data: Data) -> Data:
+    def data(self, data: Data) -> Data | Shared:
         """The examples, as this process reads them."""
 
     def own(self, batch_size: int) -> int:
@@ -86,7 +86,7 @@ class Undivided:
 
     name, replicas = "none", 1
 
-    def data(self, data: Data) -> Data:
+    def data(self, data: Data) -> Data | Shared:
         """See `Division`."""
         return data
 
@@ -166,13 +166,13 @@ class Workers(Undivided):
             time.sleep(0.1)
         return self._crew.peers.gone
 
-    def data(self, data: Data) -> Data:
+    def data(self, data: Data) -> Data | Shared:
         """See `Division`."""
         return Shared(data, self._collectives.rank, self.replicas)
 
     def own(self, batch_size: int) -> int:
         """See `Division`."""
-        return max(1, share(batch_size, self._collectives.rank, self.replicas)[1])
+        return int(max(1, share(batch_size, self._collectives.rank, self.replicas)[1]))
 
     def step_of(self, total: Any, batch_size: int) -> None:
         """See `Division`."""
@@ -264,7 +264,7 @@ class Workers(Undivided):
     def _summed(self, tensors: Sequence[Any]) -> list[Any]:
         """Sums over the workers; each of them has the whole loss, and at the end the mean of all gradients."""
 
-        @tf.custom_gradient
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
         def summed(*parts: Any) -> Any:
             def gradient(*upstream: Any) -> list[Any]:
                 return [part * tf.cast(self.replicas, part.dtype) for part in upstream]
@@ -289,7 +289,7 @@ class Workers(Undivided):
         sums = [tf.reduce_sum(value, axis=axes, keepdims=True) for value in (counted, tf.square(counted))]
         numbers = tf.cast(tf.size(counted), tensor.dtype) / tf.cast(tf.size(sums[0]), tensor.dtype)
 
-        @tf.custom_gradient
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
         def summed(*parts: Any) -> Any:
             return self._collectives.sums(parts), lambda *upstream: self._collectives.sums(upstream)
 
@@ -338,7 +338,11 @@ class Devices(Undivided):
         copies = [_Copy(device, held, number) for number, device in enumerate(self._devices)]
         parts = [keras.tree.map_structure(partial(_rows, *_never_empty(one, rows)), inputs) for one in shares]
         graph = getattr(model, "_functional", None) or model
-        outputs = _in_step(graph, copies, parts, training)
+        if hasattr(graph, "_run_through_graph"):
+            outputs = _in_step(graph, copies, parts, training)
+        else:
+            pairs = zip(copies, parts, strict=True)
+            outputs = [_in_copy(copy, call, (part,), {"training": training}) for copy, part in pairs]
         counts = [one[1] for one in shares]
         portions = [tf.cast(count, tf.float32) / tf.cast(rows, tf.float32) for count in counts]
         updates = [_sorted(_updates(copy.scope, held, copy.given)) for copy in copies]
@@ -381,10 +385,6 @@ def _in_step(model: Any, copies: Sequence[_Copy], inputs: Sequence[Any], trainin
 
     A `BatchNormalization` that is `synchronized` can so be called once, on what all copies have come to.
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "_run_through_graph"):
-        return [
-            _in_copy(copy, model, (part,), {"training": training}) for copy, part in zip(copies, inputs, strict=True)
-        ]
     flat = [model._standardize_inputs(part) for part in inputs]
     together = [_Together(parts) for parts in zip(*flat, strict=True)]
     outputs = model._run_through_graph(together, lambda layer: partial(_step, layer, copies, training))
@@ -412,11 +412,14 @@ def _step(layer: Any, copies: Sequence[_Copy], training: Any, /, *arguments: Any
 
 def _in_copy(copy: _Copy, layer: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
     with copy.entered():
-        return layer(*arguments, **named) if callable(layer) else layer.call(*arguments, **named)
+        return layer(*arguments, **named)
 
 
 def _of_copy(structure: Any, at: int) -> Any:
-    return keras.tree.map_structure(lambda leaf: leaf.parts[at] if isinstance(leaf, _Together) else leaf, structure)
+    found: Any = keras.tree.map_structure(
+        lambda leaf: leaf.parts[at] if isinstance(leaf, _Together) else leaf, structure
+    )
+    return found
 
 
 def _at_once(layer: Any, copies: Sequence[_Copy], parts: Sequence[Any]) -> list[Any]:
@@ -425,7 +428,7 @@ def _at_once(layer: Any, copies: Sequence[_Copy], parts: Sequence[Any]) -> list[
     for copy in copies[1:]:
         for variable in layer.non_trainable_variables:
             copy.scope.add_update((variable, copies[0].scope.get_current_value(variable)))
-    return tf.split(output, [tf.shape(part)[0] for part in parts])
+    return list(tf.split(output, [tf.shape(part)[0] for part in parts]))
 
 
 def _synchronizes(model: Any) -> bool:

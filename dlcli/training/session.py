@@ -189,8 +189,10 @@ def _train(
     board = [Board(run.board, job, summary)] if asked.tensorboard and not request.is_smoke else []
     is_tracked = asked.mlflow is not None and not request.is_smoke
     tracking = [stack.enter_context(tracked(job, run, listener))] if is_tracked else []
+    # All workers run the same steps, though only the chief writes a report.
+    keeps = job.engine.division.any(hooks.on_end is not None)
     training = Training(
-        job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_end is not None,
+        job, run, record, listener, stop, best, callbacks, summary, keeps=keeps,
         followers=[*board, *tracking],
     )  # fmt: skip
     end = train(

@@ -47,7 +47,7 @@ class Shared:
 
     def own(self, batch_size: int) -> int:
         """How many rows of a whole batch are read here."""
-        return max(1, share(batch_size, self.number, self.workers)[1])
+        return int(max(1, share(batch_size, self.number, self.workers)[1]))
 
     def blocks(self, order: Array, batch_size: int, pace: Pace, first: int = 0) -> Iterator[Block]:
         """As `Data` has it, for the order and the batches of all workers; of the blocks, each has what is read here."""
