@@ -79,7 +79,7 @@ def train(
     chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
     is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
     seconds = options.duration("--max-time", max_time)
-    _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
+    check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
     point = _find_point(screen, resume, fold, runs_dir)
     short = options.of_fold(_fold_of(point) or fold)
@@ -140,7 +140,7 @@ def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report
         display.closing(next_line(end.run, has_report=with_report))
 
 
-def _check_usage(
+def check_usage(
     config: Path | None, resume: str | None, init_from: Path | None, run_name: str | None, *, smoke: bool,
     allow_change: bool,
 ) -> None:  # fmt: skip
