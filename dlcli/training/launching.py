@@ -36,7 +36,7 @@ class Patience:
         saving: when they were stopped by a signal, and the first has ended.
     """
 
-    alone: float = 3.0
+    alone: float = 10.0
     asked: float = 20.0
     saving: float = 60.0
 
@@ -61,11 +61,11 @@ def launch(command: Sequence[str], workers: int, *, tell: Show, show: Show, pati
         Interrupted: a signal came, and they have ended.
     """
     _see_that_alone()
-    crew = _Crew(tell, patience or Patience())
-    with crew.listening(), _ports(workers) as ports, crew.none_left():
-        crew.start(command, ports, show)
-        crew.watch()
-    failure = crew.failure()
+    processes = _Processes(tell, patience or Patience())
+    with processes.listening(), _ports(workers) as ports, processes.none_left():
+        processes.start(command, ports, show)
+        processes.watch()
+    failure = processes.failure()
     if failure is not None:
         raise failure
 
@@ -96,7 +96,7 @@ def _ports(count: int) -> Iterator[list[int]]:
         yield [held.getsockname()[1] for held in sockets]
 
 
-class _Crew:
+class _Processes:
     """The workers, and what is to become of them."""
 
     def __init__(self, tell: Show, patience: Patience) -> None:
