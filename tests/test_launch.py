@@ -23,11 +23,12 @@ LAUNCHER = """
 import json, sys
 from dlcli.console import Screen
 from dlcli.errors import DlcliError
+from dlcli.machine import gpus_here
 from dlcli.training.launching import Patience, launch
-screen = Screen()
+screen, gpus = Screen(), gpus_here()
 workers, patience, command = json.loads(sys.argv[1])
 try:
-    launch(command, workers, tell=screen.message, show=screen.passed_on, patience=Patience(*patience))
+    launch(command, workers, tell=screen.message, show=screen.passed_on, gpus=gpus, patience=Patience(*patience))
 except DlcliError as error:
     screen.error(error)
     sys.exit(error.exit_code)
@@ -242,31 +243,43 @@ while True:
         time.sleep(0.02)
 here.accept()
 processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-print(json.dumps([workers, index, processors, os.environ["no_grpc_proxy"]]), file=sys.stderr, flush=True)
+seen = [os.environ.get(name) for name in ("no_grpc_proxy", "CUDA_VISIBLE_DEVICES")]
+print(json.dumps([workers, index, processors, *seen]), file=sys.stderr, flush=True)
 meet(8)
 """
 
 
-def test_each_has_an_address_and_processors_of_its_own(tmp_path: Path) -> None:
-    environments = ({"no_proxy": "local"}, {"no_grpc_proxy": "", "no_proxy": ""}, {})
+def test_each_has_an_address_processors_and_gpus_of_its_own(tmp_path: Path) -> None:
+    counts = (2, 5, 1)
+    plain = {"no_grpc_proxy": "", "no_proxy": ""}
+    environments = (
+        {**plain, "no_proxy": "local", "CUDA_VISIBLE_DEVICES": "4,GPU-a, 6,7,8"},
+        {**plain, "CUDA_VISIBLE_DEVICES": "0,1,-1,2,3,4"},
+        {**plain, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    expected = (
+        [("local,127.0.0.1", "4,GPU-a"), ("local,127.0.0.1", "6,7")],
+        [("127.0.0.1", "0,1,-1,2,3,4")] * 5,  # two for five: they are not divided
+        [("127.0.0.1", "")],
+    )
     together = [
         Launched(count, CONNECTS, MEETING=str(tmp_path), **environment)
-        for count, environment in zip((2, 5, 1), environments, strict=True)
+        for count, environment in zip(counts, environments, strict=True)
     ]
     every = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    seen: list[str] = []
-    for launched, count in zip(together, (2, 5, 1), strict=True):
+    addresses: list[str] = []
+    for launched, count, own in zip(together, counts, expected, strict=True):
         done = launched.end()
         assert done.code == 0, done.err
         told = sorted((json.loads(line.split(" | ")[-1]) for line in done.err.splitlines()), key=lambda one: one[1])
-        assert [index for _, index, _, _ in told] == list(range(count))
+        assert [index for _, index, *_ in told] == list(range(count))
         assert all(workers == told[0][0] for workers, *_ in told)
-        seen += told[0][0]
-        shared = [processor for _, _, processors, _ in told for processor in processors]
+        addresses += told[0][0]
+        shared = [processor for _, _, processors, *_ in told for processor in processors]
         assert sorted(shared) == (every if count <= len(every) else sorted(every * count))
-        assert {direct for *_, direct in told} == {"local,127.0.0.1" if count == 2 else "127.0.0.1"}
-    assert len(set(seen)) == len(seen) == 8
-    assert all(address.startswith("127.0.0.1:") for address in seen)
+        assert [(direct, gpus) for *_, direct, gpus in told] == own
+    assert len(set(addresses)) == len(addresses) == 8
+    assert all(address.startswith("127.0.0.1:") for address in addresses)
 
 
 def test_a_program_that_is_not_there() -> None:

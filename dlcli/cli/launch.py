@@ -35,24 +35,27 @@ def _launch(
         raise UsageError("Name what the workers are to run.", f"{_FORM}, say.")
     if arguments[0] != "train":
         raise UsageError(f"Workers run `train`; received `{shlex.join(arguments)}`.", f"{_FORM}, say.")
-    _see_mistakes(context, arguments[1:])
+    asked = _checked(context, arguments[1:])
 
+    from dlcli.machine import gpus_here
     from dlcli.training.launching import launch as run
 
-    run([sys.executable, "-m", "dlcli", *arguments], workers, tell=screen.message, show=screen.passed_on)
+    gpus = gpus_here() if ":" not in asked["device"] else []  # else they are named, by their numbers
+    run([sys.executable, "-m", "dlcli", *arguments], workers, tell=screen.message, show=screen.passed_on, gpus=gpus)
 
 
-def _see_mistakes(context: typer.Context, arguments: list[str]) -> None:
-    """Raises what each worker would, of usage and spec, so that it is told once; what is in data, they find."""
+def _checked(context: typer.Context, arguments: list[str]) -> dict[str, Any]:
+    """The arguments of `train`. Raises what each worker would, of usage and spec, so that it is told once."""
     from dlcli.cli.options import load
     from dlcli.cli.train import check_usage
 
     group: Any = context.parent
     with group.command.get_command(group, "train").make_context("train", arguments, parent=group) as parsed:
-        asked = parsed.params
+        asked: dict[str, Any] = parsed.params
     config, resume = asked["config"], asked["resume"]
     check_usage(
         config, resume, asked["init_from"], asked["run_name"], smoke=asked["smoke"], allow_change=asked["allow_change"]
     )
     if config is not None and resume is None and not asked["trust_code"]:
         load(context.obj, config, asked["set_"], strict=asked["strict"], quiet=True)
+    return asked

@@ -19,7 +19,7 @@ from types import FrameType
 from dlcli.errors import DlcliError, Interrupted, ProcessError, RunError, UsageError
 from dlcli.training.choices import core_shares
 from dlcli.training.cluster import Cluster, find_cluster
-from dlcli.training.worker_process import HERE, Show, Worker, start_worker
+from dlcli.training.worker_process import HERE, Share, Show, Worker, start_worker
 
 _LOOK_SECONDS = 0.1
 _STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a training that has saved its work
@@ -41,7 +41,15 @@ class Patience:
     saving: float = 60.0
 
 
-def launch(command: Sequence[str], workers: int, *, tell: Show, show: Show, patience: Patience | None = None) -> None:
+def launch(
+    command: Sequence[str],
+    workers: int,
+    *,
+    tell: Show,
+    show: Show,
+    gpus: Sequence[str] = (),
+    patience: Patience | None = None,
+) -> None:
     """Run a command as so many workers, and wait until all of them have ended.
 
     What worker 0 writes goes where this process writes; the lines of the others go to `show`. SIGINT and SIGTERM are
@@ -52,6 +60,7 @@ def launch(command: Sequence[str], workers: int, *, tell: Show, show: Show, pati
         workers: how many there are to be.
         tell: gets a sentence when a worker has failed and others have not ended yet.
         show: gets the lines of all workers but the first.
+        gpus: to be divided among them, if there is one for each; as CUDA_VISIBLE_DEVICES names them.
         patience: how long they have to end.
 
     Raises:
@@ -61,9 +70,10 @@ def launch(command: Sequence[str], workers: int, *, tell: Show, show: Show, pati
         Interrupted: a signal came, and they have ended.
     """
     _see_that_alone()
+    shares = _shares(workers, gpus)
     processes = _Processes(tell, patience or Patience())
     with processes.listening(), _ports(workers) as ports, processes.none_left():
-        processes.start(command, ports, show)
+        processes.start(command, ports, shares, show)
         processes.watch()
     failure = processes.failure()
     if failure is not None:
@@ -76,6 +86,14 @@ def _see_that_alone() -> None:
     if cluster is not None and len(cluster.workers) > 1:
         message = f"{cluster.origin} says that this is worker {cluster.index} of {len(cluster.workers)} already."
         raise UsageError(message, "`dlcli train` alone trains with the others; `dlcli launch` is for one machine.")
+
+
+def _shares(workers: int, gpus: Sequence[str]) -> list[Share]:
+    """What each worker uses alone, where there is enough for all."""
+    processors: Sequence[set[int] | None] = core_shares(workers) or [None] * workers
+    each = len(gpus) // workers  # as many of one as of the other, or one would wait for the other
+    own = [gpus[number * each : (number + 1) * each] if each else None for number in range(workers)]
+    return [Share(*share) for share in zip(processors, own, strict=True)]
 
 
 @contextmanager
@@ -141,14 +159,12 @@ class _Processes:
     def _running(self) -> list[Worker]:
         return [worker for worker in self._workers if not worker.is_over]
 
-    def start(self, command: Sequence[str], ports: Sequence[int], show: Show) -> None:
-        """Start a worker for each port, each on processors of its own if there are enough. Raises RunError."""
+    def start(self, command: Sequence[str], ports: Sequence[int], shares: Sequence[Share], show: Show) -> None:
+        """Start a worker for each port and share. Raises RunError."""
         addresses = tuple(f"{HERE}:{port}" for port in ports)
-        shares = core_shares(len(ports))
-        for index in range(len(ports)):
+        for index, share in enumerate(shares):
             if not self._signals:
-                cluster = Cluster(addresses, index, "TF_CONFIG")
-                self._workers.append(start_worker(command, cluster, shares[index] if shares else None, show))
+                self._workers.append(start_worker(command, Cluster(addresses, index, "TF_CONFIG"), share, show))
         if self._signals:  # it may have come before the process was known; and none has anything to save yet
             for worker in self._workers:
                 worker.force()

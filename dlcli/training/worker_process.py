@@ -109,13 +109,26 @@ class Worker:
             return f"{who} was killed by signal {-self.code}"
 
 
-def start_worker(command: Sequence[str], cluster: Cluster, processors: set[int] | None, show: Show) -> Worker:
+@dataclass(frozen=True)
+class Share:
+    """What of this machine is a worker's own.
+
+    Attributes:
+        processors: by their numbers; None for all, together with the others.
+        gpus: as CUDA_VISIBLE_DEVICES names them; None for what it says already.
+    """
+
+    processors: set[int] | None = None
+    gpus: Sequence[str] | None = None
+
+
+def start_worker(command: Sequence[str], cluster: Cluster, share: Share, show: Show) -> Worker:
     """Start a worker; the chief writes where this process does. If this process is killed, so is it (on Linux).
 
     Args:
         command: what it runs.
         cluster: its place, which it finds in TF_CONFIG.
-        processors: those that it is to use; None for all.
+        share: what it is to use.
         show: gets its lines, unless it is the chief.
 
     Raises:
@@ -123,12 +136,12 @@ def start_worker(command: Sequence[str], cluster: Cluster, processors: set[int] 
     """
     try:
         process = subprocess.Popen(
-            command, env=_environment(cluster), stdin=subprocess.DEVNULL,
+            command, env=_environment(cluster, share), stdin=subprocess.DEVNULL,
             stdout=None if cluster.is_chief else subprocess.PIPE,
             stderr=None if cluster.is_chief else subprocess.STDOUT,
             # Or Ctrl+C would reach it twice: from the terminal, and from this process.
             start_new_session=True,
-            preexec_fn=functools.partial(_begin, os.getpid(), _death_with_parent(), processors),
+            preexec_fn=functools.partial(_begin, os.getpid(), _death_with_parent(), share.processors),
         )  # fmt: skip
     except OSError as error:
         raise RunError(f"Worker {cluster.index} cannot be started: {error}.") from error
@@ -137,11 +150,12 @@ def start_worker(command: Sequence[str], cluster: Cluster, processors: set[int] 
     return Worker(cluster.index, process, show)
 
 
-def _environment(cluster: Cluster) -> dict[str, str]:
+def _environment(cluster: Cluster, share: Share) -> dict[str, str]:
     """That of a worker. Its connections do not go through a proxy, which would look for itself at this address."""
     known = next((os.environ[name] for name in (_DIRECT, "no_proxy") if os.environ.get(name)), None)
     direct = HERE if known is None else f"{known},{HERE}"
-    return {**os.environ, "TF_CONFIG": cluster.tf_config(), _DIRECT: direct}
+    own = {"CUDA_VISIBLE_DEVICES": ",".join(share.gpus)} if share.gpus is not None else {}
+    return {**os.environ, "TF_CONFIG": cluster.tf_config(), _DIRECT: direct, **own}
 
 
 def _death_with_parent() -> Callable[[], object] | None:
