@@ -276,7 +276,10 @@ def test_each_has_an_address_processors_and_gpus_of_its_own(tmp_path: Path) -> N
         assert all(workers == told[0][0] for workers, *_ in told)
         addresses += told[0][0]
         shared = [processor for _, _, processors, *_ in told for processor in processors]
-        assert sorted(shared) == (every if count <= len(every) else sorted(every * count))
+        if count <= len(every):
+            assert len(shared) == len(set(shared)) == len(every) // count * count
+        else:
+            assert sorted(shared) == sorted(every * count)
         assert [(direct, gpus) for *_, direct, gpus in told] == own
     assert len(set(addresses)) == len(addresses) == 8
     assert all(address.startswith("127.0.0.1:") for address in addresses)

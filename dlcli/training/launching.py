@@ -89,11 +89,13 @@ def _see_that_alone() -> None:
 
 
 def _shares(workers: int, gpus: Sequence[str]) -> list[Share]:
-    """What each worker uses alone, where there is enough for all."""
-    processors: Sequence[set[int] | None] = core_shares(workers) or [None] * workers
-    each = len(gpus) // workers  # as many of one as of the other, or one would wait for the other
-    own = [gpus[number * each : (number + 1) * each] if each else None for number in range(workers)]
-    return [Share(*share) for share in zip(processors, own, strict=True)]
+    """What each worker uses alone, where there is enough for all: as much as each other, or they would wait for it."""
+    processors: Sequence[set[int] | None] = [None] * workers
+    if (cores := core_shares(workers)) is not None:
+        processors = [set(sorted(own)[: min(map(len, cores))]) for own in cores]
+    each = len(gpus) // workers
+    own_gpus = [gpus[number * each : (number + 1) * each] if each else None for number in range(workers)]
+    return [Share(*share) for share in zip(processors, own_gpus, strict=True)]
 
 
 @contextmanager
