@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dlcli.machine import is_process_running
+from dlcli.machine import process_started
 
 from .conftest import CONFIGS, Command, Done
 
@@ -138,7 +138,7 @@ meet()
     processes = {int(index): int(process) for index, process in re.findall(r"(\d) is (\d+)$", done.err, re.MULTILINE)}
     failed = int(program.split("index == ")[1][0])
     assert f"error: worker {failed} (pid {processes[failed]}) {end}.\n" in done.err
-    assert not any(is_process_running(process, None) for process in processes.values())
+    assert not any(map(process_started, processes.values()))
     if code == 3:
         assert f"worker 1 (pid {processes[1]}) {end}; the others are stopped.\n" in done.err
         assert "worker 2 | leaves with 143" in done.err
@@ -223,7 +223,7 @@ def test_a_killed_launcher_leaves_no_orphans() -> None:
     processes = [int(line.split()[-1]) for line in launched.lines]
     assert len(processes) == 3
     until = time.monotonic() + 100
-    while any(is_process_running(process, None) for process in processes):
+    while any(map(process_started, processes)):
         assert time.monotonic() < until
         time.sleep(0.02)
 
