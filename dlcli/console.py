@@ -166,6 +166,10 @@ class Screen:
         else:
             _write_line(self._error_file, text)
 
+    def passed_on(self, text: str) -> None:
+        """Lines of another process, as they are."""
+        _write_line(self._error_file, text)
+
     def panel(self, title: str, lines: Iterable[str], style: str = "yellow") -> None:
         """A message that must not be overlooked."""
         from rich.panel import Panel

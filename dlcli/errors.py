@@ -8,6 +8,7 @@
     │   ├── CheckpointError    4   a checkpoint that is missing, damaged or does not fit
     │   └── DivergedError      4   a training whose loss became no number
     ├── DeviceError            5   a device that was asked for and is not there
+    ├── ProcessError         its   a process that dlcli has started failed, with an exit code of its own
     └── Interrupted    130 / 143   stopped by SIGINT or SIGTERM, the work saved
 
 Errors of other libraries are translated where they are met; nothing here imports anything of dlcli's.
@@ -122,6 +123,14 @@ class DeviceError(DlcliError):
     """A device was asked for and is not there."""
 
     exit_code = 5
+
+
+class ProcessError(DlcliError):
+    """A process that dlcli has started failed as a command does; its exit code is this one's."""
+
+    def __init__(self, message: str, exit_code: int, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
 
 
 class Interrupted(DlcliError):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 from pathlib import Path
+
+_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 def machine_memory() -> int | None:
@@ -36,3 +39,14 @@ def is_process_running(process: int, started: str | None) -> bool:
     except PermissionError:
         pass  # another user's
     return started is None or process_started(process) == started
+
+
+def gpus_here() -> list[str]:
+    """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none without a driver."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return list(takewhile(lambda name: name not in ("", "-1"), (name.strip() for name in named.split(","))))
+    try:
+        return [str(number) for number, _ in enumerate(_GPUS.iterdir())]
+    except OSError:
+        return []

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+import yaml
 
-from dlcli.errors import UsageError
+from dlcli.errors import DataError, DeviceError, UsageError
 from dlcli.training.cluster import Cluster, find_cluster
 
-from .conftest import thorough
+from .conftest import CONFIGS, thorough
 
 TWO = ["a:2222", "b:2222"]
 SLURM = {
@@ -281,3 +286,88 @@ def test_tensorflows_own_resolver_agrees_where_it_is_right(monkeypatch: pytest.M
     # What keeps dlcli from using it: tasks are dealt out as Slurm lists the nodes, which is by number.
     assert theirs(SLURM_STEP_NODELIST="node[9-10]", **pairs)[0] == "node10:12000"
     assert ours()[0] == "node9:12000"
+
+
+def _documents() -> dict[str, Any]:
+    text = (CONFIGS / "cluster" / "kubernetes.yaml").read_text(encoding="utf-8")
+    return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+
+def _see_that_it_trains(command: list[str]) -> None:
+    from dlcli.cli.app import app
+
+    group: Any = typer.main.get_command(app)
+    with typer.Context(group) as context:
+        asked = group.get_command(context, command[1]).make_context(command[1], command[2:]).params
+    assert command[:2] == ["dlcli", "train"]
+    assert (asked["config"].name, asked["strategy"], asked["resume"]) == ("mnist_cnn.yaml", "multi_worker", "auto")
+
+
+def test_the_manifest_for_kubernetes_makes_workers() -> None:
+    found = _documents()
+    job, service = found["Job"]["spec"], found["Service"]["spec"]
+    pod = job["template"]["spec"]
+    name, subdomain = found["Job"]["metadata"]["name"], found["Service"]["metadata"]["name"]
+    assert job["completionMode"] == "Indexed"
+    assert pod["subdomain"] == subdomain
+    assert (service["clusterIP"], service["publishNotReadyAddresses"]) == ("None", True)
+    label = {"batch.kubernetes.io/job-name": name}
+    policy = found["NetworkPolicy"]["spec"]
+    assert service["selector"] == policy["podSelector"]["matchLabels"] == label
+    assert policy["ingress"] == [{"from": [{"podSelector": {"matchLabels": label}}]}]
+    assert pod["restartPolicy"] == "Never"  # as podFailurePolicy has to have it
+    (final,) = (rule["onExitCodes"] for rule in job["podFailurePolicy"]["rules"] if rule["action"] == "FailJob")
+    assert final["values"] == [error.exit_code for error in (UsageError, DataError, DeviceError)]
+    (container,) = pod["containers"]
+    (mount,), (volume,) = container["volumeMounts"], pod["volumes"]
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], container["workingDir"])
+    assert volume["persistentVolumeClaim"]["claimName"] == found["PersistentVolumeClaim"]["metadata"]["name"]
+    environ = {one["name"]: one["value"] for one in container["env"]}
+    count = job["completions"]
+    assert count == job["parallelism"]
+    port = service["ports"][0]["port"]
+    assert container["ports"][0]["containerPort"] == port
+    workers = tuple(f"{name}-{index}.{subdomain}:{port}" for index in range(count))
+    for index in range(count):
+        # What Kubernetes adds to that, in a pod of an Indexed Job.
+        own = {"JOB_COMPLETION_INDEX": str(index), "HOSTNAME": f"{name}-{index}", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+        assert find_cluster({**environ, **own}) == Cluster(workers, index, "Kubernetes")
+    _see_that_it_trains(container["command"])
+
+
+SRUN = """#!/bin/bash
+echo "$@" >> calls
+exit $CODE
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "restarts", "queues"),
+    [(0, 0, False), (2, 0, False), (143, 99, True), (4, 0, True), (137, 3, True), (4, 10, False)],
+)
+def test_the_script_for_slurm_makes_workers(code: int, restarts: int, queues: bool, tmp_path: Path) -> None:
+    script = CONFIGS / "cluster" / "slurm.sh"
+    asked = dict(re.findall(r"^#SBATCH --([a-z-]+)=?(.*)$", script.read_text(encoding="utf-8"), re.MULTILINE))
+    for name in ("srun", "scontrol"):
+        (tmp_path / name).write_text(SRUN.replace('"$@"', f'{name} "$@"'), encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_JOB_ID": "77", "SLURM_CPUS_PER_TASK": asked["cpus-per-task"], "SLURM_RESTART_COUNT": str(restarts)}
+    environ = {**os.environ, **job, "PATH": f"{tmp_path}:{os.environ['PATH']}", "CODE": str(code)}
+    done = subprocess.run(["bash", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    calls = [line.split() for line in (tmp_path / "calls").read_text(encoding="utf-8").splitlines()]
+    assert calls[1:] == ([["scontrol", "requeue", "77"]] if queues else [])
+    if code:
+        return
+    assert "--distribution=block" in calls[0]
+    _see_that_it_trains(calls[0][calls[0].index("dlcli") :])
+    nodes, tasks = int(asked["nodes"]), int(asked["ntasks-per-node"])
+    step = {
+        "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": str(nodes * tasks), "SLURM_STEP_NODELIST": f"n[1-{nodes}]",
+        "SLURM_STEP_TASKS_PER_NODE": f"{tasks}(x{nodes})",
+    }  # fmt: skip
+    for index in range(nodes * tasks):
+        place = {"SLURM_PROCID": str(index), "SLURM_NODEID": str(index // tasks), "SLURM_LOCALID": str(index % tasks)}
+        cluster = find_cluster({**job, **step, **place})
+        assert cluster is not None
+        assert (len(cluster.workers), cluster.index, cluster.origin) == (nodes * tasks, index, "Slurm")

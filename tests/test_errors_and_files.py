@@ -20,6 +20,7 @@ from dlcli.errors import (
     Interrupted,
     Position,
     Problem,
+    ProcessError,
     RunError,
     SpecError,
     UsageError,
@@ -38,6 +39,7 @@ class TestErrors:
             (RunError, DlcliError, 4),
             (CheckpointError, RunError, 4),
             (DeviceError, DlcliError, 5),
+            (ProcessError, DlcliError, None),
             (Interrupted, DlcliError, None),
         ],
     )

@@ -17,6 +17,7 @@ from dlcli.errors import DlcliError
 
 COMMANDS = (
     "train",
+    "launch",
     "sweep",
     "check",
     "evaluate",

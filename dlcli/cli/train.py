@@ -91,7 +91,7 @@ def train(
         runs_dir, run_name, no_fallback, smoke, options.chosen("--engine", engine, ("graph", "keras")) == "keras",
         options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None, report, strict, quiet, json,
     )  # fmt: skip
-    _check_usage(asked)
+    check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     with (
         tempfile.TemporaryDirectory(prefix="dlcli-smoke-" if smoke else "dlcli-train-") as scratch,
         crew_of(cluster_here(strategy), Path(scratch), screen.message) as crew,
@@ -213,17 +213,20 @@ def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report
         display.closing(next_line(end.run, has_report=with_report))
 
 
-def _check_usage(asked: _Asked) -> None:
+def check_usage(
+    config: Path | None, resume: str | None, init_from: Path | None, run_name: str | None, *, smoke: bool,
+    allow_change: bool,
+) -> None:  # fmt: skip
     """Raises UsageError for options that do not go together."""
-    if asked.config is None and asked.resume in (None, "auto"):
+    if config is None and resume in (None, "auto"):
         raise UsageError("Name the YAML file to train.", "`dlcli train configs/mnist_cnn.yaml`, say.")
-    if asked.resume is None and asked.allow_change:
+    if resume is None and allow_change:
         raise UsageError("--allow-change goes with --resume.")
-    if asked.resume is not None and asked.smoke:
+    if resume is not None and smoke:
         raise UsageError("--smoke begins a run of its own and throws it away; it cannot --resume one.")
-    if asked.resume is not None and asked.init_from is not None:
+    if resume is not None and init_from is not None:
         raise UsageError("--resume goes on in a run, and --init-from begins a new one; name one of them.")
-    if asked.resume not in (None, "auto") and asked.run_name is not None:
+    if resume not in (None, "auto") and run_name is not None:
         raise UsageError("--run-name is for a new run; --resume goes on in the folder that there is.")
 
 

@@ -11,25 +11,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dlcli.errors import DlcliError, Interrupted, RunError
+from dlcli.errors import Interrupted, ProcessError, RunError
 from dlcli.sweeping.journal import Journal
 from dlcli.sweeping.listening import SweepListener
 from dlcli.sweeping.reading import is_whole, make_result
 from dlcli.sweeping.result import RUNNING, WAITING, SweepResult, Trial
 from dlcli.sweeping.running import SweepRequest
-from dlcli.training.choices import cores
+from dlcli.training.choices import core_shares
 from dlcli.training.stopping import StopRequest
 
 _LOOK_SECONDS = 0.3
 _LONGEST_TOLD = 2000  # characters of what a process says that fails
-
-
-class _Failed(DlcliError):
-    """A process ended as a command does that fails; its own words, and its exit code."""
-
-    def __init__(self, message: str, exit_code: int, hint: str) -> None:
-        super().__init__(message, hint)
-        self.exit_code = exit_code
 
 
 def run_jobs(request: SweepRequest, jobs: int, arguments: Sequence[str], listener: SweepListener) -> SweepResult:
@@ -78,7 +70,7 @@ def run_jobs(request: SweepRequest, jobs: int, arguments: Sequence[str], listene
 def _started(jobs: int, arguments: Sequence[str], folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The processes; none of them is left when this is."""
     workers = []
-    shares = _shares(jobs)
+    shares = core_shares(jobs)
     try:
         for number in range(jobs):
             with log_of(folder, number).open("wb") as log:
@@ -98,14 +90,6 @@ def _started(jobs: int, arguments: Sequence[str], folder: Path) -> Iterator[list
             if worker.poll() is None:
                 worker.terminate()
                 worker.wait()
-
-
-def _shares(jobs: int) -> list[set[int]] | None:
-    """The processors of each process, so that none waits for another's; None if they are too few to divide."""
-    if not hasattr(os, "sched_setaffinity") or cores() < jobs:
-        return None
-    every = sorted(os.sched_getaffinity(0))
-    return [set(every[number::jobs]) for number in range(jobs)]
 
 
 def log_of(folder: Path, number: int) -> Path:
@@ -135,7 +119,7 @@ def _see_failures(
     if not is_whole(result) and len(failed) == len(workers):
         if code < 0:
             raise RunError(f"Every process has failed; the first {why}.", hint)
-        raise _Failed(why, code, hint)
+        raise ProcessError(why, code, hint)
 
 
 def _said(log: Path) -> str:

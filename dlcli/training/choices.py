@@ -89,6 +89,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def core_shares(parts: int) -> list[set[int]] | None:
+    """The processors of each of so many processes, so that none waits for another's; None if they are too few."""
+    if not hasattr(os, "sched_setaffinity") or cores() < parts:
+        return None
+    every = sorted(os.sched_getaffinity(0))
+    return [set(every[number::parts]) for number in range(parts)]
+
+
 def choose(
     summary: ModelSummary,
     batch_size: int,
