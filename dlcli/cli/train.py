@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlcli.cli.displays import Display
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
+    from dlcli.spec.overrides import Override
     from dlcli.training.final import Final
     from dlcli.training.listening import End, FoldsEnd
     from dlcli.training.resuming import Point
@@ -33,6 +34,12 @@ def train(
         typer.Option(metavar="N", help="Instead of the spec's `train.epochs`; `+N`: so many more."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="Instead of the spec's `precision`: `float32`, `mixed_float16`, `mixed_bfloat16`."
+        ),
+    ] = None,
     set_: options.Set = None,
     fold: options.Fold = None,
     resume: Annotated[
@@ -73,18 +80,17 @@ def train(
 
     from dlcli.cli.displays import make_display
     from dlcli.spec.overrides import option
+    from dlcli.training.devices import chosen_device
 
     screen: Screen = context.obj
     screen.trusts_code = trust_code
-    chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
+    chosen = chosen_device(device)
     is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
     seconds = options.duration("--max-time", max_time)
     _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
     point = _find_point(screen, resume, fold, runs_dir)
-    short = options.of_fold(_fold_of(point) or fold)
-    if seed is not None:
-        short.append(option("--seed", "seed", seed))
+    short = [*options.of_fold(_fold_of(point) or fold), *_short(seed, precision)]
     wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
     if wanted is not None or smoke:
         short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else wanted))
@@ -121,7 +127,7 @@ def train(
             trusts_code=trust_code,
         )
         request = TrainRequest(
-            loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
+            loaded, written, folder, where, chosen, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
             is_plain, sys.argv[1:], point, initial, allow_change, seconds,
         )  # fmt: skip
         _run(screen, display, request, with_report=report and not smoke)
@@ -155,6 +161,16 @@ def _check_usage(
         raise UsageError("--resume goes on in a run, and --init-from begins a new one; name one of them.")
     if resume not in (None, "auto") and run_name is not None:
         raise UsageError("--run-name is for a new run; --resume goes on in the folder that there is.")
+
+
+def _short(seed: int | None, precision: str | None) -> list[Override]:
+    """What `--seed` and `--precision` stand for. Raises UsageError."""
+    from dlcli.spec.overrides import option
+
+    if precision is not None:
+        options.chosen("--precision", precision, ("float32", "mixed_float16", "mixed_bfloat16"))
+    given = {"seed": seed, "precision": precision}
+    return [option(f"--{name}", name, value) for name, value in given.items() if value is not None]
 
 
 def _find_point(screen: Screen, resume: str | None, fold: int | None, runs_dir: Path) -> Point | None:
