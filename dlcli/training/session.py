@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -284,8 +285,8 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
             then = like.choices if like is not None else None
             dataset = loaded.spec.dataset
             besides = {layer.name for layer in (*(dataset.preparation or ()), *dataset.augment)}
-            kind = {"besides": besides, "precision": loaded.spec.precision}
-            choices = use_threads(then or choose(model, dataset.batch_size, backend.device, **kind))
+            choose_here = partial(choose, besides=besides, precision=loaded.spec.precision)
+            choices = use_threads(then or choose_here(model, dataset.batch_size, backend.device))
 
     brings_weights = point is not None and point.checkpoint is not None
     pretrained_from = None if brings_weights else request.spec_folder
