@@ -177,6 +177,13 @@ def test_an_exported_model_computes_in_float32(run: Path, tmp_path: Path, dlcli:
     assert "float16" not in kinds
 
 
+def test_an_imported_model_says_it_once(run: Path, tmp_path: Path, dlcli: Command) -> None:
+    text = dlcli("import", run / "checkpoints" / "best.h5").out
+    assert "precision: mixed_float16\n" in text
+    assert "dtype" not in text
+    assert "LossScaleOptimizer" not in text
+
+
 @thorough
 @pytest.mark.parametrize("form", ["savedmodel", "onnx", "tflite"])
 def test_other_formats_hold_it(run: Path, form: str, tmp_path: Path, dlcli: Command) -> None:
