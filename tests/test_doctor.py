@@ -128,10 +128,11 @@ def test_what_is_wrong_with_a_gpu(case: str) -> None:
 
 
 def test_what_a_gpu_is_told_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text = "0, NVIDIA H100 80GB HBM3, 81559, 80995, 9.0\n1, Tesla T4, 15360, [N/A], 7.5\nnothing\n"
+    text = "0, NVIDIA H100 80GB HBM3, 81559, 80995, 9.0, 550.54.15\n1, Tesla T4, 15360, [N/A], 7.5, [N/A]\nnothing\n"
     first, second = cards_of(text)
     assert (first.name, first.free, first.capability) == ("NVIDIA H100 80GB HBM3", 80995 * 2**20, (9, 0))
     assert (second.number, second.free) == (1, 0)
+    assert (first.driver, second.driver) == ("550.54.15", "")
     assert numbers_of("535.161.08") > numbers_of("525")
     assert look_at_gpu().system == "Linux"
 
@@ -163,8 +164,9 @@ def test_what_a_program_prints_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_p
     program.write_text("#!/bin/sh\necho 'No devices were found'; exit 6\n")
     program.chmod(0o755)
     assert gpu_module._smi() == ("No devices were found", ())
-    program.write_text("#!/bin/sh\necho '0, A, 10, 5, 8.0'\n")
-    assert gpu_module._smi() == ("", (Card(0, "A", 10 * 2**20, 5 * 2**20, (8, 0)),))
+    program.write_text("#!/bin/sh\necho '0, A, 10, 5, 8.0, 552.1'\n")
+    assert gpu_module._smi() == ("", (Card(0, "A", 10 * 2**20, 5 * 2**20, (8, 0), "552.1"),))
+    assert look_at_gpu().driver == "552.1"
 
 
 def test_what_tensorflow_is_built_for() -> None:

@@ -262,6 +262,13 @@ def test_a_scale_that_cannot_help_ends_the_run(tmp_path: Path) -> None:
     assert loss_scaling(model, 3) is None
 
 
+def test_a_number_that_is_too_large_for_float16_is_a_divergence(tmp_path: Path, dlcli: Command) -> None:
+    text = SPEC.replace("{scale: 0.1}", "{scale: 100}").replace("{epochs: 3}", "{epochs: 1}")
+    done = dlcli("train", write_spec(tmp_path / "mixed.yaml", text), "--runs-dir", tmp_path, "-q")
+    assert done.code == 4
+    assert "`precision: mixed_bfloat16`, since float16 has no number beyond 65,504" in " ".join(done.err.split())
+
+
 def test_nothing_is_chosen_that_was_not_measured(run: Path) -> None:
     from dlcli.model.summary import ModelSummary
 

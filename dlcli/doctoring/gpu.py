@@ -26,19 +26,20 @@ LIBRARIES: Mapping[int, Mapping[str, str]] = {
     }
 }
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
-_FIELDS = "index,name,memory.total,memory.free,compute_cap"
+_FIELDS = "index,name,memory.total,memory.free,compute_cap,driver_version"
 _SECONDS = 15
 
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU, as `nvidia-smi` tells of it: memory in bytes; the capability is () if it does not say."""
+    """A GPU, as `nvidia-smi` tells of it: memory in bytes; the capability is () if it does not say, the driver ""."""
 
     number: int
     name: str
     memory: int
     free: int
     capability: tuple[int, ...] = ()
+    driver: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ class Gpu:
 def look_at_gpu() -> Gpu:
     """All that shows before TensorFlow starts."""
     smi, cards = _smi()
+    told = next((card.driver for card in cards), None) or None  # in WSL2 nothing else tells
     return Gpu(
-        platform.system(), _on_bus(), _driver(), Path("/dev/nvidiactl").exists(), smi, cards,
+        platform.system(), _on_bus(), _driver() or told, Path("/dev/nvidiactl").exists(), smi, cards,
         os.environ.get("CUDA_VISIBLE_DEVICES"), tuple(needs_of("tensorflow", "and-cuda")),
     )  # fmt: skip
 
@@ -154,7 +156,8 @@ def cards_of(text: str) -> tuple[Card, ...]:
         parts = [part.strip() for part in line.split(",")]
         if len(parts) == len(_FIELDS.split(",")) and parts[0].isdigit():
             memory, free = (int(part) * 2**20 if part.isdigit() else 0 for part in parts[2:4])
-            cards.append(Card(int(parts[0]), parts[1], memory, free, numbers_of(parts[4])))
+            driver = parts[5] if numbers_of(parts[5]) else ""
+            cards.append(Card(int(parts[0]), parts[1], memory, free, numbers_of(parts[4]), driver))
     return tuple(cards)
 
 
