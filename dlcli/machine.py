@@ -17,6 +17,30 @@ def machine_memory() -> int | None:
         return None
 
 
+def processor_instructions() -> frozenset[str]:
+    """The names of the sets of instructions that the processor has, as Linux spells them; empty where it is another."""
+    return frozenset(_of_processor("flags").split())
+
+
+def processor_name() -> str | None:
+    """What the processor's maker calls it; None where the system does not say."""
+    return _of_processor("model name") or None
+
+
+def _of_processor(key: str) -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = (line.partition(":")[2].strip() for line in text.splitlines() if line.partition(":")[0].strip() == key)
+    return next(found, "")
+
+
+def has_nvidia_driver() -> bool:
+    """Whether NVIDIA's driver runs, and this process can reach a GPU of its."""
+    return Path("/proc/driver/nvidia/version").exists() and Path("/dev/nvidiactl").exists()
+
+
 def process_started(process: int) -> str | None:
     """When a process began, as the machine counts: no other one has this number and this. None if that is not known."""
     try:

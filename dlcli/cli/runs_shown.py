@@ -13,7 +13,7 @@ from dlcli.cli.result import show_metrics
 from dlcli.cli.runs_list import local
 from dlcli.data.memory import readable_bytes
 from dlcli.figures import duration, number
-from dlcli.runs.figures import IN_ORDER, SPLITS
+from dlcli.runs.figures import IN_ORDER, SPLITS, precision_text
 from dlcli.runs.finding import called
 from dlcli.spec.writing import to_flow
 
@@ -91,6 +91,8 @@ def _circumstances(record: Any) -> Iterator[tuple[str, str]]:
     for name, key in (("seed", "seed"), ("device", "device_name"), ("weights of", "init_from"), ("git", "git_commit")):
         if record.get(key) is not None:
             yield name, str(record[key])
+    if precision_text(record):
+        yield "precision", precision_text(record)
     if isinstance(record.get("versions"), dict):
         yield "versions", ", ".join(f"{name} {version}" for name, version in record["versions"].items())
 

@@ -64,7 +64,10 @@ def sweep(
     """
     screen: Screen = context.obj
     screen.trusts_code = trust_code
-    chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
+
+    from dlcli.training.devices import chosen_device
+
+    chosen = chosen_device(device)
     chosen_engine = options.chosen("--engine", engine, ("graph", "keras"))
 
     from dlcli.cli.sweep_opening import Asked, check_optuna, open_sweep
@@ -82,12 +85,12 @@ def sweep(
     # TensorFlow keeps for good what the functions have that run when it is imported: as few as can be.
     from dlcli.training.backend import start_backend
 
-    start_backend(chosen_device)
+    start_backend(chosen)
 
     from dlcli.cli.sweep_displays import make_sweep_display
     from dlcli.cli.sweep_work import How, budget_of, work
 
-    how = How(chosen_device, chosen_engine, not no_fallback, jobs, report)
+    how = How(chosen, chosen_engine, not no_fallback, jobs, report)
     seconds = budget_of(asked, opened)
     with make_sweep_display(screen, quiet=quiet, json=json, budget=seconds) as display:
         work(asked, opened, how, display)

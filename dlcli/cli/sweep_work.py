@@ -26,7 +26,7 @@ from dlcli.sweeping.page import write_page
 from dlcli.sweeping.plan import Load, Plan, Search, Seeds, planned_trials
 from dlcli.sweeping.reading import is_whole
 from dlcli.sweeping.running import SweepRequest, run_sweep
-from dlcli.training.backend import DeviceChoice
+from dlcli.training.devices import DeviceChoice
 
 if TYPE_CHECKING:
     from dlcli.cli.sweep_displays import SweepDisplay
@@ -37,7 +37,7 @@ class How:
     """How trials are run, as the command line says.
 
     Attributes:
-        device: "auto", "cpu" or "gpu".
+        device: "auto", "cpu", "gpu", or some GPUs, as in "gpu:0,1".
         engine: "graph" or "keras".
         allow_fallback: whether `dataset.fallback` may be used.
         jobs: how many processes there are to be.

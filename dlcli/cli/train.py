@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
-    from dlcli.training.backend import DeviceChoice
     from dlcli.training.crew import Crew
+    from dlcli.training.devices import DeviceChoice
     from dlcli.training.final import Final
     from dlcli.training.listening import End, FoldsEnd
     from dlcli.training.resuming import Point
     from dlcli.training.session import Hooks, TrainRequest
 
 _STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
+_PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 def train(
@@ -39,6 +40,12 @@ def train(
         typer.Option(metavar="N", help="Instead of the spec's `train.epochs`; `+N`: so many more."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="Instead of the spec's `precision`: `float32`, `mixed_float16`, `mixed_bfloat16`."
+        ),
+    ] = None,
     set_: options.Set = None,
     fold: options.Fold = None,
     resume: Annotated[
@@ -82,14 +89,16 @@ def train(
     import tempfile
 
     from dlcli.training.crew import cluster_here, crew_of
+    from dlcli.training.devices import chosen_device
 
     screen: Screen = context.obj
     screen.trusts_code = trust_code
     asked = _Asked(
         config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change,
-        options.duration("--max-time", max_time), options.chosen("--device", device, ("auto", "cpu", "gpu")), data_dir,
+        options.duration("--max-time", max_time), chosen_device(device), data_dir,
         runs_dir, run_name, no_fallback, smoke, options.chosen("--engine", engine, ("graph", "keras")) == "keras",
-        options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None, report, strict, quiet, json,
+        options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None,
+        options.chosen("--precision", precision, _PRECISIONS) if precision else None, report, strict, quiet, json,
     )  # fmt: skip
     check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     with (
@@ -124,6 +133,7 @@ class _Asked:
     smoke: bool
     is_plain: bool
     strategy: str | None
+    precision: str | None
     report: bool
     strict: bool
     quiet: bool
@@ -182,6 +192,8 @@ def _short_options(asked: _Asked, point: Point | None) -> list[Override]:
     short: list[Override] = options.of_fold(_fold_of(point) or asked.fold)
     if asked.seed is not None:
         short.append(option("--seed", "seed", asked.seed))
+    if asked.precision is not None:
+        short.append(option("--precision", "precision", asked.precision))
     if asked.strategy is not None:
         short.append(option("--strategy", "train.strategy", asked.strategy))
     wanted = _wanted_epochs(asked.epochs, point, is_auto=asked.resume == "auto")

@@ -19,6 +19,7 @@ from dlcli.report.judging import held_out_split
 from dlcli.report.network import WIDTH, drawing_of
 from dlcli.report.sections import Section
 from dlcli.report.story import Story, spec_text
+from dlcli.runs.figures import precision_text
 
 _WRITTEN_CLASSES = 12
 
@@ -223,6 +224,7 @@ def _facts(story: Story) -> list[tuple[str, str]]:
         ("data", " ".join([str(data.get("source", "")), f"({data['origin']})" if data.get("origin") else ""]).strip()),
         ("examples", ", ".join(sizes)),
         ("device", "; ".join(device)),
+        ("precision", precision_text(record)),
         ("began, ended", times(record)),
         ("error", str(record.get("error") or "")),
         ("time", _seconds(story)),

@@ -24,7 +24,7 @@ from dlcli.sweeping.one_trial import Ended, reason_of, run_trial
 from dlcli.sweeping.plan import Plan
 from dlcli.sweeping.reading import make_result
 from dlcli.sweeping.result import COMPLETE, FAILED, PRUNED, SweepResult, Trial
-from dlcli.training.backend import DeviceChoice
+from dlcli.training.devices import DeviceChoice
 from dlcli.training.record import RunRecord
 from dlcli.training.session import Hooks, TrainRequest
 from dlcli.training.stopping import StopRequest
@@ -40,7 +40,7 @@ class SweepRequest:
         metric: the figure of an epoch that is to be the best.
         direction: "minimize" or "maximize".
         where: where data may come from.
-        device: "auto", "cpu" or "gpu".
+        device: "auto", "cpu", "gpu", or some GPUs, as in "gpu:0,1".
         is_plain: whether the steps run as in Keras's own `fit`.
         command: the command line, for the trials' run.json.
         spec_folder: where the spec's file is.

@@ -55,6 +55,8 @@ class RunRecord:
     spec_folder: str = ""
     data_dir: str | None = None
     deterministic: bool = False
+    precision: str = "float32"
+    loss_scaling: dict[str, Any] | None = None
     init_from: str | None = None
     resumed: list[dict[str, Any]] = field(default_factory=list)
     folds: int | None = None
@@ -73,6 +75,7 @@ class RunRecord:
             "strategy": engine.division.name,
             "replicas": engine.division.replicas,
             "device": self.backend.device,
+            "gpus": list(self.backend.gpus) if self.backend.gpus is not None else None,
             "processors": cores(),
             "deterministic": self.deterministic,
         }
@@ -109,6 +112,9 @@ class RunRecord:
                 "seconds": self.seconds,
                 "device": self.backend.device,
                 "device_name": self.backend.device_name,
+                "gpus": list(self.backend.gpus) if self.backend.gpus is not None else None,
+                "precision": self.precision,
+                **({"loss_scaling": self.loss_scaling} if self.loss_scaling is not None else {}),
                 "engine": self.engine,
                 "monitor": self.monitor,
                 "better": self.better,

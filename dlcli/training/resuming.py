@@ -168,6 +168,13 @@ def find_unfinished(runs_dir: Path, spec: Spec, notify: Callable[[str], object])
     return None
 
 
+def spec_then(contents: Contents) -> dict[str, Any]:
+    """The spec of a checkpoint, with the defaults of what the dlcli that wrote it did not know yet."""
+    from dlcli.spec.loading import restore_spec
+
+    return restore_spec(contents.spec).spec.resolved()
+
+
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What of a spec has changed, of what decides the bits: a line each, such as `seed: 0 → 1`."""
     changed = [change for change in all_differences(then, now) if not _is_free(change[0])]
