@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -36,3 +39,17 @@ def is_process_running(process: int, started: str | None) -> bool:
     except PermissionError:
         pass  # another user's
     return started is None or process_started(process) == started
+
+
+def stop_with_parent() -> None:
+    """From now on, ask this process to stop, as SIGTERM does, when its standard input ends: that of a child which was
+    given a pipe ends with its parent, however that ends.
+    """
+
+    def watch() -> None:
+        with suppress(OSError):
+            while os.read(0, 1):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

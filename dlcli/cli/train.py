@@ -53,20 +53,18 @@ def train(
     ] = None,
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
-    runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
-    run_name: Annotated[str | None, typer.Option(help="The name of this run's folder, instead of the time.")] = None,
+    runs_dir: options.RunsDir = Path("runs"),
+    run_name: options.RunName = None,
     no_fallback: options.NoFallback = False,
     trust_code: options.TrustCode = False,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
     ] = False,
-    engine: Annotated[
-        str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
-    ] = "graph",
+    engine: options.Engine = "graph",
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the page on the run at its end.")] = True,
     strict: options.Strict = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
+    quiet: options.Quiet = False,
+    json: options.JsonLines = False,
 ) -> None:
     """Train the model of a YAML file: `dlcli train configs/mnist_cnn.yaml`."""
     import tempfile
@@ -77,7 +75,7 @@ def train(
     screen: Screen = context.obj
     screen.trusts_code = trust_code
     chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
-    is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
+    is_plain = options.is_keras_engine(engine)
     seconds = options.duration("--max-time", max_time)
     _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
