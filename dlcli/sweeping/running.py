@@ -110,7 +110,7 @@ class _Running:
 
     def run(self) -> SweepResult:
         """See `run_sweep`."""
-        request, folder = self._request, self._request.folder
+        request, folder, is_warm = self._request, self._request.folder, False
         with self._stop, self._registered():
             self._listener.begun(folder.path, self._result())
             while request.budget is None or seconds_used(folder) < request.budget:
@@ -121,6 +121,9 @@ class _Running:
                     break
                 self._run(taken)
                 gc.collect()  # a model and its graphs are a circle
+                if not is_warm:
+                    is_warm = True
+                    gc.freeze()  # what the first trial has made ready, each later collection need not look through
         return self._result()
 
     def _run(self, taken: Taken) -> None:
