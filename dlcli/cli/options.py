@@ -45,6 +45,15 @@ Run = Annotated[
     ),
 ]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of all runs.")]
+RunName = Annotated[
+    str | None, typer.Option("--run-name", help="The name of the folder that is made, instead of the time.")
+]
+Engine = Annotated[
+    str,
+    typer.Option("--engine", help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")]
 Fold = Annotated[
     int | None, typer.Option("--fold", metavar="N", min=1, help="Of `dataset.folds`, this one alone, counted from 1.")
 ]
@@ -138,6 +147,11 @@ def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     if value not in allowed:
         raise UsageError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
     return value
+
+
+def is_keras_engine(engine: str) -> bool:
+    """Whether each step is run as Keras's own `fit` does. Raises UsageError."""
+    return bool(chosen("--engine", engine, ("graph", "keras")) == "keras")
 
 
 def check_picture(path: Path | None, option: str = "--plot", suffixes: tuple[str, ...] = PICTURES) -> None:

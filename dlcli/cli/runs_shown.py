@@ -70,8 +70,10 @@ def _trials(record: Any) -> Iterator[tuple[str, str]]:
     if isinstance(trials, dict):
         yield "trials", ", ".join(f"{count} {what}" for what, count in trials.items() if count)
     if isinstance(best, dict) and isinstance(best.get("value"), (int, float)):
-        value = f"{record.get('metric')} {number(best['value'])}"
-        yield "best", f"trial {best.get('trial')}: {value}; the figures are those of its run"
+        metric, mean = record.get("metric"), best.get("mean")
+        yield "best", f"trial {best.get('trial')}: {metric} {number(best['value'])}; the figures are those of its run"
+        if isinstance(mean, (int, float)):
+            yield "", f"of the best mean: {metric} {number(mean)} of {best.get('seeds')} seeds"
         for path, one in dict(best.get("values") or {}).items():
             yield "", f"{path}: {to_flow(one)}"
 
