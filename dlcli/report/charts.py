@@ -44,7 +44,9 @@ def curves(name: str, train: Sequence[float], held_out: Sequence[float], best_ep
     watched = held_out if len(held_out) else train
     if best_epoch is not None and best_epoch <= len(watched):
         axis.axvline(best_epoch, color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
-        axis.plot([best_epoch], [finite_only(watched)[best_epoch - 1]], "o", color=COLORS["good"], markersize=5.5)
+        best = [best_epoch], [finite_only(watched)[best_epoch - 1]]
+        look = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.6} if marker else {"markersize": 5.5}
+        axis.plot(*best, "o", color=COLORS["good"], **look)
     widen_range(axis, [*train, *held_out])
     epoch_axis(axis, len(train))
     lost = sum(not np.isfinite(value) for value in [*train, *held_out])
@@ -178,9 +180,7 @@ def predicted_true(truth: Array, predicted: Array, prefix: str = "") -> Chart:
     """Predicted against true numbers, and the line where they are equal."""
     figure, axis = new_figure(height=3.6)
     chosen = _chosen(len(truth))
-    axis.scatter(
-        truth[chosen], predicted[chosen], s=9, color=COLORS["train"], alpha=0.55, linewidths=0, rasterized=True
-    )
+    axis.scatter(truth[chosen], predicted[chosen], s=9, color=COLORS["train"], alpha=0.7, linewidths=0, rasterized=True)
     both = np.concatenate([truth, predicted])
     both = both[np.isfinite(both)]
     if len(both):
