@@ -54,7 +54,8 @@ def curves(name: str, train: Sequence[float], held_out: Sequence[float], best_ep
         axis.legend(loc="best")
     note = f"Best epoch: {best_epoch}." if best_epoch is not None else ""
     if lost:
-        note = f"{note} {lost} of the values are no numbers and not drawn.".strip()
+        which = f"{lost} of the values are no numbers and" if lost > 1 else "One of the values is no number and"
+        note = f"{note} {which} not drawn.".strip()
     shown = "training and validation" if len(held_out) else "training"
     return chart_of(figure, name, name.replace("_", " "), f"{name} of {shown} by epoch", note)
 
