@@ -98,7 +98,8 @@ def _cards(told: Told) -> Iterator[Cell]:
     split = held_out_split(story.metrics)
     if score is not None:
         yield from _score_cards(story, score, split)
-    if split is not None and "loss" in story.metrics[split]:
+    is_shown = score is not None and score.name == "loss"
+    if split is not None and "loss" in story.metrics[split] and not is_shown:
         value = story.metrics[split]["loss"]
         yield figure_cell(value, f"{split}.loss", f"{split} loss")
     planned = (story.spec.get("train") or {}).get("epochs")

@@ -60,6 +60,7 @@ class RunRecord:
     init_from: str | None = None
     resumed: list[dict[str, Any]] = field(default_factory=list)
     folds: int | None = None
+    without_model: dict[str, Any] = field(default_factory=dict)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -124,6 +125,7 @@ class RunRecord:
                 "git_commit": self.git_commit,
                 "data": self.data,
                 **({"folds": self.folds} if self.folds is not None else {}),
+                **({"without_model": self.without_model} if self.without_model else {}),
             }
         )
 

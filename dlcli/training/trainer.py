@@ -109,6 +109,8 @@ def _end(training: Training, metrics: Mapping[str, Logs], *, is_smoke: bool) -> 
         {name: value for name, value in known.items() if name in figures}
         for known in (trivial_figures(job, job.rows[split]), last_value_figures(job, job.rows[split]))
     )
+    known = {what: figures for what, figures in (("trivial", trivial), ("last value", last_value)) if figures}
+    training.record.without_model = {"split": split, **known} if known else {}
     return End(
         training.run.path, metrics, trivial, split, gains(figures, trivial, last_value), best.epoch, best.monitor,
         best.value, len(training.history), training.seconds, is_smoke, last_value,
