@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dlcli.data.memory import cores
 from dlcli.errors import DlcliError, Interrupted, RunError
 from dlcli.sweeping.journal import Journal
 from dlcli.sweeping.listening import SweepListener
 from dlcli.sweeping.reading import is_whole, make_result
 from dlcli.sweeping.result import RUNNING, WAITING, SweepResult, Trial
 from dlcli.sweeping.running import SweepRequest
-from dlcli.training.choices import cores
 from dlcli.training.stopping import StopRequest
 
 _LOOK_SECONDS = 0.3
