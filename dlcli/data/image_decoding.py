@@ -46,6 +46,7 @@ _TURNS = {
 _SAYS_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
+_POINTER = b"version https://git-lfs."  # git-lfs 3.6, docs/spec.md
 _HEAD = 1 << 16  # bytes in which a header mostly is, whole
 _MOST_SCRATCH = 1 << 24
 _of_thread = threading.local()
@@ -300,7 +301,10 @@ def _reason(path: Picture, error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "it does not fit into memory"
     if isinstance(error, UnidentifiedImageError):
-        return "the file is empty" if not _bytes_of(path, 1) else f"it is none of {', '.join(map(str, _FORMATS))}"
+        first = _bytes_of(path, len(_POINTER))
+        if first == _POINTER:
+            return "it only points to a file of Git LFS, which `git lfs pull` fetches"
+        return f"it is none of {', '.join(map(str, _FORMATS))}" if first else "the file is empty"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(reason).splitlines()[0].rstrip(".")
 
