@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-<<<<<<< HEAD
-from itertools import takewhile
-=======
 import signal
 import threading
 from contextlib import suppress
->>>>>>> h_fin9
+from itertools import takewhile
 from pathlib import Path
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
@@ -71,7 +68,6 @@ def is_process_running(process: int, started: str | None) -> bool:
     return started is None or process_started(process) == started
 
 
-<<<<<<< HEAD
 def gpus_here() -> list[str]:
     """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none without a driver."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -81,7 +77,8 @@ def gpus_here() -> list[str]:
         return [str(number) for number, _ in enumerate(_GPUS.iterdir())]
     except OSError:
         return []
-=======
+
+
 def stop_with_parent() -> None:
     """From now on, ask this process to stop, as SIGTERM does, when its standard input ends: that of a child which was
     given a pipe ends with its parent, however that ends.
@@ -94,4 +91,3 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
->>>>>>> h_fin9

@@ -73,17 +73,11 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
     ] = False,
-<<<<<<< HEAD
     strategy: Annotated[
         str | None,
         typer.Option(help="Instead of the spec's `train.strategy`: none, mirrored, multi_worker or auto."),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
-    ] = "graph",
-=======
     engine: options.Engine = "graph",
->>>>>>> h_fin9
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the page on the run at its end.")] = True,
     strict: options.Strict = False,
     quiet: options.Quiet = False,
@@ -97,11 +91,10 @@ def train(
 
     screen: Screen = context.obj
     screen.trusts_code = trust_code
-<<<<<<< HEAD
     asked = _Asked(
         config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change,
         options.duration("--max-time", max_time), chosen_device(device), data_dir,
-        runs_dir, run_name, no_fallback, smoke, options.chosen("--engine", engine, ("graph", "keras")) == "keras",
+        runs_dir, run_name, no_fallback, smoke, options.is_keras_engine(engine),
         options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None,
         options.chosen("--precision", precision, _PRECISIONS) if precision else None, report, strict, quiet, json,
     )  # fmt: skip
@@ -153,21 +146,6 @@ def _train(screen: Screen, asked: _Asked, crew: Crew | None) -> None:
     initial = options.open_checkpoint(screen, asked.init_from) if asked.init_from is not None else None
     point = _named_point(screen, asked, crew)
     data_folder = options.data_folder(asked.data_dir, point)
-=======
-    chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
-    is_plain = options.is_keras_engine(engine)
-    seconds = options.duration("--max-time", max_time)
-    _check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
-    initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
-    point = _find_point(screen, resume, fold, runs_dir)
-    short = options.of_fold(_fold_of(point) or fold)
-    if seed is not None:
-        short.append(option("--seed", "seed", seed))
-    wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
-    if wanted is not None or smoke:
-        short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else wanted))
-    data_folder = options.data_folder(data_dir, point)
->>>>>>> h_fin9
     look = options.looker(screen, data_folder, point)
     more = _short_options(asked, point)
     read = functools.partial(options.load, screen, sets=asked.sets, more=more, strict=asked.strict, look=look)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlcli.data.finding import DATA_DIR_VARIABLE
+from dlcli.data.memory import cores
 from dlcli.doctoring.finding import Finding, State, gibibytes, listed
 from dlcli.errors import DataError
 from dlcli.machine import machine_memory, processor_instructions, processor_name
 from dlcli.spec.catalogue import cache_folder
-from dlcli.training.choices import cores
 
 PROCESSOR, MEMORY, DATA = "processor", "memory and disk", "data"
 # As Linux spells them, and as people do; the first two are those that TensorFlow's packages of 2.21 need, or nearly so.

@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from dlcli.data.memory import cores
 from dlcli.model.summary import LayerSummary, ModelSummary
 
 EVALUATION_BATCH_SIZE = 256
@@ -83,11 +84,6 @@ class Choices:
         """The same, once it is known how many steps an epoch of training has."""
         compiled = self.compiled_from is not None and steps >= self.compiled_from
         return replace(self, compiled=compiled, because=f"{self.because}; {_COMPILED}") if compiled else self
-
-
-def cores() -> int:
-    """How many processors this process may use: what TensorFlow counts, too."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def core_shares(parts: int) -> list[set[int]] | None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlcli
+from dlcli.data.memory import cores
 from dlcli.errors import Interrupted, RunError
 from dlcli.machine import process_started
 from dlcli.runs import RunFolder
 from dlcli.training.backend import Backend
-from dlcli.training.choices import cores
 
 if TYPE_CHECKING:
     from dlcli.training.engine import Engine

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.memory import cores
 from dlcli.errors import CheckpointError, RunError, UsageError
 from dlcli.runs import RunFolder
 from dlcli.runs.finding import RUNS, find_run, runs_of
 from dlcli.spec.grammar import Spec
 from dlcli.training.checkpoint import Checkpoint, Contents, open_checkpoint
-from dlcli.training.choices import Choices, cores
+from dlcli.training.choices import Choices
 from dlcli.training.going_on import GoingOn
 
 # What of a spec may be another in a resumed run: the bits of its epochs do not depend on it.
