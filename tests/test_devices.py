@@ -16,7 +16,7 @@ from tests.conftest import Command
 TWO = ["NVIDIA H100", "NVIDIA T4"]
 
 
-@pytest.mark.parametrize("written", ["auto", "cpu", "gpu", "gpu:0", "gpu:1,0"])
+@pytest.mark.parametrize("written", ["auto", "cpu", "gpu", "gpu:0", "gpu:1,0", "cpu:0,1"])
 def test_what_may_be_written(written: str) -> None:
     assert chosen_device(written) == written
 
@@ -26,7 +26,7 @@ def test_what_may_be_written(written: str) -> None:
     [
         ("gpu:", "must be"), ("gpu:x", "must be"), ("gpu:-1", "must be"), ("gpu:0,", "must be"), ("GPU", "must be"),
         ("tpu", "must be"), ("gpu: 1", "must be"), ("gpu:1,1", "named twice"), ("", "must be"), ("gpu:١", "must be"),
-        ("gpu:1\n", "must be"),
+        ("gpu:1\n", "must be"), ("cpu:1,2", "count from 0"), ("cpu:0,0", "named twice"),
     ],
 )  # fmt: skip
 def test_what_may_not(written: str, says: str) -> None:

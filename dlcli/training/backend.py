@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dlcli.training.choices import Choices
-from dlcli.training.devices import DeviceChoice, gpu_numbers, taken
+from dlcli.training.devices import DeviceChoice, cpu_count, gpu_numbers, taken
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
         DeviceError: a GPU was asked for that TensorFlow does not see.
     """
     set_environment()
-    if device == "cpu":
+    if device.startswith("cpu"):
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     _import()
     import keras
@@ -54,6 +54,9 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
         tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if cpu_count(device) > 1:
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(cpu_count(device))]
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], logical)
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
     return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions, len(gpus), gpu_numbers(device))
 

@@ -1,4 +1,7 @@
-"""Which devices are asked for: `auto`, `cpu`, `gpu`, or some GPUs of several, as in `gpu:0,1`. Loads no TensorFlow."""
+"""Which devices are asked for: `auto`, `cpu`, `gpu`, or some GPUs of several, as in `gpu:0,1`. Loads no TensorFlow.
+
+`cpu:0,1` makes two devices of the CPU, to try out what is for several.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,37 @@ from dlcli.errors import DeviceError, UsageError
 
 DeviceChoice = str
 """as it is written; `chosen_device` has found it right"""
-_NUMBERS = re.compile(r"gpu:([0-9]{1,4}(?:,[0-9]{1,4})*)\Z")
+_NUMBERS = re.compile(r"(cpu|gpu):([0-9]{1,4}(?:,[0-9]{1,4})*)\Z")
 
 
 def chosen_device(written: str) -> DeviceChoice:
     """What `--device` says. Raises UsageError if that cannot be."""
     if written in ("auto", "cpu", "gpu"):
         return written
-    numbers = gpu_numbers(written)
+    numbers = _numbers("gpu", written) or _numbers("cpu", written)
     if numbers is None:
         hint = "GPUs are counted from 0: `gpu:1` is the second one, `gpu:0,1` are the first two."
         raise UsageError(f"--device {written}: it must be `auto`, `cpu`, `gpu`, or numbers, as in `gpu:0,1`.", hint)
     if len(set(numbers)) < len(numbers):
-        raise UsageError(f"--device {written}: a GPU is named twice.")
-    return device_text(numbers)
+        raise UsageError(f"--device {written}: a device is named twice.")
+    if written.startswith("cpu") and sorted(numbers) != list(range(len(numbers))):
+        raise UsageError(f"--device {written}: devices that are made of the CPU count from 0, as in `cpu:0,1`.")
+    return written if written.startswith("cpu") else device_text(numbers)
 
 
 def gpu_numbers(device: DeviceChoice) -> tuple[int, ...] | None:
     """The GPUs that are named; None if they are not."""
+    return _numbers("gpu", device)
+
+
+def cpu_count(device: DeviceChoice) -> int:
+    """How many devices are made of the CPU."""
+    return len(_numbers("cpu", device) or (0,))
+
+
+def _numbers(kind: str, device: DeviceChoice) -> tuple[int, ...] | None:
     found = _NUMBERS.match(device)
-    return tuple(map(int, found[1].split(","))) if found is not None else None
+    return tuple(map(int, found[2].split(","))) if found is not None and found[1] == kind else None
 
 
 def device_text(numbers: Sequence[int]) -> DeviceChoice:
@@ -43,7 +57,7 @@ def taken(device: DeviceChoice, names: Sequence[str]) -> list[int]:
         DeviceError: a GPU is asked for that is not there.
     """
     numbers = gpu_numbers(device)
-    if device == "cpu":
+    if device.startswith("cpu"):
         return []
     if not names and device != "auto":
         raise DeviceError(
