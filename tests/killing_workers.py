@@ -1,4 +1,4 @@
-"""Kills a worker of two at random moments, lets both go on, and compares what they come to with an undisturbed training.
+"""Kills a worker of two at random moments, lets both go on, and compares them with a training that nobody disturbed.
 
 python -m tests.killing_workers [KILLS] [--chief]
 """
@@ -66,6 +66,12 @@ def state_of(folder: Path) -> tuple[dict[str, Any], str]:
     return found, "\n".join(rows)
 
 
+def tell(line: str) -> None:
+    """Show a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(kills: int, victim: int) -> int:
     """Kill so many times; how many trainings came to other bits."""
     wrong = done = trainings = 0
@@ -94,7 +100,7 @@ def main(kills: int, victim: int) -> int:
                 code, text = results[1 - victim]
                 done += 1
                 lines = [line for line in text.splitlines() if "gone" in line] or text.splitlines()[-3:]
-                print(f"kill {done}: exit code {code} after {time.monotonic() - killed:.1f} s: {' '.join(lines)}")
+                tell(f"kill {done}: exit code {code} after {time.monotonic() - killed:.1f} s: {' '.join(lines)}")
                 assert code == 4, text
             arrays, history = state_of(folder)
             is_equal = history == expected[1] and arrays.keys() == expected[0].keys()
