@@ -106,9 +106,7 @@ def main(kills: int, victim: int) -> int:
             is_equal = history == expected[1] and arrays.keys() == expected[0].keys()
             is_equal = is_equal and all(np.array_equal(arrays[key], expected[0][key]) for key in arrays)
             wrong += not is_equal
-            print(
-                f"training {trainings}: {'the same bits' if is_equal else 'OTHER BITS'} after {done} kills", flush=True
-            )
+            tell(f"training {trainings}: {'the same bits' if is_equal else 'OTHER BITS'} after {done} kills")
     return wrong
 
 

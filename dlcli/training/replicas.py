@@ -42,10 +42,12 @@ class Division(Protocol):
     Attributes:
         name: as in `train.strategy`.
         replicas: how many copies of the model there are.
+        is_chief: whether what this process writes is kept.
     """
 
     name: str
     replicas: int
+    is_chief: bool
 
     def data(self, data: Data) -> Data | Shared:
         """The examples, as this process reads them."""
@@ -84,7 +86,7 @@ class Division(Protocol):
 class Undivided:
     """One copy of the model."""
 
-    name, replicas = "none", 1
+    name, replicas, is_chief = "none", 1, True
 
     def data(self, data: Data) -> Data | Shared:
         """See `Division`."""
@@ -140,6 +142,7 @@ class Workers(Undivided):
         self._crew = crew
         self._collectives = collectives
         self.replicas = collectives.count
+        self.is_chief = crew.is_chief
         self._total: Any = None
         self._batch_size = 0
 

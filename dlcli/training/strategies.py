@@ -66,8 +66,11 @@ def _multi_worker(crew: Crew | None) -> Division:
     from dlcli.training.replicas import Undivided, Workers
 
     if crew is None:
-        if find_cluster(os.environ) is not None:
-            return Undivided()  # a cluster of one worker
+        cluster = find_cluster(os.environ)
+        if cluster is not None and len(cluster.workers) > 1:
+            raise UsageError("Several workers train one model by `dlcli train`; this is something else.")
+        if cluster is not None:
+            return Undivided()
         hint = "`dlcli launch --workers 2 -- train …` starts two of them here; or set TF_CONFIG, or use Slurm."
         raise UsageError("`strategy: multi_worker` needs workers, and nothing in the environment names them.", hint)
     if crew.division is None:

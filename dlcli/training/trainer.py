@@ -281,6 +281,8 @@ def _leave(training: Training, where: str) -> None:
     """Save after a signal, in the middle of an epoch, and leave."""
     training.saver.write()
     training.run.point_latest()
+    if not training.job.engine.division.is_chief:
+        raise Interrupted(f"Stopped after {where}, as all workers.", signal_number=training.stop.signal_number)
     raise Interrupted(
         f"Stopped after {where}{training.stop.why}; everything up to there is saved in {training.run.last}.",
         signal_number=training.stop.signal_number,

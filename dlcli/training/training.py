@@ -140,6 +140,8 @@ class Training:
     @property
     def kept(self) -> str:
         """What a person still has of the run, if it ends here."""
+        if not self.job.engine.division.is_chief:
+            return "Worker 0 says what is saved."
         saved = self.saver.saved
         return f"{self.run.last} holds epoch {saved.epoch}, step {saved.step}." if saved else "Nothing is saved yet."
 
