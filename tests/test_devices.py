@@ -11,6 +11,7 @@ import pytest
 from dlcli.errors import DeviceError, UsageError
 from dlcli.training.devices import chosen_device, taken
 from dlcli.training.record import RunRecord
+from dlcli.training.replicas import Undivided
 from tests.conftest import Command
 
 TWO = ["NVIDIA H100", "NVIDIA T4"]
@@ -97,7 +98,7 @@ def test_a_run_goes_on_where_it_was() -> None:
     for gpus, expected in (((1,), "gpu:1"), (None, "gpu")):
         backend = Backend("gpu", "GPU", {}, gpus)
         record = RunRecord(None, "a", [], backend, 0, {}, None)  # type: ignore[arg-type]
-        engine = SimpleNamespace(path="graph", fallback=None, record=dict)
+        engine = SimpleNamespace(path="graph", fallback=None, record=dict, division=Undivided())
         then = SimpleNamespace(engine=record.engine_now(engine))  # type: ignore[arg-type]
         assert _device_of(then) == expected  # type: ignore[arg-type]
     assert _device_of(SimpleNamespace(engine={"device": "cpu"})) == "cpu"  # type: ignore[arg-type]

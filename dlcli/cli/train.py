@@ -152,6 +152,7 @@ def _train(screen: Screen, asked: _Asked, crew: Crew | None) -> None:
     loaded, written, folder = _spec(read, asked.config, point, quiet=asked.quiet or asked.json)
     if loaded.spec.sweep is not None and not (asked.quiet or asked.json):
         screen.message("`sweep` is not heeded: the spec's own values are trained; `dlcli sweep` searches.")
+    loaded = _for_copies(loaded, asked, crew)
     if asked.resume == "auto":
         point = _find_unfinished(screen, asked, loaded, crew)
         if point is not None:
@@ -181,6 +182,16 @@ def _train(screen: Screen, asked: _Asked, crew: Crew | None) -> None:
             sys.argv[1:], point, initial, asked.allow_change, asked.max_seconds, crew=crew,
         )  # fmt: skip
         _run(screen, display, request, with_report=asked.report)
+
+
+def _for_copies(loaded: LoadedSpec, asked: _Asked, crew: Crew | None) -> LoadedSpec:
+    """The spec, with what grows by the number of copies of the model that there are going to be."""
+    from dlcli.machine import gpus_here
+    from dlcli.spec.replicated import for_copies
+    from dlcli.training.devices import copies
+
+    workers = crew.peers.count if crew is not None else 1
+    return for_copies(loaded, copies(loaded.spec.train.strategy, asked.device, workers, len(gpus_here())))
 
 
 def _short_options(asked: _Asked, point: Point | None) -> list[Override]:

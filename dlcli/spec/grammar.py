@@ -244,6 +244,12 @@ class TrainSpec(Part):
     strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
     """among what each batch is divided: `mirrored`: the devices of this machine; `multi_worker`: processes, on one
     machine or several; `auto`: workers where the environment names some, or else the GPUs where there are several"""
+    scale_batch: bool = False
+    """whether `batch_size` is that of each copy of the model, of those that `strategy` makes; else of all together"""
+    scale_learning_rate: bool = False
+    """whether the learning rate, a number, is multiplied by the number of copies"""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """in how many steps a learning rate that is multiplied grows to that, from what is written"""
     tensorboard: bool = False
     """whether what TensorBoard shows is written into the run's folder: figures, network, weights, images"""
     mlflow: Annotated[MlflowSpec | None, BeforeValidator(mlflow_read), OrBoolean()] = None
@@ -256,6 +262,13 @@ class TrainSpec(Part):
     """when checkpoints are written in the middle of epochs, and how many earlier ones are kept"""
     divergence: DivergenceSpec | None = None
     """when the loss is no longer a number: go back and on with a smaller learning rate; left out: stop"""
+
+    @field_validator("warmup_steps")
+    @classmethod
+    def _warms_up_to_more(cls, value: int, info: ValidationInfo) -> int:
+        if value and not info.data.get("scale_learning_rate"):
+            raise refusal("goes with `scale_learning_rate: true`, up to which the rate grows", "Say both, or neither.")
+        return value
 
     @field_validator("tensorboard")
     @classmethod

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.errors import DlcliError, Interrupted, RunError, UsageError
 from dlcli.files import replacing
 from dlcli.training.cluster import Cluster, find_cluster
-from dlcli.training.peers import PeerGoneError, Peers, meet
+from dlcli.training.peers import AGAIN, PeerGoneError, Peers, meet
 from dlcli.training.resuming import Point
 from dlcli.training.stopping import Stop
 
@@ -173,7 +173,7 @@ def crew_of(cluster: Cluster | None, scratch: Path, notify: Callable[[str], obje
         if peers.gone is not None:  # what failed is most likely what waited for it
             peers.close(peers.gone)
             kept = f" {error.message}" if isinstance(error, RunError) else ""
-            raise PeerGoneError(f"{peers.gone}.{kept}", "Start all workers again, with `--resume auto`.") from error
+            raise PeerGoneError(f"{peers.gone}.{kept}", AGAIN) from error
         message = error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
         peers.close(f"{name} stopped: {message}")
         raise

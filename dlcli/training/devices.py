@@ -40,6 +40,22 @@ def cpu_count(device: DeviceChoice) -> int:
     return len(_numbers("cpu", device) or (0,))
 
 
+def copies(strategy: str, device: DeviceChoice, workers: int, gpus: int) -> int:
+    """How many copies of a model a strategy will make, before TensorFlow is asked.
+
+    Args:
+        strategy: as in `train.strategy`.
+        device: what is asked for.
+        workers: that train together; 1 for one alone.
+        gpus: that this process may use.
+    """
+    if workers > 1 or strategy in ("none", "multi_worker"):
+        return workers if strategy != "none" else 1
+    named = _numbers("gpu", device) or _numbers("cpu", device)
+    count = len(named) if named is not None else gpus if device in ("auto", "gpu") else 1
+    return max(1, count) if strategy == "mirrored" or not device.startswith("cpu") else 1
+
+
 def _numbers(kind: str, device: DeviceChoice) -> tuple[int, ...] | None:
     found = _NUMBERS.match(device)
     return tuple(map(int, found[2].split(","))) if found is not None and found[1] == kind else None

@@ -12,7 +12,7 @@ import tensorflow as tf
 from dlcli.errors import Interrupted, RunError
 from dlcli.model.objects import reason
 from dlcli.training.callback_state import close_files
-from dlcli.training.peers import PeerGoneError
+from dlcli.training.peers import AGAIN, PeerGoneError
 
 if TYPE_CHECKING:
     from dlcli.training.training import Training
@@ -38,8 +38,8 @@ def kept(training: Training) -> Iterator[None]:
     except Exception as error:
         with suppress(RunError):  # the disk may be what failed
             training.saver.write_best()
-        if isinstance(error, tf.errors.OpError) and (gone := training.job.engine.division.gone()) is not None:
-            raise PeerGoneError(f"{gone}. {training.kept}", "Start all workers again, with `--resume auto`.") from error
+        if isinstance(error, tf.errors.OpError) and (gone := _gone(training, error)) is not None:
+            raise PeerGoneError(f"{gone}. {training.kept}", AGAIN) from error
         if isinstance(error, RunError):
             raise type(error)(f"{error.message} {training.kept}", error.hint) from error
         if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
@@ -53,6 +53,21 @@ def kept(training: Training) -> Iterator[None]:
     finally:
         training.saver.close()
         close_files(training.callbacks.callbacks)
+
+
+def _gone(training: Training, error: tf.errors.OpError) -> str | None:
+    """Which worker a step has waited for in vain; None if that is not why it failed."""
+    division = training.job.engine.division
+    lost = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    )
+    found = division.gone()
+    if found is None and division.name == "multi_worker" and isinstance(error, lost):
+        return f"TensorFlow has lost another worker: {error.message.splitlines()[0].rstrip('.')}"
+    return found
 
 
 def spoken(error: tf.errors.OpError) -> tuple[str, str]:

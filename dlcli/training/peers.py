@@ -32,6 +32,9 @@ _JSON, _BYTES, _ALIVE, _BYE = b"j", b"b", b"a", b"e"
 _MOST_JSON = 2**26
 
 
+AGAIN = "Start all workers again, with `--resume auto`, once nothing else stands in the way."
+
+
 class PeerGoneError(RunError):
     """A worker of this training has ended, or is not heard of any more."""
 
@@ -118,7 +121,7 @@ class Peers:
     def check(self) -> None:
         """Raises PeerGoneError if a worker is gone."""
         if self.gone is not None:
-            raise PeerGoneError(f"{self.gone}.", "Start all workers again, with `--resume auto`.")
+            raise PeerGoneError(f"{self.gone}.", AGAIN)
 
     def close(self, why: str | None = None) -> None:
         """Leave; the others are told why, if not at the end."""
@@ -185,7 +188,7 @@ class Peers:
         with self._lock:
             if self.gone is not None:
                 return
-            self.gone = f"{what[0].upper()}{what[1:]}"
+            self.gone = f"{what[0].upper()}{what[1:]}".rstrip(".")
             act = self._on_gone
         if self.is_chief:
             for other in self._lines.values():
@@ -246,7 +249,6 @@ def _gather(cluster: Cluster, notify: Callable[[str], object], until: float) -> 
     with socket.socket(_family(host, port), socket.SOCK_STREAM) as listener:
         # TensorFlow's server listens at the same port once all are there, while these connections stay.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             listener.bind((host if _is_loopback(host) else "", port))
         except OSError as error:
