@@ -149,6 +149,9 @@ class PlainFeed:
     def for_testing(self, raw: Any) -> Any:
         return raw
 
+    def augmenting_layers(self) -> list[Any]:
+        return []
+
 
 def made(optimizer: Any, **compiled: Any) -> keras.Model:
     keras.utils.set_random_seed(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
     from dlcli.cli.displays import Display
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
+    from dlcli.spec.overrides import Override
+    from dlcli.training.backend import DeviceChoice
+    from dlcli.training.crew import Crew
     from dlcli.training.final import Final
     from dlcli.training.listening import End, FoldsEnd
     from dlcli.training.resuming import Point
     from dlcli.training.session import Hooks, TrainRequest
+
+_STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 
 
 def train(
@@ -60,6 +66,10 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A few batches through the whole path: build, fit, save, reload, evaluate.")
     ] = False,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="Instead of the spec's `train.strategy`: none, mirrored, multi_worker or auto."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
     ] = "graph",
@@ -71,31 +81,71 @@ def train(
     """Train the model of a YAML file: `dlcli train configs/mnist_cnn.yaml`."""
     import tempfile
 
-    from dlcli.cli.displays import make_display
-    from dlcli.spec.overrides import option
+    from dlcli.training.crew import cluster_here, crew_of
 
     screen: Screen = context.obj
     screen.trusts_code = trust_code
-    chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
-    is_plain = options.chosen("--engine", engine, ("graph", "keras")) == "keras"
-    seconds = options.duration("--max-time", max_time)
+    asked = _Asked(
+        config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change,
+        options.duration("--max-time", max_time), options.chosen("--device", device, ("auto", "cpu", "gpu")), data_dir,
+        runs_dir, run_name, no_fallback, smoke, options.chosen("--engine", engine, ("graph", "keras")) == "keras",
+        options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None, report, strict, quiet, json,
+    )  # fmt: skip
     check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
-    initial = options.open_checkpoint(screen, init_from) if init_from is not None else None
-    point = _find_point(screen, resume, fold, runs_dir)
-    short = options.of_fold(_fold_of(point) or fold)
-    if seed is not None:
-        short.append(option("--seed", "seed", seed))
-    wanted = _wanted_epochs(epochs, point, is_auto=resume == "auto")
-    if wanted is not None or smoke:
-        short.append(option("--smoke" if smoke else "--epochs", "train.epochs", 1 if smoke else wanted))
-    data_folder = options.data_folder(data_dir, point)
+    with (
+        tempfile.TemporaryDirectory(prefix="dlcli-smoke-" if smoke else "dlcli-train-") as scratch,
+        crew_of(cluster_here(strategy), Path(scratch), screen.message) as crew,
+    ):
+        if crew is not None and not crew.is_chief:
+            asked = replace(asked, runs_dir=Path(scratch) / "runs", report=False, quiet=True, is_silent=True)
+        elif smoke:
+            asked = replace(asked, runs_dir=Path(scratch) / "runs", report=False)
+        _train(screen, asked, crew)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for: its options, by their names."""
+
+    config: Path | None
+    epochs: str | None
+    seed: int | None
+    sets: tuple[str, ...]
+    fold: int | None
+    resume: str | None
+    init_from: Path | None
+    allow_change: bool
+    max_seconds: float | None
+    device: DeviceChoice
+    data_dir: Path | None
+    runs_dir: Path
+    run_name: str | None
+    no_fallback: bool
+    smoke: bool
+    is_plain: bool
+    strategy: str | None
+    report: bool
+    strict: bool
+    quiet: bool
+    json: bool
+    is_silent: bool = False
+
+
+def _train(screen: Screen, asked: _Asked, crew: Crew | None) -> None:
+    """Train as asked, together with the other workers if there are some."""
+    if crew is not None:
+        asked = replace(asked, init_from=crew.share_run(asked.init_from))
+    initial = options.open_checkpoint(screen, asked.init_from) if asked.init_from is not None else None
+    point = _named_point(screen, asked, crew)
+    data_folder = options.data_folder(asked.data_dir, point)
     look = options.looker(screen, data_folder, point)
-    read = functools.partial(options.load, screen, sets=set_, more=short, strict=strict, look=look)
-    loaded, written, folder = _spec(read, config, point, quiet=quiet or json)
-    if loaded.spec.sweep is not None and not (quiet or json):
+    more = _short_options(asked, point)
+    read = functools.partial(options.load, screen, sets=asked.sets, more=more, strict=asked.strict, look=look)
+    loaded, written, folder = _spec(read, asked.config, point, quiet=asked.quiet or asked.json)
+    if loaded.spec.sweep is not None and not (asked.quiet or asked.json):
         screen.message("`sweep` is not heeded: the spec's own values are trained; `dlcli sweep` searches.")
-    if resume == "auto":
-        point = _find_unfinished(screen, runs_dir, loaded)
+    if asked.resume == "auto":
+        point = _find_unfinished(screen, asked, loaded, crew)
         if point is not None:
             loaded.data.clear()  # it is read as that run has read it
     if point is not None and _is_at_end(screen, point, loaded):
@@ -104,27 +154,50 @@ def train(
         initial = options.initial(screen, point)  # it begins again
     screen.divert()
 
+    from dlcli.cli.displays import make_display
     from dlcli.data.where import Where
     from dlcli.training.session import TrainRequest
 
-    with (
-        tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as smoke_dir,
-        make_display(screen, quiet=quiet, json=json) as display,
-    ):
-        if json and not quiet and loaded.warnings:
+    with make_display(screen, quiet=asked.quiet, json=asked.json, silent=asked.is_silent) as display:
+        if asked.json and not asked.quiet and loaded.warnings:
             display.notice("warnings", [f"{problem.position}: {problem.message}" for problem in loaded.warnings])
         where = Where(
             data_folder,
-            not no_fallback,
+            not asked.no_fallback,
             lambda text: display.notice("data", [text]),
             display.phase,
-            trusts_code=trust_code,
+            trusts_code=screen.trusts_code,
         )
         request = TrainRequest(
-            loaded, written, folder, where, chosen_device, Path(smoke_dir) if smoke else runs_dir, run_name, smoke,
-            is_plain, sys.argv[1:], point, initial, allow_change, seconds,
+            loaded, written, folder, where, asked.device, asked.runs_dir, asked.run_name, asked.smoke, asked.is_plain,
+            sys.argv[1:], point, initial, asked.allow_change, asked.max_seconds, crew=crew,
         )  # fmt: skip
-        _run(screen, display, request, with_report=report and not smoke)
+        _run(screen, display, request, with_report=asked.report)
+
+
+def _short_options(asked: _Asked, point: Point | None) -> list[Override]:
+    """What the options that stand for a `--set` set."""
+    from dlcli.spec.overrides import option
+
+    short: list[Override] = options.of_fold(_fold_of(point) or asked.fold)
+    if asked.seed is not None:
+        short.append(option("--seed", "seed", asked.seed))
+    if asked.strategy is not None:
+        short.append(option("--strategy", "train.strategy", asked.strategy))
+    wanted = _wanted_epochs(asked.epochs, point, is_auto=asked.resume == "auto")
+    if wanted is not None or asked.smoke:
+        option_name, epochs = ("--smoke", 1) if asked.smoke else ("--epochs", wanted)
+        short.append(option(option_name, "train.epochs", epochs))
+    return short
+
+
+def _shared_point(crew: Crew, point: Point | None) -> Point | None:
+    """What the chief goes on from, for all workers."""
+    from dlcli.training.crew import point_of
+    from dlcli.training.resuming import find_point
+
+    path = point_of(crew, point)
+    return point if crew.is_chief or path is None else find_point(path, lambda text: None)
 
 
 def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report: bool) -> None:
@@ -157,21 +230,28 @@ def check_usage(
         raise UsageError("--run-name is for a new run; --resume goes on in the folder that there is.")
 
 
-def _find_point(screen: Screen, resume: str | None, fold: int | None, runs_dir: Path) -> Point | None:
-    if resume in (None, "auto"):
+def _named_point(screen: Screen, asked: _Asked, crew: Crew | None) -> Point | None:
+    """Where the run goes on from that --resume names; all workers, from where the chief does."""
+    if asked.resume in (None, "auto"):
         return None
+    if crew is None:
+        return _find_point(screen, asked)
+    return _shared_point(crew, _find_point(screen, asked) if crew.is_chief else None)
+
+
+def _find_point(screen: Screen, asked: _Asked) -> Point:
     from dlcli.runs.finding import find_run
     from dlcli.training.resuming import find_point
 
-    path = Path(str(resume))
-    run = find_run(path, runs_dir) if fold is not None else None
+    path = Path(str(asked.resume))
+    run = find_run(path, asked.runs_dir) if asked.fold is not None else None
     if run is not None and run.folds:
-        path = run.fold(fold or 1).path
+        path = run.fold(asked.fold or 1).path
         if not path.exists():
             raise UsageError(
-                f"Fold {fold} of {run.path} has not begun.", "Without --fold, --resume trains all that is left."
+                f"Fold {asked.fold} of {run.path} has not begun.", "Without --fold, --resume trains all that is left."
             )
-    return find_point(path, lambda text: screen.panel("damaged", [text]), runs_dir)
+    return find_point(path, lambda text: screen.panel("damaged", [text]), asked.runs_dir)
 
 
 def _fold_of(point: Point | None) -> int | None:
@@ -181,13 +261,16 @@ def _fold_of(point: Point | None) -> int | None:
     return fold
 
 
-def _find_unfinished(screen: Screen, runs_dir: Path, loaded: LoadedSpec) -> Point | None:
+def _find_unfinished(screen: Screen, asked: _Asked, loaded: LoadedSpec, crew: Crew | None) -> Point | None:
+    """Where `--resume auto` goes on from; all workers, from where the chief does."""
     from dlcli.training.resuming import find_unfinished
 
-    point = find_unfinished(runs_dir, loaded.spec, lambda text: screen.panel("damaged", [text]))
+    if crew is not None and not crew.is_chief:
+        return _shared_point(crew, None)
+    point = find_unfinished(asked.runs_dir, loaded.spec, lambda text: screen.panel("damaged", [text]))
     found = f"goes on in {point.run.path}" if point is not None and point.run is not None else "begins a new run"
     screen.message(f"--resume auto {found}")
-    return point
+    return point if crew is None else _shared_point(crew, point)
 
 
 def _wanted_epochs(written: str | None, point: Point | None, *, is_auto: bool) -> int | None:

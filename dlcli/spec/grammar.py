@@ -241,6 +241,9 @@ class TrainSpec(Part):
     ] = None
     """how many times as often the examples of a class come in an epoch, by its name; `balanced`: each class as often as
     the most frequent"""
+    strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    """among what each batch is divided: `mirrored`: the devices of this machine; `multi_worker`: processes, on one
+    machine or several; `auto`: workers where the environment names some, or else the GPUs where there are several"""
     tensorboard: bool = False
     """whether what TensorBoard shows is written into the run's folder: figures, network, weights, images"""
     mlflow: Annotated[MlflowSpec | None, BeforeValidator(mlflow_read), OrBoolean()] = None

@@ -23,11 +23,13 @@ class Backend:
         device: "cpu" or "gpu".
         device_name: for a person, as in "GPU (NVIDIA H100)" or "CPU (2 cores)".
         versions: of the libraries that decide the numbers.
+        gpus: how many GPUs are used at most.
     """
 
     device: str
     device_name: str
     versions: dict[str, str]
+    gpus: int = 0
 
 
 def start_backend(device: DeviceChoice = "auto") -> Backend:
@@ -57,7 +59,7 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
-    return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions)
+    return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions, len(gpus))
 
 
 def use_threads(choices: Choices) -> Choices:

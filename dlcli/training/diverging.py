@@ -200,6 +200,7 @@ def _first(training: Training, error: DivergenceError) -> _Found | None:
 def _go_to_last_good(training: Training) -> GoingOn | None:
     """Let the training be where it was at the last moment that is kept; None if there is none."""
     training.saver.finish()
+    training.job.engine.division.share_file(training.run.last)
     if training.saver.saved is not None:
         return training.go_to_checkpoint(open_checkpoint(training.run.last))
     return training.go_to_moment(training.first) if training.first is not None else None

@@ -12,13 +12,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from dlcli.data.scaling import scales_of
+from dlcli.errors import RunError
+from dlcli.model.objects import reason
 from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices
 from dlcli.training.feeding import Block, Pace, Rows, as_floats
 from dlcli.training.loops import (
@@ -31,6 +33,7 @@ from dlcli.training.loops import (
     Ran,
     Runner,
 )
+from dlcli.training.replicas import Division, Undivided
 from dlcli.training.towers import divisible
 
 _MOST_NUMBERS, _FEWEST = 2**24, 32  # numbers that go into a step of testing, and examples of it
@@ -63,19 +66,31 @@ class Engine:
         fallback: why the steps run through Keras's own calls, if no one asked for that; else None.
     """
 
-    def __init__(self, model: keras.Model, feed: Any, *, plain: bool = False, choices: Choices | None = None) -> None:
+    def __init__(
+        self, model: keras.Model, feed: Any, *, plain: bool = False, choices: Choices | None = None,
+        division: Division | None = None,
+    ) -> None:  # fmt: skip
         self.model = model
         self.feed = feed
+        self.division = division or Undivided()
         _measure_in_units(model, feed)
         choices = choices or Choices()
+        if self.division.replicas > 1:
+            choices = Choices(f"{self.division.replicas} copies of the model work side by side")
         if max(choices.towers, choices.test_towers) > 1 and not divisible(model):
             because = f"{choices.because}; but a layer of this model looks beyond its example"
             choices = replace(choices, because=because, towers=1, test_towers=1)
         self.choices = choices
         self.fallback: str | None = None
         eager = bool(getattr(model, "run_eagerly", False))
-        loops = CompiledLoops if choices.compiled else GraphLoops
-        self._run: Runner = KerasSteps(model, feed) if plain or eager else loops(model, feed, choices)
+        if self.division.replicas > 1:
+            if plain or eager:
+                self._refuse("its steps run one by one, by Keras's own calls.")
+            self._run: Runner = GraphLoops(model, feed, choices, self.division)
+        elif plain or eager:
+            self._run = KerasSteps(model, feed)
+        else:
+            self._run = (CompiledLoops if choices.compiled else GraphLoops)(model, feed, choices)
         self._paces: dict[tuple[Kind, int], Pace] = {}
 
     @property
@@ -115,7 +130,7 @@ class Engine:
         own, for callbacks that hear of steps. A pass that goes on at row `first` goes on with the metrics as they are;
         its progress counts from there.
         """
-        pace = Pace(1) if one_by_one else None
+        pace = self.division.pace(1) if one_by_one else None
         yield from self._pass("train", rows, batch_size, _ignore, pace, first=first)
 
     def test(self, rows: Rows, batch_size: int | None = None) -> Iterator[Progress]:
@@ -134,18 +149,20 @@ class Engine:
         self, kind: Kind, rows: Rows, batch_size: int, collect: Collect, pace: Pace | None = None, *,
         first: int = 0,
     ) -> Iterator[Progress]:  # fmt: skip
-        pace = pace or self._paces.setdefault((kind, batch_size), Pace())
+        pace = pace or self._paces.setdefault((kind, batch_size), self.division.pace())
+        own = self.division.own(batch_size)
         done = 0
-        for block in rows.data.blocks(rows.order, batch_size, pace, first):
+        for block in self.division.data(rows.data).blocks(rows.order, batch_size, pace, first):
             began = time.perf_counter()
-            outputs, logs, ran = self._call(kind, block, batch_size, is_first=done == 0 and first == 0)
-            figures, steps = as_floats(logs), int(ran)
+            with self.division.waiting():
+                outputs, logs, ran = self._call(kind, block, batch_size, is_first=done == 0 and first == 0)
+                figures, steps = as_floats(logs), int(ran)
             if outputs:
                 collect(np.asarray(outputs[0]) if len(outputs) == 1 else [np.asarray(output) for output in outputs])
             pace.ran(steps, time.perf_counter() - began)
-            done += min(block.examples, steps * batch_size)
+            done = min(done + steps * batch_size, len(rows) - first)
             yield Progress(steps_of(done, batch_size), done, figures)
-            if steps < steps_of(block.examples, batch_size):
+            if steps < steps_of(block.examples, own):
                 return
 
     def _call(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
@@ -157,11 +174,18 @@ class Engine:
             self._run = GraphLoops(self.model, self.feed, self.choices)
             return self._call(kind, block, batch_size, is_first=is_first)
         except NotTraceableError as error:
+            if self.division.replicas > 1:
+                self._refuse(reason(error.__cause__) if isinstance(error.__cause__, Exception) else f"{error}.")
             self.fallback = str(error)
             # Keras's own steps take batches whole, and one by one.
             self.choices = replace(self.choices, towers=1, test_towers=1, compiled=False)
             self._run = KerasSteps(self.model, self.feed)
             return self._run(kind, block, batch_size, is_first=is_first)
+
+    def _refuse(self, why: str) -> NoReturn:
+        """Raises RunError: several copies of this model cannot work together."""
+        message = f"This model cannot be trained with `strategy: {self.division.name}`: {why}"
+        raise RunError(message, "Train it with `--strategy none`.")
 
 
 def _measure_in_units(model: keras.Model, feed: Any) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from dlcli.errors import Interrupted, RunError
 from dlcli.model.objects import reason
 from dlcli.training.callback_state import close_files
+from dlcli.training.peers import PeerGoneError
 
 if TYPE_CHECKING:
     from dlcli.training.training import Training
@@ -37,6 +38,8 @@ def kept(training: Training) -> Iterator[None]:
     except Exception as error:
         with suppress(RunError):  # the disk may be what failed
             training.saver.write_best()
+        if isinstance(error, tf.errors.OpError) and (gone := training.job.engine.division.gone()) is not None:
+            raise PeerGoneError(f"{gone}. {training.kept}", "Start all workers again, with `--resume auto`.") from error
         if isinstance(error, RunError):
             raise type(error)(f"{error.message} {training.kept}", error.hint) from error
         if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):

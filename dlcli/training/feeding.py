@@ -47,6 +47,7 @@ class Block:
         first: the position in `order` at which the block begins.
         examples: how many there are to read.
         whole: how many examples the data has.
+        last: how many its last batch has in all processes together, where there are several.
     """
 
     tensors: Any
@@ -54,6 +55,7 @@ class Block:
     first: int
     examples: int
     whole: int
+    last: int = 0
 
 
 class Data(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from dlcli.errors import DivergedError, Interrupted, RunError
+from dlcli.errors import DivergedError, Interrupted, RunError, UsageError
 from dlcli.runs import RunFolder, check_free, check_writable
 from dlcli.spec.loading import LoadedSpec
 from dlcli.training.listening import FoldEnd, FoldsEnd, Listener
@@ -31,6 +31,9 @@ def run_folds(request: TrainRequest, listener: Listener, hooks: Hooks) -> FoldsE
             not keep the others from being trained; the error comes at the end.
         Interrupted: a signal came, or the time was up; the work is saved.
     """
+    if request.crew is not None:
+        message = "`folds` are trained one after the other, by one process; here are several workers."
+        raise UsageError(message, "Train one fold with `--fold 1`; or all of them with `--strategy none`.")
     until = time.monotonic() + request.max_seconds if request.max_seconds is not None else None
     where = request.where
     where = replace(where, notify=_once(where.notify), beside=(*where.beside, request.spec_folder))

@@ -46,6 +46,7 @@ from dlcli.training.choices import Choices
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Data, Feed, Resident, Rows, Streamed
 from dlcli.training.monitoring import Figures
+from dlcli.training.replicas import Division
 from dlcli.training.unfit import unfit_metrics
 
 _LARGE = 2**20
@@ -154,6 +155,7 @@ def assemble(
     choices: Choices | None = None,
     prepared_by: Checkpoint | None = None,
     pretrained_from: FilePath | None = None,
+    division: Division | None = None,
 ) -> Job:
     """Data, preparation, and a new model for training.
 
@@ -165,6 +167,7 @@ def assemble(
         prepared_by: a checkpoint whose preparation is taken, instead of one that is fitted to the data; and how it
             standardizes what is asked for.
         pretrained_from: the spec's folder, for weights that it asks for; None where a checkpoint brings all weights.
+        division: of each batch among several copies of the model; None for one.
 
     Raises:
         SpecError: the model cannot be built, or does not fit the data or the loss.
@@ -183,7 +186,8 @@ def assemble(
     check_mixing(loaded, encoding)
     compile_model(loaded, model)
     # After the model, so that its first weights do not depend on whether there is augmentation.
-    engine = Engine(model, Feed(preparation, encoding, make_augment(loaded, shape)), plain=plain, choices=choices)
+    feed = Feed(preparation, encoding, make_augment(loaded, shape))
+    engine = Engine(model, feed, plain=plain, choices=choices, division=division)
     return _job(loaded, dataset, splits, engine)
 
 

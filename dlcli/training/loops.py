@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from dlcli.training.choices import Choices
 from dlcli.training.feeding import Block
+from dlcli.training.replicas import Division, Undivided
 from dlcli.training.towers import divided
 
 Kind = Literal["train", "test", "evaluate", "predict"]
@@ -62,16 +63,17 @@ class GraphLoops:
     One function a kind serves whole and smaller batches, so that each is traced once.
     """
 
-    def __init__(self, model: keras.Model, feed: Any, choices: Choices) -> None:
+    def __init__(self, model: keras.Model, feed: Any, choices: Choices, division: Division | None = None) -> None:
         self._model = model
         self._feed = feed
         self._choices = choices
+        self._division = division or Undivided()
         self._functions: dict[tuple[Kind, int], Any] = {}
 
     def __call__(self, kind: Kind, block: Block, batch_size: int, *, is_first: bool) -> Ran:
         """See `Runner`. Raises NotTraceableError before any step has run."""
         bounds = np.int64(block.first), np.int64(block.first + block.examples)
-        arguments = (block.tensors, block.order, *bounds, np.bool_(is_first))
+        arguments = (block.tensors, block.order, *bounds, np.int64(block.last or batch_size), np.bool_(is_first))
         key = (kind, batch_size)
         towers = self._choices.towers if kind == "train" else self._choices.test_towers
         if key not in self._functions:
@@ -80,27 +82,32 @@ class GraphLoops:
             signature = tf.nest.map_structure(_any_length, arguments)
             function = tf.function(run, autograph=False, input_signature=signature)
             try:
-                with divided(self._model, towers):
+                with divided(self._model, towers), self._division.tracing(self._model):
                     self._functions[key] = function.get_concrete_function()
             except Exception as error:
                 raise NotTraceableError(f"{type(error).__name__}: {error}") from error
         return Ran(*self._functions[key](*arguments))
 
     def _run(
-        self, kind: Kind, batch_size: int, tensors: Any, order: Any, first: Any, end: Any, is_first: Any
+        self, kind: Kind, batch_size: int, tensors: Any, order: Any, first: Any, end: Any, last: Any, is_first: Any
     ) -> tuple[Any, Any, Any]:
-        """In a graph: the steps from position `first` of `order` to `end`; see `Ran`."""
+        """In a graph: the steps from position `first` of `order` to `end`; see `Ran`.
+
+        The batches of all processes together have `batch_size` examples, and the last one has `last`.
+        """
+        own = self._division.own(batch_size)
         step: Callable[[Any], Any] = getattr(self, f"_{kind}_step")
         collects = kind in ("evaluate", "predict")
         tf.cond(is_first, partial(_reset_metrics, self._model), lambda: 0)
         shapes = [(None, *output.shape[1:]) for output in self._model.outputs] if collects else []
-        steps = tf.cast(-((first - end) // batch_size), tf.int32)
+        steps = tf.cast(-((first - end) // own), tf.int32)
         arrays = tuple(tf.TensorArray(tf.float32, steps, element_shape=shape, infer_shape=False) for shape in shapes)
 
         def body(number: Any, is_finite: Any, arrays: Any) -> tuple[Any, Any, Any]:
-            start = first + tf.cast(number, tf.int64) * batch_size
-            size = tf.minimum(tf.constant(batch_size, tf.int64), end - start)
+            start = first + tf.cast(number, tf.int64) * own
+            size = tf.minimum(tf.constant(own, tf.int64), end - start)
             chosen = tf.slice(order, [start], [size])
+            self._division.step_of(tf.where(number == steps - 1, last, batch_size), batch_size)
             result = step(tf.nest.map_structure(lambda part: tf.gather(part, chosen), tensors))
             written = zip(arrays, keras.tree.flatten(result), strict=True) if collects else ()
             if kind == "train":
@@ -119,10 +126,17 @@ class GraphLoops:
         return outputs, {} if kind == "predict" else self._model.get_metrics_result(), number
 
     def _train_step(self, raw: Any) -> Any:
-        return self._model.train_step(self._feed.for_training(raw))
+        with self._division.drawing_apart(self._drawn):
+            inputs, *told = self._feed.for_training(raw)
+        return self._model.train_step((inputs, *self._division.whole(told)))
 
     def _test_step(self, raw: Any) -> None:
-        self._model.test_step(self._feed.for_testing(raw))
+        inputs, *told = self._feed.for_testing(raw)
+        self._model.test_step((inputs, *self._division.whole(told)))
+
+    @property
+    def _drawn(self) -> list[Any]:
+        return [variable for layer in self._feed.augmenting_layers() for variable in layer.variables]
 
     def _evaluate_step(self, raw: Any) -> Any:
         # `compute_metrics` is the hook that Keras documents for seeing a step's predictions; set while tracing only.

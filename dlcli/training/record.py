@@ -70,6 +70,8 @@ class RunRecord:
             "path": engine.path,
             "fallback": engine.fallback,
             "choices": engine.record(),
+            "strategy": engine.division.name,
+            "replicas": engine.division.replicas,
             "device": self.backend.device,
             "processors": cores(),
             "deterministic": self.deterministic,

@@ -19,7 +19,7 @@ from dlcli.training.going_on import GoingOn
 # What of a spec may be another in a resumed run: the bits of its epochs do not depend on it.
 _FREE = (
     ("train", "epochs"), ("train", "checkpoint"), ("train", "divergence"), ("train", "tensorboard"),
-    ("train", "mlflow"), ("silence",), ("version",), ("dataset", "source", "images", "stream"),
+    ("train", "mlflow"), ("train", "strategy"), ("silence",), ("version",), ("dataset", "source", "images", "stream"),
     ("dataset", "source", "images", "cache"),
 )  # fmt: skip
 # The libraries whose versions decide the bits.
@@ -208,7 +208,7 @@ def version_differences(then: Mapping[str, str], now: Mapping[str, str]) -> list
     ]
 
 
-def machine_differences(engine: Mapping[str, Any], device: str) -> tuple[list[str], list[str]]:
+def machine_differences(engine: Mapping[str, Any], device: str, replicas: int = 1) -> tuple[list[str], list[str]]:
     """What is another machine, for sure or perhaps with other bits: what breaks exactness, and what may do so."""
     if not engine:
         return [], []
@@ -217,9 +217,13 @@ def machine_differences(engine: Mapping[str, Any], device: str) -> tuple[list[st
     if then != now:
         words = {True: "on", False: "off"}
         breaking.append(f"oneDNN (TF_ENABLE_ONEDNN_OPTS): {words[then]} → {words[now]}")
-    if engine["processors"] != cores():
-        return breaking, [f"{engine['processors']} → {cores()} processors"]
-    return breaking, []
+    doubtful = []
+    then_replicas = engine.get("replicas", 1)  # of one copy, in checkpoints of earlier versions
+    if then_replicas != replicas:
+        doubtful.append(f"{then_replicas} → {replicas} copies of the model, among which each batch is divided")
+    if engine["processors"] != cores() and replicas == then_replicas == 1:
+        doubtful.append(f"{engine['processors']} → {cores()} processors")
+    return breaking, doubtful
 
 
 def refuse(changes: list[str], point: Point) -> RunError:

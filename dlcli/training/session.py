@@ -25,7 +25,8 @@ from dlcli.training.choices import Choices, choose
 from dlcli.training.listening import End, FoldsEnd, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.resuming import Point, differences, machine_differences, refuse, version_differences
-from dlcli.training.stopping import StopRequest
+from dlcli.training.stopping import Stop, StopRequest
+from dlcli.training.strategies import begin, chosen_strategy
 from dlcli.training.tracking import check_installed, tracked
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from dlcli.model.summary import ModelSummary
     from dlcli.spec.loading import LoadedSpec
     from dlcli.training.checkpoint import Checkpoint
+    from dlcli.training.crew import Crew
     from dlcli.training.final import Final
     from dlcli.training.job import DataFacts, Job
     from dlcli.training.monitoring import Best
+    from dlcli.training.replicas import Division
     from dlcli.training.whole import Together
 
 
@@ -62,6 +65,7 @@ class TrainRequest:
         max_seconds: for how long to train at most; None without a limit.
         like: where a run is that this new one is to run as: on the same device, with the same choices.
         whole: the run of all folds, or the sweep, that this one is in; None for a run that stands alone.
+        crew: the workers that train together, of which this process is one; None for one alone.
     """
 
     loaded: LoadedSpec
@@ -80,6 +84,7 @@ class TrainRequest:
     max_seconds: float | None = None
     like: Point | None = None
     whole: Together | None = None
+    crew: Crew | None = None
 
     @property
     def parent(self) -> Path:
@@ -175,15 +180,19 @@ def _train(
         stack.enter_context(run.locked())
     stack.enter_context(recorded(record))
     alone = StopRequest(lambda: _leave_at_once(hooks, record), until)
-    stop = whole.stop if whole is not None else stack.enter_context(alone)
+    stop: Stop = whole.stop if whole is not None else stack.enter_context(alone)
+    if request.crew is not None:
+        stop = request.crew.stop.follow(stop)
     hooks.on_run(run)
     callbacks = callback_list(job, run.path, None if request.is_smoke else request.spec_folder)
     asked = job.loaded.spec.train
     board = [Board(run.board, job, summary)] if asked.tensorboard and not request.is_smoke else []
     is_tracked = asked.mlflow is not None and not request.is_smoke
     tracking = [stack.enter_context(tracked(job, run, listener))] if is_tracked else []
+    # All workers run the same steps, though only the chief writes a report.
+    keeps = job.engine.division.any(hooks.on_end is not None)
     training = Training(
-        job, run, record, listener, stop, best, callbacks, summary, keeps=hooks.on_end is not None,
+        job, run, record, listener, stop, best, callbacks, summary, keeps=keeps,
         followers=[*board, *tracking],
     )  # fmt: skip
     end = train(
@@ -256,14 +265,17 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     loaded, point, backend = request.loaded, request.point, started.backend
     like = request.like or point
     began = time.perf_counter()
-    other = _see_changes(request, backend, listener)
+    strategy = chosen_strategy(loaded.spec.train.strategy, request.crew, backend.gpus)
+    division: Division | None = None
     listener.phase("checking the model")
     is_plain = request.is_plain or (like is not None and like.is_plain)
     choices = Choices("Keras's own way was asked for")
 
     def choose_for(model: ModelSummary) -> None:
-        nonlocal choices
-        if not is_plain:
+        nonlocal choices, division
+        if strategy != "none":
+            division = begin(strategy, request.crew)
+        elif not is_plain:
             then = like.choices if like is not None else None
             dataset = loaded.spec.dataset
             besides = {layer.name for layer in (*(dataset.preparation or ()), *dataset.augment)}
@@ -274,6 +286,7 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     rehearsal = rehearse(loaded, EVERYTHING, choose_for, pretrained_from)
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
+    other = _see_changes(request, backend, listener, division.replicas if division is not None else 1)
     _warn_of_the_model(request, rehearsal.summary, listener)
     listener.phase("loading the data and building the model")
     data = started.reading.result()
@@ -283,8 +296,13 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
         choices = choices.for_epochs(0 if request.is_smoke else steps)
     prepared_by = point.checkpoint if point is not None and other_data else None
     job = assemble(
-        loaded, data, plain=is_plain, choices=choices, prepared_by=prepared_by, pretrained_from=pretrained_from
-    )
+        loaded, data, plain=is_plain, choices=choices, prepared_by=prepared_by, pretrained_from=pretrained_from,
+        division=division,
+    )  # fmt: skip
+    if request.crew is not None:
+        request.crew.check_alike(
+            {"the spec": loaded.spec.resolved(), "the data": data[0].fingerprint, **backend.versions}
+        )
     del data  # TensorFlow has it now
     _tell_of_fallback(request, job.facts, listener)
     if request.init_from is not None:
@@ -300,7 +318,7 @@ def _examples_per_epoch(loaded: LoadedSpec, dataset: Dataset, splits: Splits) ->
     return len(splits.train) if oversampling is None else int(oversampling.counts(splits.train.indices).sum())
 
 
-def _see_changes(request: TrainRequest, backend: Backend, listener: Listener) -> bool:
+def _see_changes(request: TrainRequest, backend: Backend, listener: Listener, replicas: int) -> bool:
     """Whether the spec, or what runs it, is not that of the run's checkpoint; a person is told what.
 
     Raises:
@@ -309,7 +327,7 @@ def _see_changes(request: TrainRequest, backend: Backend, listener: Listener) ->
     point = request.point
     if point is None or point.contents is None:
         return False
-    breaking, doubtful = machine_differences(point.engine, backend.device)
+    breaking, doubtful = machine_differences(point.engine, backend.device, replicas)
     changes = differences(point.contents.spec, request.loaded.spec.resolved())
     changes += [*version_differences(point.contents.versions, backend.versions), *breaking]
     if changes and not request.allow_change:

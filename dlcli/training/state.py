@@ -51,7 +51,7 @@ class TrainingState:
         drawn = [variable for layer in augment for variable in layer.variables]
         self._groups: dict[str, dict[str, Any]] = {
             OPTIMIZER: _named(_variables_in(model.optimizer)),
-            RANDOM: _named([*others, *drawn, *_global_generator()]),
+            RANDOM: _named([*others, *drawn, *global_generator()]),
             METRICS: _named(model.metrics_variables),
             WEIGHTS: _named(model.weights),
         }
@@ -172,7 +172,7 @@ def _variables_in(optimizer: Any) -> list[Any]:
     return list(found.values())
 
 
-def _global_generator() -> list[Any]:
+def global_generator() -> list[Any]:
     """The state of Keras's own generator, for layers that have none; empty if it was never used."""
     from keras.src.backend.common import global_state
 

@@ -10,7 +10,23 @@ import signal
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
+
+
+class Stop(Protocol):
+    """What is asked between steps whether to stop."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether to stop after the running step."""
+
+    @property
+    def signal_number(self) -> int:
+        """The signal that the process should seem to have ended by."""
+
+    @property
+    def why(self) -> str:
+        """To go on a sentence with: `, as the time is up`; nothing after a signal."""
 
 
 class StopRequest:

@@ -24,7 +24,7 @@ from dlcli.training.job import Job
 from dlcli.training.listening import End, EpochEnd, Listener, Start
 from dlcli.training.resuming import Point
 from dlcli.training.state import has_averages
-from dlcli.training.stopping import StopRequest
+from dlcli.training.stopping import Stop
 from dlcli.training.training import Training
 from dlcli.training.trivial import gains, last_value_figures, trivial_figures
 
@@ -169,6 +169,7 @@ def _run_epoch(training: Training) -> None:
     training.in_epoch, training.callbacks_done = None, False
     is_best = _keep(training, row)  # first, so that no callback can lose the epoch
     _hear_of_last_epoch(training)
+    job.model.stop_training = job.engine.division.any(bool(job.model.stop_training))
     training.listener.epoch_ended(EpochEnd(epoch + 1, row, time.perf_counter() - began, is_best))
 
 
@@ -244,7 +245,7 @@ def _validate(training: Training) -> Logs:
 
 
 def run_test(
-    engine: Engine, rows: Rows, listener: Listener, stop: StopRequest | None = None, collect: Collect | None = None
+    engine: Engine, rows: Rows, listener: Listener, stop: Stop | None = None, collect: Collect | None = None
 ) -> Logs:
     """The loss and metrics of the engine's model over `rows`; what it puts out goes to `collect`, if that is given."""
     logs: Logs = {}

@@ -25,7 +25,7 @@ from dlcli.training.monitoring import Best
 from dlcli.training.record import RunRecord
 from dlcli.training.saving import Moment, Position, Saver
 from dlcli.training.state import METRICS, OPTIMIZER, RANDOM, WEIGHTS, TrainingState, has_averages
-from dlcli.training.stopping import StopRequest
+from dlcli.training.stopping import Stop
 
 
 class Follower(Protocol):
@@ -69,7 +69,7 @@ class Training:
     run: RunFolder
     record: RunRecord
     listener: Listener
-    stop: StopRequest
+    stop: Stop
     best: Best
     callbacks: Any
     summary: ModelSummary

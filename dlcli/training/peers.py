@@ -1,0 +1,357 @@
+"""The wire between the workers of one training, beside TensorFlow's: who is there, what they agree on, who is gone.
+
+TensorFlow 2.21 waits for ever in a collective operation whose peer was killed (seen for ten minutes; its health check
+and `timeout_seconds` do nothing there). So each worker holds a connection to the chief on which something comes at
+least every few seconds, and whoever hears nothing ends its own collectives. Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlcli.errors import RunError, UsageError
+from dlcli.training.cluster import Cluster
+
+_BEAT, _SILENCE = 2.0, 40.0
+_START = 600.0
+_TOLD_AFTER = 5.0
+_LEAVE = 30.0
+_HEADER = struct.Struct(">cQ")
+_JSON, _BYTES, _ALIVE, _BYE = b"j", b"b", b"a", b"e"
+_MOST_JSON = 2**26
+
+
+class PeerGoneError(RunError):
+    """A worker of this training has ended, or is not heard of any more."""
+
+
+@dataclass
+class _Line:
+    """A connection to one other worker."""
+
+    number: int
+    connection: socket.socket
+    inbox: queue.Queue[tuple[bytes, bytes]] = field(default_factory=queue.Queue)
+    sending: threading.Lock = field(default_factory=threading.Lock)
+    is_closing: bool = False
+
+    def send(self, kind: bytes, content: bytes = b"") -> None:
+        with self.sending:
+            self.connection.sendall(_HEADER.pack(kind, len(content)))
+            self.connection.sendall(content)
+
+
+class Peers:
+    """The workers of a training, as one of them sees the others: the chief has a line to each, the others one to it.
+
+    All of them call the same methods in the same order.
+
+    Attributes:
+        cluster: who they are.
+        gone: why the training cannot go on, once that is so.
+    """
+
+    def __init__(self, cluster: Cluster, lines: Sequence[_Line]) -> None:
+        self.cluster = cluster
+        self.gone: str | None = None
+        self._lines = {line.number: line for line in lines}
+        self._on_gone: Callable[[str], object] | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._listeners = [
+            threading.Thread(target=self._listen, args=(line,), name="dlcli-peer", daemon=True) for line in lines
+        ]
+        for thread in self._listeners:
+            thread.start()
+        threading.Thread(target=self._beat, name="dlcli-beat", daemon=True).start()
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this is worker 0."""
+        return self.cluster.is_chief
+
+    @property
+    def count(self) -> int:
+        """How many workers there are."""
+        return len(self.cluster.workers)
+
+    def agree(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What each worker tells, in their order; waits for all of them. Raises PeerGoneError."""
+        if not self.is_chief:
+            self._send(0, _JSON, json.dumps(told).encode())
+            return list(json.loads(self._take(0, _JSON)))
+        every = [dict(told), *(json.loads(self._take(number, _JSON)) for number in sorted(self._lines))]
+        content = json.dumps(every).encode()
+        for number in sorted(self._lines):
+            self._send(number, _JSON, content)
+        return every
+
+    def share(self, content: bytes | None) -> bytes | None:
+        """What the chief has, for all. Raises PeerGoneError."""
+        is_there = self.agree({"is_there": content is not None})[0]["is_there"]
+        if not is_there:
+            return None
+        if not self.is_chief:
+            return self._take(0, _BYTES)
+        for number in sorted(self._lines):
+            self._send(number, _BYTES, content or b"")
+        return content
+
+    def on_gone(self, act: Callable[[str], object] | None) -> None:
+        """What is done, in another thread, when a worker is gone; at once, if one is."""
+        with self._lock:
+            self._on_gone, gone = act, self.gone
+        if act is not None and gone is not None:
+            act(gone)
+
+    def check(self) -> None:
+        """Raises PeerGoneError if a worker is gone."""
+        if self.gone is not None:
+            raise PeerGoneError(f"{self.gone}.", "Start all workers again, with `--resume auto`.")
+
+    def close(self, why: str | None = None) -> None:
+        """Leave; the others are told why, if not at the end."""
+        self._over.set()
+        for line in self._lines.values():
+            line.is_closing = True
+            with contextlib.suppress(OSError):
+                line.send(_BYE, (why or "").encode())
+                line.connection.shutdown(socket.SHUT_WR)
+        for thread in self._listeners:
+            thread.join(1.0)
+        for line in self._lines.values():
+            line.connection.close()
+
+    def _name(self, number: int) -> str:
+        return f"worker {number} ({self.cluster.workers[number]})"
+
+    def _send(self, number: int, kind: bytes, content: bytes) -> None:
+        self.check()
+        try:
+            self._lines[number].send(kind, content)
+        except OSError as error:
+            self._lost(number, f"the connection to it broke: {error.strerror or error}")
+            self.check()
+
+    def _take(self, number: int, kind: bytes) -> bytes:
+        while True:
+            self.check()
+            with contextlib.suppress(queue.Empty):
+                found, content = self._lines[number].inbox.get(timeout=0.5)
+                if found != kind:
+                    self._lost(number, "it is at another place of the training than this one")
+                    continue
+                return content
+
+    def _beat(self) -> None:
+        while not self._over.wait(_BEAT):
+            for line in self._lines.values():
+                with contextlib.suppress(OSError):  # its listener hears of it
+                    line.send(_ALIVE)
+
+    def _listen(self, line: _Line) -> None:
+        line.connection.settimeout(_SILENCE)
+        try:
+            while True:
+                kind, content = _receive(line.connection)
+                if kind == _BYE:
+                    if content:
+                        self._lost(line.number, content.decode(errors="replace"), ended=True)
+                    line.is_closing = True
+                    return
+                if kind != _ALIVE:
+                    line.inbox.put((kind, content))
+        except TimeoutError:
+            self._lost(line.number, f"nothing was heard of it for {_SILENCE:g} seconds")
+        except (OSError, ValueError) as error:
+            self._lost(line.number, f"the connection to it broke: {error}")
+
+    def _lost(self, number: int, how: str, *, ended: bool = False) -> None:
+        if self._lines[number].is_closing or self._over.is_set():
+            return
+        # What the chief says of another worker is said as it is.
+        what = how if ended and how.startswith("worker ") else f"{self._name(number)} is gone: {how}"
+        with self._lock:
+            if self.gone is not None:
+                return
+            self.gone = f"{what[0].upper()}{what[1:]}"
+            act = self._on_gone
+        if self.is_chief:
+            for other in self._lines.values():
+                if other.number != number:
+                    with contextlib.suppress(OSError):
+                        other.send(_BYE, what.encode())
+        if act is not None:
+            act(self.gone)
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, bytes]:
+    kind, length = _HEADER.unpack(_exactly(connection, _HEADER.size))
+    if kind not in (_JSON, _BYTES, _ALIVE, _BYE) or (kind != _BYTES and length > _MOST_JSON):
+        raise ValueError("it sent what no worker of dlcli sends")
+    return kind, bytes(_exactly(connection, length))
+
+
+def _exactly(connection: socket.socket, count: int) -> bytearray:
+    content = bytearray()
+    while len(content) < count:
+        part = connection.recv(min(2**20, count - len(content)))
+        if not part:
+            raise ConnectionResetError("it was closed")
+        content += part
+    return content
+
+
+def meet(cluster: Cluster, notify: Callable[[str], object], *, seconds: float = _START) -> Peers:
+    """Wait for all workers of a cluster, at the chief's address, which TensorFlow takes over afterwards.
+
+    Args:
+        cluster: who they are.
+        notify: is told whom it waits for, if that takes a while.
+        seconds: for how long to wait.
+
+    Raises:
+        RunError: they do not all come.
+        UsageError: they do not all have the same cluster, or the chief's address is not this machine's.
+    """
+    until = time.monotonic() + seconds
+    return _gather(cluster, notify, until) if cluster.is_chief else _join(cluster, notify, until)
+
+
+def _hello(cluster: Cluster) -> bytes:
+    from dlcli import __version__
+
+    return json.dumps({"workers": cluster.workers, "index": cluster.index, "dlcli": __version__}).encode()
+
+
+def _address(cluster: Cluster) -> tuple[str, int]:
+    host, _, port = cluster.workers[0].rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _gather(cluster: Cluster, notify: Callable[[str], object], until: float) -> Peers:
+    host, port = _address(cluster)
+    lines: dict[int, _Line] = {}
+    began, is_told = time.monotonic(), False
+    with socket.socket(_family(host, port), socket.SOCK_STREAM) as listener:
+        # TensorFlow's server listens at the same port once all are there, while these connections stay.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            listener.bind((host if _is_loopback(host) else "", port))
+        except OSError as error:
+            message = f"This is worker 0, but it cannot listen at {cluster.workers[0]}: {error.strerror}."
+            raise UsageError(message, "Is another training there, or is the address another machine's?") from error
+        listener.listen(cluster_size := len(cluster.workers))
+        while len(lines) < cluster_size - 1:
+            missing = [number for number in range(1, cluster_size) if number not in lines]
+            names = ", ".join(f"worker {number} ({cluster.workers[number]})" for number in missing)
+            if not is_told and time.monotonic() - began > _TOLD_AFTER:
+                notify(f"waiting for {names}")
+                is_told = True
+            _check_time(until, f"{names} did not come", lines.values())
+            listener.settimeout(1.0)
+            with contextlib.suppress(TimeoutError):
+                _welcome(cluster, listener.accept()[0], lines)
+    ordered = [lines[number] for number in sorted(lines)]
+    for line in ordered:
+        line.send(_JSON, b"{}")
+    return Peers(cluster, ordered)
+
+
+def _welcome(cluster: Cluster, connection: socket.socket, lines: dict[int, _Line]) -> None:
+    """Add a worker to the lines, or tell it why not."""
+    connection.settimeout(_TOLD_AFTER)
+    try:
+        told = json.loads(_receive(connection)[1])
+        ours = json.loads(_hello(cluster))
+        number = int(told["index"])
+        problem = None
+        if told["workers"] != ours["workers"]:
+            problem = f"worker 0 has the workers {ours['workers']}, and worker {number} has {told['workers']}"
+        elif told["dlcli"] != ours["dlcli"]:
+            problem = f"worker 0 runs dlcli {ours['dlcli']}, and worker {number} runs {told['dlcli']}"
+        elif number in lines or number == 0:
+            problem = f"there are two workers with the index {number}"
+    except (OSError, ValueError, KeyError, TypeError):
+        connection.close()  # no worker: a port scanner, or a probe of the cluster's
+        return
+    line = _Line(number, connection)
+    if problem is None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        lines[number] = line
+        return
+    for each in (line, *lines.values()):
+        with contextlib.suppress(OSError):
+            each.send(_BYE, problem.encode())
+    raise UsageError(f"The workers do not fit together: {problem}.")
+
+
+def _join(cluster: Cluster, notify: Callable[[str], object], until: float) -> Peers:
+    began, is_told = time.monotonic(), False
+    name = f"worker 0 ({cluster.workers[0]})"
+    while True:
+        try:
+            connection = socket.create_connection(_address(cluster), timeout=_TOLD_AFTER)
+        except OSError:
+            _check_time(until, f"{name} does not answer", [])
+            if not is_told and time.monotonic() - began > _TOLD_AFTER:
+                notify(f"waiting for {name}")
+                is_told = True
+            time.sleep(0.2)
+            continue
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line = _Line(0, connection)
+        line.send(_JSON, _hello(cluster))
+        connection.settimeout(max(1.0, until - time.monotonic()))
+        try:
+            kind, content = _receive(connection)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{name} has ended before all workers were there: {error}.") from error
+        if kind == _BYE:
+            raise UsageError(f"The workers do not fit together: {content.decode(errors='replace')}.")
+        return Peers(cluster, [line])
+
+
+def _check_time(until: float, problem: str, lines: Any) -> None:
+    if time.monotonic() < until:
+        return
+    for line in lines:
+        with contextlib.suppress(OSError):
+            line.send(_BYE, problem.encode())
+    raise RunError(f"The training has not begun: {problem}.", "Are all workers started, with the same addresses?")
+
+
+def _family(host: str, port: int) -> socket.AddressFamily:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except OSError as error:
+        raise UsageError(f"The address of worker 0, {host}:{port}, is not known here: {error.strerror}.") from error
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def leave_when_stuck(gone: str, is_stuck: Callable[[], bool]) -> None:
+    """End this process if it is still stuck after a while: TensorFlow may wait where nothing wakes it."""
+
+    def leave() -> None:
+        time.sleep(_LEAVE)
+        if is_stuck():
+            sys.stderr.write(f"\nerror: {gone}.\n")
+            sys.stderr.flush()
+            os._exit(RunError.exit_code)
+
+    threading.Thread(target=leave, name="dlcli-leave", daemon=True).start()
