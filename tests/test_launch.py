@@ -305,6 +305,14 @@ def test_a_program_that_is_not_there() -> None:
         ),
         (["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--set", "train.epochs=x"], "must be a whole number"),
         (["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--workers", 2], "No such option: --workers"),
+        (
+            ["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--strategy", "none"],
+            "the strategy `none` is for one",
+        ),
+        (
+            ["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--set", "train.strategy=mirrored"],
+            "the strategy `mirrored` is for one process",
+        ),
         # Also without `--`, what comes after `train` is its own.
         (["--workers", 2, "train", CONFIGS / "iris.yaml", "--epoch", 2], "No such option: --epoch"),
         (["--workers", 2, "--run-name", "x", "--", "train", "a.yaml"], "No such option: --run-name"),
