@@ -243,7 +243,6 @@ def _address(cluster: Cluster) -> tuple[str, int]:
 def _gather(cluster: Cluster, notify: Callable[[str], object], until: float) -> Peers:
     host, port = _address(cluster)
     lines: dict[int, _Line] = {}
-    began, is_told = time.monotonic(), False
     with socket.socket(_family(host, port), socket.SOCK_STREAM) as listener:
         # TensorFlow's server listens at the same port once all are there, while these connections stay.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -253,37 +252,54 @@ def _gather(cluster: Cluster, notify: Callable[[str], object], until: float) -> 
         except OSError as error:
             message = f"This is worker 0, but it cannot listen at {cluster.workers[0]}: {error.strerror}."
             raise UsageError(message, "Is another training there, or is the address another machine's?") from error
-        listener.listen(cluster_size := len(cluster.workers))
-        while len(lines) < cluster_size - 1:
-            missing = [number for number in range(1, cluster_size) if number not in lines]
-            names = ", ".join(f"worker {number} ({cluster.workers[number]})" for number in missing)
-            if not is_told and time.monotonic() - began > _TOLD_AFTER:
-                notify(f"waiting for {names}")
-                is_told = True
-            _check_time(until, f"{names} did not come", lines.values())
-            listener.settimeout(1.0)
-            with contextlib.suppress(TimeoutError):
-                _welcome(cluster, listener.accept()[0], lines)
-    ordered = [lines[number] for number in sorted(lines)]
-    for line in ordered:
-        line.send(_JSON, b"{}")
-    return Peers(cluster, ordered)
+        listener.listen(len(cluster.workers))
+        listener.settimeout(1.0)
+        try:
+            _wait_for_all(cluster, listener, lines, _Waiting(notify, until))
+            for line in lines.values():
+                line.send(_JSON, b"{}")
+        except BaseException:
+            for line in lines.values():
+                line.connection.close()
+            raise
+    return Peers(cluster, [lines[number] for number in sorted(lines)])
+
+
+@dataclass
+class _Waiting:
+    """Waiting for other workers, of which a person is told once, and not for ever."""
+
+    notify: Callable[[str], object]
+    until: float
+    began: float = field(default_factory=time.monotonic)
+    is_told: bool = False
+
+    def goes_on(self, names: str, problem: str) -> None:
+        """Raises RunError if it has been too long."""
+        if time.monotonic() >= self.until:
+            hint = "Are all workers started, with the same addresses?"
+            raise RunError(f"The training has not begun: {names} {problem}.", hint)
+        if not self.is_told and time.monotonic() - self.began > _TOLD_AFTER:
+            self.notify(f"waiting for {names}")
+            self.is_told = True
+
+
+def _wait_for_all(cluster: Cluster, listener: socket.socket, lines: dict[int, _Line], waiting: _Waiting) -> None:
+    while len(lines) < len(cluster.workers) - 1:
+        missing = [number for number in range(1, len(cluster.workers)) if number not in lines]
+        names = ", ".join(f"worker {number} ({cluster.workers[number]})" for number in missing)
+        waiting.goes_on(names, "did not come")
+        with contextlib.suppress(TimeoutError):
+            _welcome(cluster, listener.accept()[0], lines)
 
 
 def _welcome(cluster: Cluster, connection: socket.socket, lines: dict[int, _Line]) -> None:
-    """Add a worker to the lines, or tell it why not."""
+    """Add a worker to the lines. Raises UsageError if it does not fit to the others, which are told."""
     connection.settimeout(_TOLD_AFTER)
     try:
         told = json.loads(_receive(connection)[1])
-        ours = json.loads(_hello(cluster))
         number = int(told["index"])
-        problem = None
-        if told["workers"] != ours["workers"]:
-            problem = f"worker 0 has the workers {ours['workers']}, and worker {number} has {told['workers']}"
-        elif told["dlcli"] != ours["dlcli"]:
-            problem = f"worker 0 runs dlcli {ours['dlcli']}, and worker {number} runs {told['dlcli']}"
-        elif number in lines or number == 0:
-            problem = f"there are two workers with the index {number}"
+        problem = _misfit(json.loads(_hello(cluster)), told, lines)
     except (OSError, ValueError, KeyError, TypeError):
         connection.close()  # no worker: a port scanner, or a probe of the cluster's
         return
@@ -292,45 +308,48 @@ def _welcome(cluster: Cluster, connection: socket.socket, lines: dict[int, _Line
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         lines[number] = line
         return
-    for each in (line, *lines.values()):
-        with contextlib.suppress(OSError):
-            each.send(_BYE, problem.encode())
+    with connection:
+        for each in (line, *lines.values()):
+            with contextlib.suppress(OSError):
+                each.send(_BYE, problem.encode())
     raise UsageError(f"The workers do not fit together: {problem}.")
 
 
+def _misfit(ours: Mapping[str, Any], told: Mapping[str, Any], lines: Mapping[int, _Line]) -> str | None:
+    number = int(told["index"])
+    if told["workers"] != ours["workers"]:
+        return f"worker 0 has the workers {ours['workers']}, and worker {number} has {told['workers']}"
+    if told["dlcli"] != ours["dlcli"]:
+        return f"worker 0 runs dlcli {ours['dlcli']}, and worker {number} runs {told['dlcli']}"
+    if number in lines or number == 0:
+        return f"there are two workers with the index {number}"
+    return None
+
+
 def _join(cluster: Cluster, notify: Callable[[str], object], until: float) -> Peers:
-    began, is_told = time.monotonic(), False
-    name = f"worker 0 ({cluster.workers[0]})"
-    while True:
-        try:
+    name, waiting = f"worker 0 ({cluster.workers[0]})", _Waiting(notify, until)
+    connection = None
+    while connection is None:
+        with contextlib.suppress(OSError):
             connection = socket.create_connection(_address(cluster), timeout=_TOLD_AFTER)
-        except OSError:
-            _check_time(until, f"{name} does not answer", [])
-            if not is_told and time.monotonic() - began > _TOLD_AFTER:
-                notify(f"waiting for {name}")
-                is_told = True
-            time.sleep(0.2)
             continue
+        waiting.goes_on(name, "does not answer")
+        time.sleep(0.2)
+    line = _Line(0, connection)
+    try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line = _Line(0, connection)
         line.send(_JSON, _hello(cluster))
         connection.settimeout(max(1.0, until - time.monotonic()))
-        try:
-            kind, content = _receive(connection)
-        except (OSError, ValueError) as error:
-            raise RunError(f"{name} has ended before all workers were there: {error}.") from error
+        kind, content = _receive(connection)
         if kind == _BYE:
             raise UsageError(f"The workers do not fit together: {content.decode(errors='replace')}.")
-        return Peers(cluster, [line])
-
-
-def _check_time(until: float, problem: str, lines: Any) -> None:
-    if time.monotonic() < until:
-        return
-    for line in lines:
-        with contextlib.suppress(OSError):
-            line.send(_BYE, problem.encode())
-    raise RunError(f"The training has not begun: {problem}.", "Are all workers started, with the same addresses?")
+    except (OSError, ValueError) as error:
+        connection.close()
+        raise RunError(f"{name} has ended before all workers were there: {error}.") from error
+    except UsageError:
+        connection.close()
+        raise
+    return Peers(cluster, [line])
 
 
 def _family(host: str, port: int) -> socket.AddressFamily:
