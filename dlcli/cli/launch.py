@@ -48,7 +48,7 @@ def _launch(
 
 
 def _checked(context: typer.Context, arguments: list[str]) -> dict[str, Any]:
-    """The options of `train`, by their names. Raises what each worker would of usage and spec, so that it is told once."""
+    """The options of `train`, by their names. Raises what each worker would of usage and spec: here it is told once."""
     from dlcli.cli.options import load
     from dlcli.cli.train import check_usage
 
