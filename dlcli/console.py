@@ -210,19 +210,24 @@ class Screen:
     def _wrapped(self, text: str, indent: str = "") -> str:
         """Lines broken between words where a terminal has no more room, but not within a command that one may copy."""
         width = self.wrap_width
-        if width is None or all(len(line) <= width for line in text.split("\n")):
-            return text
-        import re
-        import textwrap
-
-        kept = re.sub(r"`[^`\n]*`", lambda quoted: quoted.group().replace(" ", "\0"), text)
-        wrapper = textwrap.TextWrapper(
-            max(20, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-        return "\n".join("\n".join(wrapper.wrap(line)) for line in kept.split("\n")).replace("\0", " ")
+        return text if width is None else wrapped(text, width, indent)
 
     def _line(self, text: str) -> None:
         self.err.print(text, soft_wrap=True)
+
+
+def wrapped(text: str, width: int, indent: str = "") -> str:
+    """Lines broken between words where they are longer, but not within backquotes; all but the first with an indent."""
+    if all(len(line) <= width for line in text.split("\n")):
+        return text
+    import re
+    import textwrap
+
+    kept = re.sub(r"`[^`\n]*`", lambda quoted: quoted.group().replace(" ", "\0"), text)
+    wrapper = textwrap.TextWrapper(
+        max(20, width), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join("\n".join(wrapper.wrap(line)) for line in kept.split("\n")).replace("\0", " ")
 
 
 def _write_line(file: TextIO, text: str) -> None:

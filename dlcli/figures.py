@@ -24,6 +24,12 @@ def duration(seconds: float) -> str:
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+def written_time(seconds: float) -> str:
+    """Seconds as an option takes them: `90s`, `30m`, `1.5h`."""
+    unit = "h" if seconds >= 3600 else "m" if seconds >= 60 else "s"
+    return f"{seconds / _UNITS[unit]:.4g}{unit}"
+
+
 def seconds_of(text: str) -> float | None:
     """The seconds of `90s`, `30m`, `1.5h` or `2d`; of a number alone, too. None for what is no time."""
     unit = text[-1:].lower()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,6 +18,30 @@ def machine_memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def processor_instructions() -> frozenset[str]:
+    """The names of the sets of instructions that the processor has, as Linux spells them; empty where it is another."""
+    return frozenset(_of_processor("flags").split())
+
+
+def processor_name() -> str | None:
+    """What the processor's maker calls it; None where the system does not say."""
+    return _of_processor("model name") or None
+
+
+def _of_processor(key: str) -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = (line.partition(":")[2].strip() for line in text.splitlines() if line.partition(":")[0].strip() == key)
+    return next(found, "")
+
+
+def has_nvidia_driver() -> bool:
+    """Whether NVIDIA's driver runs, and this process can reach a GPU of its."""
+    return Path("/proc/driver/nvidia/version").exists() and Path("/dev/nvidiactl").exists()
 
 
 def process_started(process: int) -> str | None:
@@ -50,3 +77,17 @@ def gpus_here() -> list[str]:
         return [str(number) for number, _ in enumerate(_GPUS.iterdir())]
     except OSError:
         return []
+
+
+def stop_with_parent() -> None:
+    """From now on, ask this process to stop, as SIGTERM does, when its standard input ends: that of a child which was
+    given a pipe ends with its parent, however that ends.
+    """
+
+    def watch() -> None:
+        with suppress(OSError):
+            while os.read(0, 1):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

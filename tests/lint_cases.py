@@ -225,6 +225,11 @@ CASES = (
         text_of([RELU, "Dense: {units: 3, activation: linear}"], loss=LOGITS),
     ),
     Case(
+        "short-output", layer(1, "Dense", "dtype"), "float16",
+        text_of([RELU, "Dense: {units: 3, activation: softmax, dtype: float16}"]),
+        text_of([RELU, "Dense: {units: 3, activation: softmax, dtype: float32}"]),
+    ),
+    Case(
         "two-output-activations", layer(1, "Dense", "activation"), "relu",
         text_of([RELU, "Dense: {units: 3, activation: relu}", "Softmax"]),
         text_of([RELU, "Dense: {units: 3, activation: linear}", "Softmax"]),

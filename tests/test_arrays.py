@@ -285,6 +285,7 @@ def with_nan(row: int) -> np.ndarray:
 UNFIT: dict[str, tuple[Arrays, str, dict[str, Any], str]] = {
     "no such array": ({"x": X, "y": Y}, "{path: a.npz, inputs: xx}", {}, "no array `xx`"),
     "no usual inputs": ({"points": X, "y": Y}, "{path: a.npz}", {}, "There is: `points`, `y`"),
+    "only a target": ({"y": Y}, "{path: a.npz}", {}, "none of the arrays `x_train`"),
     "no usual target": ({"x": X, "kinds": Y}, "{path: a.npz}", {}, "Name the right one with `target`"),
     "lengths": ({"x": X, "y": Y[:50]}, "{path: a.npz}", {}, "60 rows in `x`.*50 in `y`"),
     "NaN": ({"x": with_nan(7), "y": Y}, "{path: a.npz}", {}, "row 7, counted from 0, has the value NaN"),
@@ -430,6 +431,19 @@ def test_damaged_files_are_told(case: str, message: str, tmp_path: Path) -> None
     name = damaged(tmp_path, case)
     with pytest.raises(DataError, match=message):
         known(tmp_path, f"{{path: {name}, inputs: x, target: y}}")
+
+
+def test_a_header_that_is_code_and_an_archive_with_a_password_are_told(tmp_path: Path) -> None:
+    damaged(tmp_path, "none")
+    content = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(content[:10] + b"exit()".ljust(117) + b"\n" + content[128:])
+    with pytest.raises(DataError, match=r"x.npy is not an array that can be read: its header is damaged"):
+        known(tmp_path, "{path: x.npy}")
+    content = (tmp_path / "a.npz").read_bytes()
+    listed = content.index(b"PK\1\2")  # APPNOTE.TXT 6.3.10, section 4.3.12
+    (tmp_path / "a.npz").write_bytes(content[: listed + 8] + b"\1" + content[listed + 9 :])
+    with pytest.raises(DataError, match=r"a.npz is encrypted"):
+        known(tmp_path, "{path: a.npz}")
 
 
 def test_paths_that_hold_no_arrays(tmp_path: Path) -> None:

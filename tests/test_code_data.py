@@ -173,13 +173,21 @@ DIVIDED = {
     "dates": ("time: day", "validation: 0.2", 3),
     "numbers": ("time: step", "validation: test\n  test: 0.3", 2),
     "group and a test set": ("group: who, test_path: u.csv", "validation: 0.2", 3),
+    "split and more held out": ("split: set", "validation: 0.2", 3),
+    "split and a fold": ("split: set", "folds: 3\n  fold: 2", 3),
+    "fold of groups": ("group: who", "folds: 4\n  fold: 3", 3),
+    "fold of dates": ("time: day", "folds: 3\n  fold: 2", 3),
+    "the last fold of numbers": ("time: step", "folds: 3\n  fold: 3\n  test: 0", 2),
 }
 
 
-@pytest.mark.parametrize("name", some_of(list(DIVIDED), "split and a test set", "group", "dates"))
+@pytest.mark.parametrize(
+    "name", some_of(list(DIVIDED), "split and a test set", "group", "fold of groups", "fold of dates")
+)
 def test_tables_that_a_column_divides(name: str, dlcli: Command, tmp_path: Path) -> None:
     more, dataset, splits = DIVIDED[name]
-    lines = TABLE.splitlines(keepends=True)
+    table = TABLE.replace(",val,", ",train,") if "more" in name or "split and a fold" in name else TABLE
+    lines = table.splitlines(keepends=True)
     lines[9] = lines[9].replace("cat", "").replace("dog", "")  # a row without an answer
     (tmp_path / "t.csv").write_text("".join(lines))
     (tmp_path / "u.csv").write_text("".join(lines[:20]))
@@ -247,6 +255,30 @@ def test_pictures_that_a_table_names(name: str, dlcli: Command, tmp_path: Path) 
     source = f"images: {{path: {table}, size: [7, 8], {more}}}"
     (tmp_path / "own.yaml").write_text(classes(source, 3) if units == 3 else number(source))
     assert_same_numbers(dlcli, tmp_path / "own.yaml")
+
+
+def write_films(folder: Path) -> None:
+    """Films of all kinds: folders of frames, also in folders, animations, arrays; with fewer frames than are taken."""
+    for number in range(24):
+        film = RANDOM.integers(0, 256, (12 if number % 5 else 3, 6, 5, 3), dtype=np.uint8)
+        place = folder / ("up" if number % 2 else "down") / ("more" if number % 3 else "")
+        place.mkdir(parents=True, exist_ok=True)
+        if number % 4 < 2:
+            (place / f"film{number}").mkdir()
+            for at, frame in enumerate(film):
+                Image.fromarray(frame).save(place / f"film{number}" / f"frame{at}.png")
+        elif number % 4 == 2:
+            frames = [Image.fromarray(frame) for frame in film]
+            frames[0].save(place / f"{number}.gif", save_all=True, append_images=frames[1:])
+        else:
+            np.save(place / f"{number}.npy", film if number % 8 == 3 else film[..., :1])
+
+
+@pytest.mark.parametrize("more", some_of(["", "size: [7, 8], fit: pad, color: grayscale"], ""))
+def test_films(more: str, dlcli: Command, tmp_path: Path) -> None:
+    write_films(tmp_path / "films")
+    (tmp_path / "own.yaml").write_text(classes(f"video: {{path: films, frames: 5, {more}}}", 2))
+    assert assert_same_numbers(dlcli, tmp_path / "own.yaml")["x_val"].shape[1] == 5
 
 
 RECORDS = {

@@ -298,6 +298,14 @@ def test_int8_is_refused_where_the_converter_would_end_the_process(tmp_path: Pat
         FORMATS["tflite"].writer.write(subject, tmp_path / "model", "int8", [])
 
 
+def test_onnx_holds_what_its_converter_has_no_word_for(tmp_path: Path) -> None:
+    subject = untrained((4,), [keras.layers.Dense(6, activation="gelu")])
+    writer, values = FORMATS["onnx"].writer, np.random.default_rng(0).normal(0, 3, (5, 4)).astype("float32")
+    writer.write(subject, tmp_path / "model.onnx", "float32", [])
+    answers = writer.load(tmp_path / "model.onnx", files=False)({"input": values})
+    np.testing.assert_allclose(answers["output"], subject.model.predict_on_batch(values), atol=1e-5)
+
+
 @pytest.mark.parametrize("form", ["onnx", "tflite"])
 def test_a_layer_that_a_format_cannot_hold_is_named(form: str, tmp_path: Path) -> None:
     layers = [keras.layers.Hashing(num_bins=5, name="hashed"), keras.layers.Embedding(5, 2), keras.layers.Flatten()]
@@ -344,6 +352,12 @@ def saved(image: Image.Image, kind: str) -> bytes:
     return file.getvalue()
 
 
+def transparent(image: Image.Image) -> Image.Image:
+    """The same with one of its values seen through."""
+    image.info["transparency"] = 0
+    return image
+
+
 @pytest.mark.parametrize("color", ["rgb", "grayscale"])
 def test_files_are_decoded_to_the_bit(color: str) -> None:
     form = Form((14, 19), color, "resize")
@@ -353,7 +367,8 @@ def test_files_are_decoded_to_the_bit(color: str) -> None:
     kinds: list[tuple[str, Callable[[Image.Image], Image.Image]]] = [
         ("JPEG", lambda image: image.convert("RGB")), ("JPEG", lambda image: image.convert("L")),
         ("PNG", lambda image: image), ("PNG", lambda image: image.convert("P")),
-        ("PNG", lambda image: image.convert("LA")),
+        ("PNG", lambda image: image.convert("LA")), ("PNG", lambda image: image.convert("1")),
+        ("PNG", lambda image: transparent(image.convert("1"))), ("PNG", lambda image: transparent(image.convert("L"))),
     ]  # fmt: skip
     for kind, made in kinds:
         content = saved(made(coarse), kind)

@@ -432,6 +432,10 @@ def _two_names(root: Path) -> None:
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (_truncated, "red/0.png is not an image that can be read: "),
     "empty file": (lambda root: (root / "red" / "0.png").write_bytes(b""), "can be read: the file is empty."),
+    "pointer": (
+        lambda root: (root / "red" / "0.png").write_text("version https://git-lfs.github.com/spec/v1\nsize 9\n"),
+        "it only points to a file of Git LFS",
+    ),
     "no image": (lambda root: (root / "red" / "0.png").write_text("no image"), "it is none of JPEG, PNG, GIF, BMP"),
     "bomb": (_bomb, "it has more pixels than any picture should"),
     "broken link": (lambda root: (root / "red" / "9.jpg").symlink_to(root / "x"), "can be read: there is no such file"),

@@ -53,6 +53,22 @@ class TestModel:
         assert list(lint_model(summary, parts, GIB)) == []
         assert list(lint_model(summary, parts, None)) == []
 
+    @pytest.mark.parametrize(
+        ("precision", "device", "instructions", "says"),
+        [
+            ("mixed_float16", "cpu", "amx_bf16", "16 to 200 times"), ("mixed_float16", "gpu", "", None),
+            ("mixed_bfloat16", "cpu", "avx2", "no instructions"), ("mixed_bfloat16", "cpu", "avx2 amx_bf16", None),
+            ("mixed_float16", None, "", None), ("float32", "cpu", "", None),
+        ],
+    )  # fmt: skip
+    def test_precision_that_is_slow_here(
+        self, precision: str, device: str | None, instructions: str, says: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dlcli.model.lints.processor_instructions", lambda: frozenset(instructions.split()))
+        found = list(lint_model(summary_of(dense("a", 9, 3)), replace(PARTS, precision=precision), None, device))
+        assert [problem.code for problem in found] == (["slow-precision"] if says else [])
+        assert all(str(says) in problem.message for problem in found)
+
     def test_a_layer_that_does_not_fit(self) -> None:
         summary = summary_of(
             LayerSummary("flatten", "Flatten", ((None, 2**14),), reads=("input",)),
@@ -95,7 +111,7 @@ class TestModel:
         assert list(lint_model(summary_of(conv, flat, drop, small), PARTS, None)) == []
 
     def test_every_code(self) -> None:
-        assert set(MODEL_CODES) == {"out-of-memory", "nothing-to-train", "dense-after-flatten"}
+        assert set(MODEL_CODES) == {"out-of-memory", "slow-precision", "nothing-to-train", "dense-after-flatten"}
 
     def test_this_machine(self) -> None:
         memory = machine_memory()

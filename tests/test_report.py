@@ -27,6 +27,7 @@ from dlcli.report.course import Course, Score
 from dlcli.report.diagnosis import diagnose
 from dlcli.report.drawing import drawing
 from dlcli.report.judging import course_of
+from dlcli.report.leaks import telling_column
 from dlcli.report.network import drawing_of
 from dlcli.report.page import Told, render
 from dlcli.report.remedies import had_by, smoothed
@@ -210,6 +211,42 @@ def class_answers(names: Sequence[str], count: int = 60) -> ClassAnswers:
         ("dropout_too_much", ["undertrained"]),
         ("warm_jump_then_fine", ["overfitting"]),
         ("plateau_regression", ["plateau"]),
+        # and others, made and judged by eye before the rules said anything of them:
+        ("batch_all", ["undertrained"]),
+        ("batch_one", ["thrown-off"]),
+        ("dead_relus", ["learned-nothing"]),
+        ("decay_too_early", ["rate-spent"]),
+        ("early_cut", ["short"]),
+        ("early_right", ["good"]),
+        ("good_regression", ["good"]),
+        ("images_augmented", ["good"]),
+        ("images_few", ["overfitting", "few-examples"]),
+        ("imbalance", ["learned-nothing"]),
+        ("imbalance_weighted", ["undertrained"]),
+        ("late_collapse", ["unstable"]),
+        ("leak", ["good", "given-away"]),
+        ("no_shuffle_regression", ["unstable"]),
+        ("no_shuffle_sorted", ["not-shuffled"]),
+        ("noise_small_net", ["overfitting"]),
+        ("pure_noise_regression", ["learned-nothing"]),
+        ("pure_noise_small", ["learned-nothing"]),
+        ("random_walk", ["as-it-was", "overfitting"]),
+        ("rate_high_regression", ["unstable"]),
+        ("rate_huge_adam", ["thrown-off"]),
+        ("rate_tiny", ["undertrained"]),
+        ("reduce_on_plateau", ["plateau"]),
+        ("restarts", ["good"]),
+        ("shifted_validation", ["overfitting"]),
+        ("sigmoid_for_number", ["learned-nothing"]),
+        ("small_checker", ["learned-nothing"]),
+        ("strong_l2", ["learned-nothing"]),
+        ("target_scale", ["learned-nothing"]),
+        ("text_few", ["overfitting"]),
+        ("text_random_labels", ["learned-nothing"]),
+        ("tiny_validation", ["undertrained", "few-examples"]),
+        ("undertrained_digits", ["undertrained"]),
+        ("undertrained_regression", ["undertrained"]),
+        ("resumed", ["good"]),
     ],
 )
 def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected: list[str]) -> None:
@@ -219,6 +256,30 @@ def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected:
     assert [finding.kind for finding in findings] == expected
     assert all(re.search(r"\d", " ".join(finding.evidence)) for finding in findings)
     assert all(finding.advice for finding in findings if not finding.is_good)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "unsaid"),
+    [
+        ("batch_all", "A larger learning rate", "units"),
+        ("dead_relus", "Another learning rate", "standardized"),
+        ("decay_too_early", "A schedule that takes longer", "units"),
+        ("early_cut", "More `patience`", "units"),
+        ("imbalance", "class_weight: balanced", "standardized"),
+        ("no_shuffle_regression", "`dataset.shuffle: true`", "units"),
+        ("pure_noise_regression", "What is asked may not be in the inputs", "More units"),
+        ("rate_tiny", "A larger learning rate", "units"),
+        ("strong_l2", "Less regularization", "clipnorm"),
+        ("target_scale", "labels: standardized", "regularization"),
+        ("text_random_labels", "What is asked may not be in the inputs", "More units"),
+    ],
+)
+def test_what_is_advised_first_is_about_the_cause(name: str, first: str, unsaid: str) -> None:
+    written = COURSES[name]
+    findings = diagnose(Course(**{**written, "score": Score(**written["score"])}))
+    advice = [line for finding in findings for line in finding.advice]
+    assert first in advice[0]
+    assert not any(unsaid in line for line in advice)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +295,30 @@ def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected:
 )
 def test_the_word_on_the_fit_of_curves_alone(train: list[float], validation: list[float], kind: str) -> None:
     assert diagnose(Course(train, validation, best_epoch=1))[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("place", "answers", "expected"),
+    [
+        (lambda column, kind: kind * 2.0 + 1, "classes", "b"),
+        (lambda column, kind: -kind + 0.01 * column, "classes", "b"),
+        (lambda column, kind: kind + 2.0 * column, "classes", ""),
+        (lambda column, kind: kind, "numbers", "b"),
+        (lambda column, kind: kind + 0.3 * column, "numbers", ""),
+    ],
+)
+def test_a_column_that_gives_the_answer_away(place: Any, answers: str, expected: str) -> None:
+    random = np.random.default_rng(0)
+    x, kind = random.normal(size=(90, 3)), np.arange(90) % 3
+    x[:, 1] = place(x[:, 1], kind)
+    job = job_of(x)
+    job.rows["train"] = job.rows["test"]
+    job.rows["train"].data.targets, job.facts.feature_names = kind, ("a", "b", "c")
+    numbers = NumberAnswers(np.zeros(9), np.zeros(9))
+    given = class_answers(["no", "yes", "maybe"]) if answers == "classes" else numbers
+    assert telling_column(job, _only(given)) == expected
+    job.facts.feature_names = None
+    assert telling_column(job, _only(given)) == ""
 
 
 def test_nobody_is_told_to_add_what_a_spec_has() -> None:

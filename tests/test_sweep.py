@@ -6,6 +6,8 @@ import inspect
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +181,15 @@ class TestJournal:
         assert again.take(plan) is not None
 
 
+def test_a_process_stops_when_the_one_that_began_it_is_gone() -> None:
+    """Its standard input then ends, however that came."""
+    code = "import time; from dlcli.machine import stop_with_parent; stop_with_parent(); time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait() == -signal.SIGTERM
+
+
 class TestText:
     def test_values_are_put_into_the_text_and_comments_stay(self, tmp_path: Path) -> None:
         path = tmp_path / "tiny.yaml"
@@ -316,6 +327,14 @@ class TestSweep:
         assert [trial.state for trial in found] == ["complete"] * 3
         assert found[0].values == read_result(SweepFolder(done)).trials[0].values
 
+    def test_a_budget_that_is_used_up_is_told(self, dlcli: Command, done: Path) -> None:
+        before = read_result(SweepFolder(done)).trials
+        went = dlcli("sweep", "--resume", done, "--trials", 9, "--budget", "0.001s", "--no-report")
+        assert went.code == 0, went.err
+        assert "is used up" in went.err
+        assert f"dlcli sweep --resume {done} --budget" in went.err.replace("\n", " ")
+        assert read_result(SweepFolder(done)).trials == before
+
     @thorough
     def test_seeds_compare_specs(self, dlcli: Command, spec: Path, tmp_path: Path) -> None:
         other = tmp_path / "other.yaml"
@@ -331,6 +350,11 @@ class TestSweep:
         ]  # fmt: skip
         assert {trial.state for trial in found} == {"complete"}
         assert len({trial.value for trial in found}) == 4
+        best = dlcli("sweep", "best", folder, "--write", tmp_path / "best.yaml", "--json").json["values"]["config"]
+        assert best == read_result(SweepFolder(folder)).configurations()[0].name
+        written = put_together(tmp_path / "best.yaml")
+        assert (written["name"], written.get("seed")) == (best, None)
+        assert "mean val_loss" in (tmp_path / "best.yaml").read_text()
 
     def test_train_takes_the_spec_s_own_values(self, dlcli: Command, spec: Path, tmp_path: Path) -> None:
         went = dlcli("train", spec, "--runs-dir", tmp_path, "--run-name", "own", "--set", "train.epochs=1")

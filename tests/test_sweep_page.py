@@ -16,7 +16,6 @@ from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.naming import condition_text, configuration_text, range_text, short_names, value_text
 from dlcli.sweeping.page import write_page
 from dlcli.sweeping.result import CHOICE, FLOAT, INTEGER, MAXIMIZE, MINIMIZE, Parameter, SweepResult, Trial
-from dlcli.sweeping.seeds import configurations
 from tests.test_report import Page
 
 UNITS = Parameter("model.layers.hidden.Dense.units", INTEGER, low=32, high=1024, step=32)
@@ -91,6 +90,20 @@ def test_the_best_is_the_best_number_of_the_complete() -> None:
     assert best_so_far(sweep(trials)) == ([0, 4], [0.5, 0.7])
     assert best_so_far(sweep(trials, MINIMIZE)) == ([0, 7], [0.5, 0.2])
     assert sweep([]).best() is None
+
+
+def test_of_several_seeds_the_best_is_of_the_best_mean() -> None:
+    values = {"lucky": (0.99, 0.5, 0.5), "good": (0.8, 0.9, 0.7), "broken": (None, None, None)}
+    trials = [
+        Trial(3 * at + seed, "complete" if value else "failed", {"config": name}, value, seed=seed)
+        for at, (name, each) in enumerate(values.items()) for seed, value in enumerate(each)
+    ]  # fmt: skip
+    result = sweep(trials)
+    assert [one.name for one in result.configurations()] == ["good", "lucky", "broken"]
+    assert result.best() is trials[4]
+    assert result.ranked()[0] is trials[0]
+    assert sweep(trials, MINIMIZE).best() is trials[1]
+    assert sweep(trials[6:]).best() is None
 
 
 def test_names_tell_parameters_apart() -> None:
@@ -237,7 +250,7 @@ def of_seeds(spread: float, seeds: int = 4) -> SweepResult:
 
 def test_page_of_seeds(tmp_path: Path) -> None:
     result = of_seeds(0.002)
-    best, other = configurations(result)
+    best, other = result.configurations()
     assert (best.name, other.name) == ("<b>better</b>", "worse")
     assert best.mean == pytest.approx(0.911)
     assert best.deviation == pytest.approx(0.002 * math.sqrt(5 / 27))
@@ -252,9 +265,9 @@ def test_what_seeds_say_of_a_difference() -> None:
     assert [one.kind for one in findings(of_seeds(0.05), {}, {})] == ["no-difference"]
     assert findings(of_seeds(0.002, seeds=1), {}, {}) == ()
     failed = [Trial(number, "failed", {"config": "a"}, seed=number) for number in range(3)]
-    [none] = configurations(sweep(failed))
+    [none] = sweep(failed).configurations()
     assert (none.mean, none.deviation, none.figures) == (None, None, [])
-    assert configurations(sweep([trial(0, 0.5)])) == []
+    assert sweep([trial(0, 0.5)]).configurations() == []
 
 
 def test_trials_with_a_page_of_their_own_are_linked(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dlcli.runs.finding import the_run
+from dlcli.runs.sweeps import SweepFolder, seconds_used, this_process, time_used
 from tests.conftest import Command
 
 VALUES = {"model.layers.hidden.Dense.units": 64, "optimizer": {"SGD": {"momentum": 0.9}}, "dataset.augment": None}
@@ -50,6 +51,36 @@ def test_a_sweep_is_one_row(runs: Path, dlcli: Command) -> None:
     assert first.split()[:5] == ["made/bbbb", "interrupted", "0.7500", "2/4", "4"]
     assert second.split()[:2] == ["made/aaaa", "done"]
     assert [one["run"] for one in dlcli("runs", "list", "--json").json] == ["made/bbbb", "made/aaaa"]
+
+
+def test_a_sweep_is_listed_by_what_it_was_about(runs: Path, dlcli: Command) -> None:
+    make_sweep(runs, "20261103T000000Z-cccc", "2026-11-03T00:00:00+00:00", metric="val_loss")
+    listed = dlcli("runs", "list", "--json").json
+    assert [one["score"]["figure"] for one in listed] == ["val_loss", "val_accuracy", "val_accuracy"]
+    assert dlcli("runs", "list", "--metric", "accuracy", "--json").json[0]["score"]["figure"] == "val_accuracy"
+
+
+def test_only_the_time_counts_while_a_process_runs(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SweepFolder(make_sweep(runs, "20261104T000000Z-dddd", "2026-11-04T00:00:00+00:00"))
+    clock = [100.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+
+    def used(at: float, **changes: Any) -> float:
+        clock[0] = at
+        folder.update_record(**time_used(folder.read_record()), **changes)
+        return seconds_used(folder)
+
+    assert used(100.0, processes=[this_process()]) == 0
+    assert used(130.0) == 30
+    clock[0] = 134.0
+    folder.count_time()  # too early to be written
+    assert folder.read_record()["counted"] == 130
+    assert seconds_used(folder) == 34
+    folder.update_record(processes=[])  # killed: what has been used since is not known
+    assert used(500.0, processes=[this_process()]) == 30
+    assert used(490.0) == 30  # a clock that was set back
+    assert used(510.0, processes=[]) == 50
+    assert used(900.0) == 50
 
 
 @pytest.mark.parametrize("name", ["made", "latest", "bbbb", "made/bbbb", "runs/made/20261102T000000Z-bbbb"])

@@ -132,8 +132,9 @@ LONG = ["loss", "first_output_sparse_top_k_categorical_accuracy", "second_output
 @pytest.mark.parametrize("width", [80, 160])
 @pytest.mark.parametrize("is_terminal", [True, False])
 @pytest.mark.parametrize("names", [["loss", "accuracy"], LONG, [f"metric_{number}" for number in range(6)]])
+@pytest.mark.parametrize("is_series", [True, False])
 def test_the_last_table_fits_and_keeps_every_figure(
-    monkeypatch: pytest.MonkeyPatch, width: int, is_terminal: bool, names: list[str]
+    monkeypatch: pytest.MonkeyPatch, width: int, is_terminal: bool, names: list[str], is_series: bool
 ) -> None:
     metrics = {split: dict.fromkeys(names, 1.5e-7) for split in ("train", "validation", "test")}
     screen = Screen()
@@ -141,7 +142,10 @@ def test_the_last_table_fits_and_keeps_every_figure(
     console = Console(file=file, width=width, force_terminal=is_terminal, soft_wrap=not is_terminal)
     monkeypatch.setitem(screen._consoles, "out", console)
     monkeypatch.setattr(screen, "_out_file", file)
-    known = {"trivial": dict.fromkeys(names[:2], 2.5e-7), "last value": {}}
+    known = {
+        "trivial": dict.fromkeys(names[:2], 2.5e-7),
+        "last value": dict.fromkeys(names[:2], 3.5e-7) if is_series else {},
+    }
     show_metrics(screen, metrics, known, {names[0]: 1e-7, names[1]: -1e-7})
     written = file.getvalue()
     lines = [Text.from_ansi(line).plain.rstrip() for line in written.splitlines()]
@@ -150,7 +154,8 @@ def test_the_last_table_fits_and_keeps_every_figure(
     assert "+1.000e-07" in written
     assert "-1.000e-07" in written
     assert ("\x1b[" in written) is is_terminal
-    assert len(lines) in (6, len(names) + 1)
+    assert "\n".join(lines).count("3.500e-07") == 2 * is_series
+    assert len(lines) in (6 + is_series, len(names) + 1)
     if is_terminal:
         assert max(map(len, lines)) <= width
     else:

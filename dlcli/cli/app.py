@@ -33,6 +33,7 @@ COMMANDS = (
     "init",
     "data",
     "schema",
+    "doctor",
 )
 """the names of the commands: each is a function, or a group of them, in the module of its name (`import_`)"""
 _SECOND = {"data": {"fetch": "fetch"}, "sweep": {"best": "sweep_best", "show": "sweep_show"}}

@@ -65,6 +65,7 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None, fold: int | Non
     start_backend("cpu")
 
     from dlcli.code.outline import Outline
+    from dlcli.code.precision import with_long_outputs
     from dlcli.code.script import Subject, outputs_of, shapes_of
     from dlcli.spec.parts import EVERYTHING
     from dlcli.training.rehearsal import rehearse
@@ -73,8 +74,10 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None, fold: int | Non
     if rehearsal.problems or rehearsal.summary is None or rehearsal.encoding is None:
         raise SpecError(rehearsal.problems)
     outputs = outputs_of(loaded.spec)
-    layers = loaded.spec.resolved()["model"]["layers"]
-    outline = Outline.of(data, variables, outputs) or Outline.written_out(layers, outputs)
+    layers = with_long_outputs(loaded.spec.resolved()["model"]["layers"], loaded.spec, options.catalogue(screen))
+    # A block at the end would need to be told to put out float32.
+    outline = Outline.of(data, variables, outputs) if loaded.spec.precision == "float32" else None
+    outline = outline or Outline.written_out(layers, outputs)
     shapes = shapes_of(loaded.spec, rehearsal.summary)
     read, folder = None, None
     if loaded.data:
@@ -85,6 +88,7 @@ def _of_spec(screen: Screen, path: Path, sets: list[str] | None, fold: int | Non
 
 def _of_checkpoint(screen: Screen, path: Path) -> Subject:
     from dlcli.code.outline import Outline
+    from dlcli.code.precision import with_long_outputs
     from dlcli.code.script import Subject, outputs_of, shapes_of
     from dlcli.data.encoding import restore_encoding
     from dlcli.data.looking import restore_reader
@@ -99,7 +103,8 @@ def _of_checkpoint(screen: Screen, path: Path) -> Subject:
         raise UsageError(f"{path} has `extensions`: what is in files of code cannot be written as a script yet.")
     spec = restore_spec(contents.spec).spec
     shapes = shapes_of(spec, ModelSummary.from_json(contents.summary))
-    outline = Outline.written_out(spec.resolved()["model"]["layers"], outputs_of(spec))
+    layers = with_long_outputs(spec.resolved()["model"]["layers"], spec, options.catalogue(screen))
+    outline = Outline.written_out(layers, outputs_of(spec))
     state = contents.data.get("reader")
     read = restore_reader(state) if state else None
     encoding = restore_encoding(contents.encoding)

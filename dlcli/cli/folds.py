@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlcli.figures import number
+from dlcli.training.listening import without_model
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -21,10 +22,19 @@ _MOST_COLUMNS = 4  # of figures, in 80 characters
 def show_folds(screen: Screen, end: FoldsEnd) -> None:
     """The validation of each fold, mean and deviation on each split, and where everything is."""
     show_figures(screen, end.folds, end.mean, end.deviation)
+    _show_without_model(screen, end)
     if end.is_smoke:
         screen.show(Text("smoke run: built, trained, saved, reloaded and evaluated; nothing is kept"))
         return
     screen.out.print(str(end.run), soft_wrap=True, markup=False)
+
+
+def _show_without_model(screen: Screen, end: FoldsEnd) -> None:
+    """What can be had without a model, a line for each."""
+    split, known = without_model(end.folds)
+    for what, figures in known.items():
+        each = ", ".join(f"{name} {number(value)}" for name, value in figures.items())
+        screen.show(Text(f"{what}: {each}; on {split}", style="dim"))
 
 
 def show_figures(

@@ -26,7 +26,9 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="A folder to look for data in first; else $DLCLI_DATA_DIR, then Keras's cache."),
 ]
-Device = Annotated[str, typer.Option("--device", help="`auto`, `cpu` or `gpu`; `gpu` is an error where there is none.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="`auto`, `cpu`, `gpu`, or `gpu:0,1`: an error if not there.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 NoFallback = Annotated[
     bool, typer.Option("--no-fallback", help="An error, instead of `dataset.fallback`, if the data cannot be reached.")
@@ -43,6 +45,15 @@ Run = Annotated[
     ),
 ]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of all runs.")]
+RunName = Annotated[
+    str | None, typer.Option("--run-name", help="The name of the folder that is made, instead of the time.")
+]
+Engine = Annotated[
+    str,
+    typer.Option("--engine", help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")]
 Fold = Annotated[
     int | None, typer.Option("--fold", metavar="N", min=1, help="Of `dataset.folds`, this one alone, counted from 1.")
 ]
@@ -138,6 +149,11 @@ def chosen(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     return value
 
 
+def is_keras_engine(engine: str) -> bool:
+    """Whether each step is run as Keras's own `fit` does. Raises UsageError."""
+    return bool(chosen("--engine", engine, ("graph", "keras")) == "keras")
+
+
 def check_picture(path: Path | None, option: str = "--plot", suffixes: tuple[str, ...] = PICTURES) -> None:
     """Raises UsageError if `--plot`, or another option, names a file that no picture can be written to."""
     if path is not None and path.suffix.lower() not in suffixes:
@@ -220,7 +236,9 @@ def start(screen: Screen, checkpoint: Path, device: str) -> tuple[Checkpoint, Ch
         CheckpointError: there is no readable checkpoint.
         DeviceError: the device is not there.
     """
-    chosen_device = chosen("--device", device, ("auto", "cpu", "gpu"))
+    from dlcli.training.devices import chosen_device
+
+    wanted = chosen_device(device)
     opened = open_checkpoint(screen, checkpoint)  # before the slow start of TensorFlow
     contents = opened.contents
     screen.divert()
@@ -229,12 +247,14 @@ def start(screen: Screen, checkpoint: Path, device: str) -> tuple[Checkpoint, Ch
     from dlcli.training.backend import start_backend, use_threads
     from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices, choose
 
-    backend = start_backend(chosen_device)
+    backend = start_backend(wanted)
     if contents is not None and contents.extensions:
         _run_extensions(screen, opened, contents.extensions)
     if contents is None:
         return opened, Choices()
-    choices = choose(ModelSummary.from_json(contents.summary), EVALUATION_BATCH_SIZE, backend.device)
+    precision = contents.spec.get("precision", "float32")
+    summary = ModelSummary.from_json(contents.summary)
+    choices = choose(summary, EVALUATION_BATCH_SIZE, backend.device, precision=precision)
     return opened, use_threads(choices)
 
 

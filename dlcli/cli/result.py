@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_MATRIX_CLASSES = 20
 _MOST_COLUMNS = 4  # of figures, in 80 characters
 _WIDTH = 80  # characters, where a line may be of any length
-_LEAST_NAME = 12  # characters of it
+_LEAST_NAME = 10  # characters of it
 
 
 def scaled_lines(scales: Mapping[str, Mapping[str, float]]) -> list[str]:

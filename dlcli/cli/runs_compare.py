@@ -68,13 +68,13 @@ def _draw(
     from dlcli.describing.curves import Curves, draw_curves
     from dlcli.runs.differences import labels
     from dlcli.runs.entries import read_curves
-    from dlcli.runs.figures import best_row, main_figure, without_split
+    from dlcli.runs.figures import best_row, without_split
 
     curves = []
     for entry, label in zip(entries, labels(entries, found), strict=True):
         rows = read_curves(entry.run)
         best = best_row(rows, str(entry.record.get("monitor") or ""), entry.better)
-        main = main_figure(entry.figures)
+        main = entry.main_figure
         epoch = int(best["epoch"]) if best else None
         curves.append(Curves(label, rows, epoch, without_split(main) if main else None))
     draw_curves(curves, plot, metrics)

@@ -108,9 +108,9 @@ def choose(
 
 def score_of(entry: Entry, metric: str | None) -> str | None:
     """The figure that a run is listed with: the one asked for, or its main one."""
-    from dlcli.runs.figures import find_figure, main_figure
+    from dlcli.runs.figures import find_figure
 
-    return find_figure(entry.figures, metric) if metric is not None else main_figure(entry.figures)
+    return find_figure(entry.figures, metric) if metric is not None else entry.main_figure
 
 
 def _score_json(entry: Entry, metric: str | None) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ def repeat(
     runs_dir: Annotated[
         Path | None, typer.Option(help="The folder of all runs; the run's own if left out.", show_default=False)
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
+    quiet: options.Quiet = False,
     trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ from dlcli.cli.result import show_metrics
 from dlcli.cli.runs_list import local
 from dlcli.data.memory import readable_bytes
 from dlcli.figures import duration, number
-from dlcli.runs.figures import IN_ORDER, SPLITS
+from dlcli.runs.figures import IN_ORDER, SPLITS, precision_text
 from dlcli.runs.finding import called
 from dlcli.spec.writing import to_flow
 
@@ -70,8 +70,10 @@ def _trials(record: Any) -> Iterator[tuple[str, str]]:
     if isinstance(trials, dict):
         yield "trials", ", ".join(f"{count} {what}" for what, count in trials.items() if count)
     if isinstance(best, dict) and isinstance(best.get("value"), (int, float)):
-        value = f"{record.get('metric')} {number(best['value'])}"
-        yield "best", f"trial {best.get('trial')}: {value}; the figures are those of its run"
+        metric, mean = record.get("metric"), best.get("mean")
+        yield "best", f"trial {best.get('trial')}: {metric} {number(best['value'])}; the figures are those of its run"
+        if isinstance(mean, (int, float)):
+            yield "", f"of the best mean: {metric} {number(mean)} of {best.get('seeds')} seeds"
         for path, one in dict(best.get("values") or {}).items():
             yield "", f"{path}: {to_flow(one)}"
 
@@ -91,6 +93,8 @@ def _circumstances(record: Any) -> Iterator[tuple[str, str]]:
     for name, key in (("seed", "seed"), ("device", "device_name"), ("weights of", "init_from"), ("git", "git_commit")):
         if record.get(key) is not None:
             yield name, str(record[key])
+    if precision_text(record):
+        yield "precision", precision_text(record)
     if isinstance(record.get("versions"), dict):
         yield "versions", ", ".join(f"{name} {version}" for name, version in record["versions"].items())
 

@@ -9,6 +9,7 @@ import typer
 
 from dlcli.cli import options
 from dlcli.errors import UsageError
+from dlcli.machine import stop_with_parent
 
 if TYPE_CHECKING:
     from dlcli.console import Screen
@@ -46,17 +47,16 @@ def sweep(
     ] = None,
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
-    runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
-    run_name: Annotated[str | None, typer.Option(help="The name of the sweep's folder, instead of the time.")] = None,
+    runs_dir: options.RunsDir = Path("runs"),
+    run_name: options.RunName = None,
     no_fallback: options.NoFallback = False,
     trust_code: options.TrustCode = False,
-    engine: Annotated[
-        str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
-    ] = "graph",
+    engine: options.Engine = "graph",
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the page on the sweep.")] = True,
     strict: options.Strict = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
+    quiet: options.Quiet = False,
+    json: options.JsonLines = False,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Search for the best values of what a spec's `sweep` names: `dlcli sweep configs/mnist_mlp_sweep.yaml`.
 
@@ -64,8 +64,11 @@ def sweep(
     """
     screen: Screen = context.obj
     screen.trusts_code = trust_code
-    chosen_device = options.chosen("--device", device, ("auto", "cpu", "gpu"))
-    chosen_engine = options.chosen("--engine", engine, ("graph", "keras"))
+
+    from dlcli.training.devices import chosen_device
+
+    chosen = chosen_device(device)
+    is_plain = options.is_keras_engine(engine)
 
     from dlcli.cli.sweep_opening import Asked, check_optuna, open_sweep
 
@@ -74,6 +77,8 @@ def sweep(
         resume, runs_dir, run_name, data_dir, strict, quiet or json,
     )  # fmt: skip
     check_optuna()
+    if with_parent:
+        stop_with_parent()
     opened = open_sweep(asked)
     screen.divert()
     if not (quiet or json):
@@ -82,13 +87,13 @@ def sweep(
     # TensorFlow keeps for good what the functions have that run when it is imported: as few as can be.
     from dlcli.training.backend import start_backend
 
-    start_backend(chosen_device)
+    start_backend(chosen)
 
     from dlcli.cli.sweep_displays import make_sweep_display
-    from dlcli.cli.sweep_work import How, budget_of, work
+    from dlcli.cli.sweep_work import How, budget_left, work
 
-    how = How(chosen_device, chosen_engine, not no_fallback, jobs, report)
-    seconds = budget_of(asked, opened)
+    how = How(chosen, is_plain, not no_fallback, jobs, report)
+    seconds = budget_left(asked, opened)
     with make_sweep_display(screen, quiet=quiet, json=json, budget=seconds) as display:
         work(asked, opened, how, display)
 

@@ -28,7 +28,10 @@ def sweep_best(
     runs_dir: options.RunsDir = Path("runs"),
     json: options.Json = False,
 ) -> None:
-    """Show the best trial of a sweep, or write its spec: `dlcli sweep best mnist_mlp_sweep --write best.yaml`."""
+    """Show the best trial of a sweep, or write its spec: `dlcli sweep best mnist_mlp_sweep --write best.yaml`.
+
+    Of several seeds the best is what has the best mean.
+    """
     screen: Screen = context.obj
 
     from dlcli.cli.sweep_opening import check_optuna

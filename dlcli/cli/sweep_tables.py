@@ -17,7 +17,6 @@ from dlcli.spec.characters import shortened
 from dlcli.sweeping.importance import FEWEST
 from dlcli.sweeping.naming import configuration_text, counts_text, short_names, value_text
 from dlcli.sweeping.result import COMPLETE, FAILED, PRUNED, RUNNING, WAITING, SweepResult, Trial
-from dlcli.sweeping.seeds import configurations
 
 LAST = 8
 """trials that are shown while a sweep runs"""
@@ -155,7 +154,7 @@ def trial_lines(
 
 def seed_lines(result: SweepResult, width: int | None) -> Lines:
     """The mean over the seeds of each configuration, the best first, and how far they are spread."""
-    shown = configurations(result)
+    shown = result.configurations()
     if not shown:
         return
     styles = [_BEST if place == 0 and one.mean is not None else "" for place, one in enumerate(shown)]

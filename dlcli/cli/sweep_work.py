@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from dlcli.cli.train import hooks_of
 from dlcli.data.looking import look
 from dlcli.data.where import Where
 from dlcli.errors import RunError, UsageError
-from dlcli.figures import seconds_of
-from dlcli.runs.sweeps import SweepFolder
+from dlcli.figures import duration, seconds_of, written_time
+from dlcli.runs.sweeps import SweepFolder, seconds_used
 from dlcli.spec.loading import LoadedSpec, Look, load_spec
 from dlcli.spec.overrides import Override, option, parse_overrides
 from dlcli.sweeping.beginning import Goal, NewSweep, create_sweep, goal_of, try_models
@@ -25,8 +24,9 @@ from dlcli.sweeping.keeping import Kept
 from dlcli.sweeping.page import write_page
 from dlcli.sweeping.plan import Load, Plan, Search, Seeds, planned_trials
 from dlcli.sweeping.reading import is_whole
+from dlcli.sweeping.result import COMPLETE, FAILED, PRUNED, SweepResult
 from dlcli.sweeping.running import SweepRequest, run_sweep
-from dlcli.training.backend import DeviceChoice
+from dlcli.training.devices import DeviceChoice
 
 if TYPE_CHECKING:
     from dlcli.cli.sweep_displays import SweepDisplay
@@ -37,15 +37,15 @@ class How:
     """How trials are run, as the command line says.
 
     Attributes:
-        device: "auto", "cpu" or "gpu".
-        engine: "graph" or "keras".
+        device: "auto", "cpu", "gpu", or some GPUs, as in "gpu:0,1".
+        is_plain: whether the steps run as in Keras's own `fit`.
         allow_fallback: whether `dataset.fallback` may be used.
         jobs: how many processes there are to be.
         with_report: whether a page is written at the end.
     """
 
     device: DeviceChoice
-    engine: str
+    is_plain: bool
     allow_fallback: bool
     jobs: int
     with_report: bool
@@ -73,13 +73,14 @@ def work(asked: Asked, opened: Opened, how: How, display: SweepDisplay) -> None:
         goal = Goal(str(record["metric"]), str(record["direction"]))
     plan = _plan(asked, opened, folder, load)
     request = SweepRequest(
-        folder, plan, goal.metric, goal.direction, where, how.device, how.engine == "keras", sys.argv[1:],
-        opened.spec_folder, _until(asked, opened), kept,
+        folder, plan, goal.metric, goal.direction, where, how.device, how.is_plain, sys.argv[1:],
+        opened.spec_folder, budget_of(asked, opened), kept,
     )  # fmt: skip
     if how.jobs > 1:
         result = run_jobs(request, how.jobs, _arguments(asked, how, request), display)
     else:
         result = run_sweep(request, display, hooks_of(asked.screen, display, keep_log=True))
+    _tell_of_budget(request, result, display)
     page = None
     if how.with_report:
         display.phase("writing the page")
@@ -161,25 +162,39 @@ def _plan(asked: Asked, opened: Opened, folder: SweepFolder, load: Load) -> Plan
 
 
 def budget_of(asked: Asked, opened: Opened) -> float | None:
-    """The seconds after which no trial begins; None for no end."""
+    """The seconds after which no trial begins, of all times that the sweep was run; None for no end."""
     sweep = opened.first.spec.sweep
     return seconds_of(asked.budget) if asked.budget is not None else sweep.budget if sweep is not None else None
 
 
-def _until(asked: Asked, opened: Opened) -> float | None:
+def budget_left(asked: Asked, opened: Opened) -> float | None:
+    """The same without what a sweep that goes on has used."""
     budget = budget_of(asked, opened)
-    return time.monotonic() + budget if budget is not None else None
+    if budget is None or opened.folder is None:
+        return budget
+    return max(0.0, budget - seconds_used(opened.folder))
+
+
+def _tell_of_budget(request: SweepRequest, result: SweepResult, display: SweepDisplay) -> None:
+    """Tell that trials are left because the time is up, if so."""
+    used = seconds_used(request.folder)
+    if request.budget is None or is_whole(result) or used < request.budget:
+        return
+    ended = sum(trial.state in (COMPLETE, PRUNED, FAILED) for trial in result.trials)
+    what = f"The budget of {duration(request.budget)} is used up, with {ended} of {result.planned} trials done."
+    more = f"`dlcli sweep --resume {request.folder.path} --budget {written_time(used + request.budget)}` goes on."
+    display.notice("budget", [f"{what} {more}"])
 
 
 def _arguments(asked: Asked, how: How, request: SweepRequest) -> list[str]:
     """Of `dlcli` for a process that is one of several."""
     given: list[tuple[str, object]] = [("--resume", request.folder.path), ("--device", how.device)]
-    given += [("--engine", how.engine)]
+    given += [("--engine", "keras" if how.is_plain else "graph")]
     if request.where.data_dir is not None:
         given += [("--data-dir", request.where.data_dir)]
-    if request.until is not None:
-        given += [("--budget", f"{max(1.0, request.until - time.monotonic()):.0f}s")]
-    switches = ["--no-report", "--quiet"]
+    if request.budget is not None:
+        given += [("--budget", f"{request.budget}s")]
+    switches = ["--no-report", "--quiet", "--with-parent"]
     switches += ["--no-fallback"] if not how.allow_fallback else []
     switches += ["--trust-code"] if asked.screen.trusts_code else []
     return ["sweep", *(str(part) for pair in given for part in pair), *switches]

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.spec.loading import LoadedSpec
     from dlcli.spec.overrides import Override
-    from dlcli.training.backend import DeviceChoice
     from dlcli.training.crew import Crew
+    from dlcli.training.devices import DeviceChoice
     from dlcli.training.final import Final
     from dlcli.training.listening import End, FoldsEnd
     from dlcli.training.resuming import Point
     from dlcli.training.session import Hooks, TrainRequest
 
 _STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
+_PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 def train(
@@ -39,6 +40,12 @@ def train(
         typer.Option(metavar="N", help="Instead of the spec's `train.epochs`; `+N`: so many more."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the spec's `seed`.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="Instead of the spec's `precision`: `float32`, `mixed_float16`, `mixed_bfloat16`."
+        ),
+    ] = None,
     set_: options.Set = None,
     fold: options.Fold = None,
     resume: Annotated[
@@ -59,8 +66,8 @@ def train(
     ] = None,
     device: options.Device = "auto",
     data_dir: options.DataDir = None,
-    runs_dir: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs"),
-    run_name: Annotated[str | None, typer.Option(help="The name of this run's folder, instead of the time.")] = None,
+    runs_dir: options.RunsDir = Path("runs"),
+    run_name: options.RunName = None,
     no_fallback: options.NoFallback = False,
     trust_code: options.TrustCode = False,
     smoke: Annotated[
@@ -70,26 +77,26 @@ def train(
         str | None,
         typer.Option(help="Instead of the spec's `train.strategy`: none, mirrored, multi_worker or auto."),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="`graph` runs many steps at a time; `keras` runs each as Keras's own `fit` does.")
-    ] = "graph",
+    engine: options.Engine = "graph",
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the page on the run at its end.")] = True,
     strict: options.Strict = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")] = False,
+    quiet: options.Quiet = False,
+    json: options.JsonLines = False,
 ) -> None:
     """Train the model of a YAML file: `dlcli train configs/mnist_cnn.yaml`."""
     import tempfile
 
     from dlcli.training.crew import cluster_here, crew_of
+    from dlcli.training.devices import chosen_device
 
     screen: Screen = context.obj
     screen.trusts_code = trust_code
     asked = _Asked(
         config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change,
-        options.duration("--max-time", max_time), options.chosen("--device", device, ("auto", "cpu", "gpu")), data_dir,
-        runs_dir, run_name, no_fallback, smoke, options.chosen("--engine", engine, ("graph", "keras")) == "keras",
-        options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None, report, strict, quiet, json,
+        options.duration("--max-time", max_time), chosen_device(device), data_dir,
+        runs_dir, run_name, no_fallback, smoke, options.is_keras_engine(engine),
+        options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None,
+        options.chosen("--precision", precision, _PRECISIONS) if precision else None, report, strict, quiet, json,
     )  # fmt: skip
     check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     with (
@@ -124,6 +131,7 @@ class _Asked:
     smoke: bool
     is_plain: bool
     strategy: str | None
+    precision: str | None
     report: bool
     strict: bool
     quiet: bool
@@ -182,6 +190,8 @@ def _short_options(asked: _Asked, point: Point | None) -> list[Override]:
     short: list[Override] = options.of_fold(_fold_of(point) or asked.fold)
     if asked.seed is not None:
         short.append(option("--seed", "seed", asked.seed))
+    if asked.precision is not None:
+        short.append(option("--precision", "precision", asked.precision))
     if asked.strategy is not None:
         short.append(option("--strategy", "train.strategy", asked.strategy))
     wanted = _wanted_epochs(asked.epochs, point, is_auto=asked.resume == "auto")

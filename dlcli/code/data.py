@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dlcli.code.arrays import arrays_code
 from dlcli.code.drawn import drawn_code, source_of
+from dlcli.code.films import films_code
 from dlcli.code.keras_sets import keras_set_code
 from dlcli.code.objects import Writer
 from dlcli.code.pictures import pictures_code
@@ -26,6 +27,7 @@ from dlcli.data.series_reader import SeriesReader
 from dlcli.data.splits import FOLDS_DRAW, TEST_DRAW, VALIDATION_DRAW, split_seed
 from dlcli.data.table_reader import TableReader
 from dlcli.data.text_reader import TextReader
+from dlcli.data.video_reader import VideoReader
 from dlcli.errors import DlcliError, UsageError
 from dlcli.spec.by_output import output_names
 from dlcli.spec.grammar import Spec
@@ -34,7 +36,7 @@ from dlcli.spec.sources import EMBEDDED, SOURCES, Blobs, Circles, Moons, Pairs, 
 from dlcli.spec.sources_arrays import Arrays
 from dlcli.spec.sources_drawn import Motion, Random, Ratings, Shapes
 from dlcli.spec.sources_files import Csv, Table
-from dlcli.spec.sources_images import Images
+from dlcli.spec.sources_images import Images, Video
 from dlcli.spec.sources_records import TfRecord
 from dlcli.spec.sources_series import Series
 from dlcli.spec.sources_texts import Text
@@ -97,7 +99,7 @@ def data_code(
     if dataset.has_all_folds:
         message = f"This spec trains for each of {dataset.folds} folds; a script trains for one."
         raise UsageError(message, "Name it, as in `--fold 1`.")
-    if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images, Text, TfRecord)):
+    if isinstance(source, FileSource) and not isinstance(source, (Arrays, Images, Text, TfRecord, Video)):
         return _from_files(spec, encoding, writer, reader, folder)
     outputs = _asked(spec)
     imports, functions, lines = (
@@ -209,6 +211,8 @@ def _stored(
     """As `_loaded`, of files of pictures, texts or arrays, which a script reads as they are. Raises UsageError."""
     if source.is_known and isinstance(source, Images) and isinstance(reader, ImageReader):
         return pictures_code(source, reader, folder)
+    if source.is_known and isinstance(source, Video) and isinstance(reader, VideoReader):
+        return films_code(source, reader, folder)
     if source.is_known and isinstance(source, Text) and isinstance(reader, TextReader):
         return texts_code(source, reader, folder)
     if source.is_known and isinstance(source, Arrays) and isinstance(reader, ArrayReader):

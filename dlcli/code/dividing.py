@@ -50,6 +50,24 @@ def hold_out(table, share):
     begins = np.sort(times)[len(table) - round(share * len(table))]
     return table[times < begins], table[times >= begins]
 '''
+_FOLD_BY_GROUP = '''
+def hold_out_fold(table, fold, folds, seed):
+    """Set one of several folds of the groups apart, each of them whole."""
+    names, groups = np.unique({groups}, return_inverse=True)
+    groups = np.random.default_rng(seed).permutation(len(names))[groups]
+    rows, held_out = list(GroupKFold(folds).split(table, groups=groups))[fold - 1]
+    return table.iloc[rows], table.iloc[held_out]
+'''
+_FOLD_BY_TIME = '''
+def hold_out_fold(table, fold, folds):
+    """Set rows apart that come one after the other; those before them stay, and those after them are of later folds."""
+    times = table[{time!r}]
+    begins = np.sort(times)[len(times) - len(times) // (folds + 1) * np.arange(folds, 0, -1)]
+    held_out = times >= begins[fold - 1]
+    if fold < folds:
+        held_out &= times < begins[fold]
+    return table[times < begins[fold - 1]], table[held_out]
+'''
 _VARIABLES = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -70,36 +88,43 @@ def division_code(spec: Spec, source: Csv, reader: TableReader, folder: str | No
         DataError: the table, which tells how, cannot be read.
     """
     of_test = _test_set(source, reader, folder) if source.test_path is not None else []
-    by = source.split or source.group or source.time
-    is_drawn = source.split is not None and isinstance(spec.dataset.validation, float)
-    if by is not None and (is_drawn or spec.dataset.held_out_fold is not None):
-        message = f"How more is held out where `{by}` divides the rows cannot be written as a script yet."
-        raise UsageError(message, "With --model-only the model is written.")
+    functions, imported, before = _functions(source, reader, folder)
+    share = 0.0 if of_test or source.split is not None else spec.dataset.test
+    whole = "table" if source.split is None else "train"
+    held, is_validated = _held_out(spec, whole, share, is_drawn=bool(imported))
+    lines, splits = [*of_test, *held], ["train", *(["val"] if is_validated else [])]
     if source.split is not None:
-        return _by_name(source.split, _column(source.split, source, reader, folder), of_test)
-    if source.group is not None:
-        functions = [_BY_GROUP.format(groups=_groups(source.group, _column(source.group, source, reader, folder)))]
-        imported, before = ["GroupShuffleSplit"], []
-    elif source.time is not None:
+        column = _column(source.split, source, reader, folder)
+        named, names = _by_name(source.split, column, has_test_set=bool(of_test))
+        lines, splits = [*of_test, *named, *held], [*splits, *names]
+    elif not held:
+        lines.append("train = table")
+    splits += ["test"] if of_test or share else []
+    used = [text for text in functions if any(f" {_name_of(text)}(" in line for line in lines)]
+    taken = [name for name in imported if any(f"{name}(" in text for text in used)]
+    imports = [f"from sklearn.model_selection import {name}" for name in taken]
+    return Division(imports, used, [*(before if used else []), *lines], splits)
+
+
+def _functions(source: Csv, reader: TableReader, folder: str | None) -> tuple[list[str], list[str], list[str]]:
+    """The functions that hold rows out, what they take of scikit-learn, and what is done to the table before."""
+    if source.group is not None and source.split is None:
+        groups = _groups(source.group, _column(source.group, source, reader, folder))
+        functions = [text.format(groups=groups) for text in (_BY_GROUP, _FOLD_BY_GROUP)]
+        return functions, ["GroupShuffleSplit", "GroupKFold"], []
+    if source.time is not None and source.split is None:
         _, is_date = times_of(source.time, _column(source.time, source, reader, folder), source.path[0])
         dates = f'pd.to_datetime(table[{source.time!r}], format="mixed", utc=True).dt.tz_localize(None)'
-        functions, imported = [_BY_TIME.format(time=source.time)], []
         before = [f"table[{source.time!r}] = {dates}"] if is_date else []
-    else:
-        labels = next((one.column for one in reader.targets.values() if one.classes is not None), None)
-        classes = ", with the same shares of the classes in both parts" if labels else ""
-        divider = "StratifiedKFold" if labels else "KFold"
-        functions = [
-            _DRAWN.format(classes=classes, stratify=f", stratify=table[{labels!r}]" if labels else ""),
-            _FOLD.format(classes=classes, divider=divider, labels=f", table[{labels!r}]" if labels else ""),
-        ]
-        imported, before = ["train_test_split", divider], []
-    lines, splits = _held_out(spec, of_test, is_drawn=bool(imported))
-    used = [text for text in functions if any(f" {_name_of(text)}(" in line for line in lines)]
-    imports = [
-        f"from sklearn.model_selection import {name}" for name in imported if any(f" {name}(" in text for text in used)
+        return [text.format(time=source.time) for text in (_BY_TIME, _FOLD_BY_TIME)], [], before
+    labels = next((one.column for one in reader.targets.values() if one.classes is not None), None)
+    classes = ", with the same shares of the classes in both parts" if labels else ""
+    divider = "StratifiedKFold" if labels else "KFold"
+    functions = [
+        _DRAWN.format(classes=classes, stratify=f", stratify=table[{labels!r}]" if labels else ""),
+        _FOLD.format(classes=classes, divider=divider, labels=f", table[{labels!r}]" if labels else ""),
     ]
-    return Division(imports, used, [*(before if used else []), *lines], splits)
+    return functions, ["train_test_split", divider], []
 
 
 def _name_of(function: str) -> str:
@@ -113,29 +138,24 @@ def _test_set(source: Csv, reader: TableReader, folder: str | None) -> list[str]
     return [*lines, *([f"test = test.dropna(subset={asked!r}, ignore_index=True)"] if asked else [])]
 
 
-def _held_out(spec: Spec, of_test: list[str], *, is_drawn: bool) -> tuple[list[str], list[str]]:
-    """The statements that hold shares of the rows out, and the splits."""
-    dataset, lines, splits, before = spec.dataset, [*of_test], ["train"], "table"
+def _held_out(spec: Spec, whole: str, share: float, *, is_drawn: bool) -> tuple[list[str], bool]:
+    """The statements that hold rows of a table out, a share for the test set first; whether some are for validation."""
+    dataset, lines, before = spec.dataset, [], whole
 
-    def held(name: str, share: float, draw: int) -> str:
-        seed = f", seed={split_seed(spec.seed, draw)}" if is_drawn else ""
-        return f"train, {name} = hold_out({before}, {share}{seed})"
+    def seed(draw: int) -> str:
+        return f", seed={split_seed(spec.seed, draw)}" if is_drawn else ""
 
-    if not of_test and dataset.test:
-        lines.append(held("test", dataset.test, TEST_DRAW))
+    if share:
+        lines.append(f"train, test = hold_out({before}, {share}{seed(TEST_DRAW)})")
         before = "train"
     if dataset.held_out_fold is not None:
-        fold, seed = dataset.held_out_fold, split_seed(spec.seed, FOLDS_DRAW)
-        lines.append(f"train, val = hold_out_fold({before}, {fold.number}, {fold.of}, seed={seed})")
-        before = "train"
-        splits.append("val")
-    elif isinstance(dataset.validation, float):
-        lines.append(held("val", dataset.validation, VALIDATION_DRAW))
-        before = "train"
-        splits.append("val")
-    if of_test or dataset.test:
-        splits.append("test")
-    return [*lines, *(["train = table"] if before == "table" else [])], splits
+        fold = dataset.held_out_fold
+        lines.append(f"train, val = hold_out_fold({before}, {fold.number}, {fold.of}{seed(FOLDS_DRAW)})")
+        return lines, True
+    if isinstance(dataset.validation, float):
+        lines.append(f"train, val = hold_out({before}, {dataset.validation}{seed(VALIDATION_DRAW)})")
+        return lines, True
+    return lines, False
 
 
 def _column(name: str, source: Csv, reader: TableReader, folder: str | None) -> pd.Series:
@@ -145,21 +165,20 @@ def _column(name: str, source: Csv, reader: TableReader, folder: str | None) -> 
     return frame.dropna(subset=asked)[name] if asked else frame[name]
 
 
-def _by_name(column: str, values: pd.Series, of_test: list[str]) -> Division:
-    """By a column that names the splits."""
+def _by_name(column: str, values: pd.Series, *, has_test_set: bool) -> tuple[list[str], list[str]]:
+    """The statements that take the rows which a column names for each split, and the splits besides `train`."""
     written: dict[str, list[object]] = {}
     for value in values.unique().tolist():
         [text] = as_texts(pd.Series([value]))
         written.setdefault(split_of(text) or "", []).append(value)
-    splits = [split for split in _VARIABLES if split in written and not (split == "test" and of_test)]
+    splits = [split for split in _VARIABLES if split in written and not (split == "test" and has_test_set)]
     lines = []
     for split in splits:
         words = written[split]
         chosen = f"== {words[0]!r}" if len(words) == 1 else f".isin({words!r})"
         separator = "" if chosen.startswith(".") else " "
         lines.append(f"{_VARIABLES[split]} = table[table[{column!r}]{separator}{chosen}]")
-    names = [_VARIABLES[split] for split in splits]
-    return Division([], [], [*of_test, *lines], [*names, *(["test"] if of_test else [])])
+    return lines, [_VARIABLES[split] for split in splits if split != "train"]
 
 
 def _groups(column: str, values: pd.Series) -> str:

@@ -17,13 +17,18 @@ _READ = '''
 def read(path):
     """The pixels of a picture, upright; white where it is transparent."""
     picture = ImageOps.exif_transpose(Image.open(path))
-    if picture.mode.startswith("I;16"):
+'''
+_FORM = '''
+def form(picture):
+    """The pixels of a picture; white where it is transparent."""
+'''
+_BROUGHT = """    if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
     if picture.has_transparency_data:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
     picture = picture.convert("{mode}")
 {fitted}    return np.asarray(picture)
-'''
+"""
 _FITTED = {
     "resize": """    picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
 """,
@@ -71,7 +76,7 @@ def pictures_code(source: Images, reader: ImageReader, folder: str | None) -> tu
         DataError: a table cannot be read.
     """
     root = Path(folder or "", source.path)
-    read = _read_code(reader.form, is_fitted=source.size is not None)
+    read = _READ + _brought_code(reader.form, is_fitted=source.size is not None)
     if not root.is_dir():
         function, lines = _of_table(source, reader, root, folder)
         return [*_IMPORTS, "import pandas as pd"], [read, function], lines
@@ -85,11 +90,15 @@ def pictures_code(source: Images, reader: ImageReader, folder: str | None) -> tu
     )
 
 
-def _read_code(form: Form, *, is_fitted: bool) -> str:
-    """The function that reads a picture."""
+def form_code(form: Form, *, is_fitted: bool) -> str:
+    """The function `form` that makes pixels of a picture that is open; if it `is_fitted`, of any size."""
+    return _FORM + _brought_code(form, is_fitted=is_fitted)
+
+
+def _brought_code(form: Form, *, is_fitted: bool) -> str:
     (height, width), mode = form.size, "L" if form.color == "grayscale" else "RGB"
     fitted = _FITTED[form.fit].format(height=height, width=width, mode=mode) if is_fitted else ""
-    return _READ.format(mode=mode, fitted=fitted)
+    return _BROUGHT.format(mode=mode, fitted=fitted)
 
 
 def _of_table(source: Images, reader: ImageReader, table: Path, folder: str | None) -> tuple[str, list[str]]:

@@ -11,6 +11,7 @@ from dlcli.code.data import DataCode, data_code
 from dlcli.code.network import network_lines
 from dlcli.code.objects import Writer
 from dlcli.code.outline import Outline
+from dlcli.code.precision import in_policy
 from dlcli.code.scaling import measured_code
 from dlcli.code.weights import repeated_code, weights_code
 from dlcli.data.dataset import OneOrNamed, Reader, Shape
@@ -70,6 +71,7 @@ def write_script(subject: Subject, catalogue: Catalogue, *, model_only: bool) ->
     spec = subject.spec
     network = network_lines(subject.outline, catalogue, subject.shape, re.sub(r"[-.]", "_", spec.name))
     functions, statements = _functions_first(network)
+    statements = in_policy(spec, statements)
     writer = Writer(catalogue)
     title = f'"""{spec.name}: {"the model" if model_only else "data, model, training"}, made by `{subject.command}`."""'
     seed = [f"keras.utils.set_random_seed({spec.seed})"]

@@ -18,6 +18,7 @@ from dlcli.spec.likeness import suggestion
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
 SUFFIXES = (".npz", ".npy", *HDF5_SUFFIXES)
+_ENCRYPTED = 1  # APPNOTE.TXT 6.3.10, section 4.4.4
 _MOST_SHOWN = 20
 
 
@@ -101,11 +102,15 @@ def told(path: Path) -> Iterator[None]:
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether by columns, and type of an array in NumPy's format, up to whose numbers the file is read."""
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"its format has the version {version[0]}.{version[1]}")
+    reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in reads:
+        raise ValueError(f"its format has the version {version[0]}.{version[1]}")
+    try:
+        return reads[version](file)
+    except ValueError as error:
+        if "malformed node" not in str(error):  # with which Python names a place in its memory
+            raise
+        raise ValueError("its header is damaged: it is no description of an array") from error
 
 
 def _npy(path: Path) -> Stored:
@@ -122,6 +127,8 @@ def _npy(path: Path) -> Stored:
 def _npz(path: Path) -> dict[str, Stored]:
     with zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+        if any(member.flag_bits & _ENCRYPTED for member in members):
+            raise DataError(f"{path} is encrypted.", "Write it anew without a password.")
         return {member.filename[:-4]: _member(path, archive, member) for member in members}
 
 

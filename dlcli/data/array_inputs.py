@@ -20,7 +20,7 @@ HOLDS = {
     "c": "complex numbers",
     "U": "texts", "S": "texts", "T": "texts",
     "M": "dates", "m": "spans of time",
-    "V": "records with several fields",
+    "V": "records with several fields, or bytes of no type",
 }  # fmt: skip
 _ANEW = "Write it anew as an array of numbers, with a row for each example; or name another one with `inputs`."
 _LARGEST = int(np.iinfo(np.int32).max)

@@ -96,7 +96,7 @@ def _named(
     for name, array in names.items():
         if array is None:
             array = next((one for one in usual if one in arrays), None)
-        if array is None and key == "inputs" and len(arrays) == 1:
+        if array is None and key == "inputs" and len(arrays) == 1 and not set(arrays) & set(USUAL_TARGETS):
             array = next(iter(arrays))
         if array is None:
             path = next(iter(arrays.values())).path

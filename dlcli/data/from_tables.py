@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from dlcli.data.columns import Fitted, as_numbers
+from dlcli.data.columns import Fitted, parsed_numbers
 from dlcli.data.dataset import Array, Dataset, Examples, named, one_or_named
 from dlcli.data.dividing import divide
 from dlcli.data.finding import find_all, refuse_twice
@@ -123,12 +123,12 @@ def _stays_on_disk(source: Csv, reader: TableReader | None, paths: Sequence[Path
 
 def _weights(column: str, values: pd.Series, where: str) -> Array:
     """How much each row counts. Raises DataError for a row that does not say so."""
-    numbers = as_numbers(column, values, where)
-    wrong = np.flatnonzero(~(numbers >= 0))
+    numbers, is_wrong = parsed_numbers(values)
+    wrong = np.flatnonzero(is_wrong | ~(numbers >= 0))
     if len(wrong):
         row = int(wrong[0])
         message = f"{where}, column `{column}`: row {row + 1} has `{values.iloc[row]}`, which is no weight."
-        raise DataError(message, "A weight is a number from 0 on.")
+        raise DataError(message, "A weight is a finite number from 0 on.")
     if not numbers.any():
         raise DataError(f"{where}: all weights in `{column}` are 0, so that nothing would be learned.")
     return numbers.astype(np.float32)

@@ -16,6 +16,7 @@ _EXIF = b"Exif\0\0"  # EXIF 2.32, section 4.5.4
 _SAYS_MORE = (b"tiff:Orientation", b"exif:Orientation")  # in XMP
 _MOST_PIXELS = 1 << 26
 _SCALES = (8, 4, 2)  # those that libjpeg-turbo is fast with
+_SPACES = {1: "GRAY", 3: "RGB", 4: "RGBX"}
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Frame:
         height, width = (-(-side // scale) for side in self.size)
         return height, width
 
-    def bytes_at(self, scale: int, *, grey: bool) -> int:
+    def bytes_at(self, scale: int, channels: int) -> int:
         """How many bytes its pixels are, made smaller by a factor."""
         height, width = self.size_at(scale)
-        return height * width * (1 if grey else 3)
+        return height * width * channels
 
 
 def frame_of(data: bytes) -> Frame | None:
@@ -81,14 +82,14 @@ def scale_for(size: tuple[int, int], wanted: tuple[int, int]) -> int:
     return next((scale for scale in _SCALES if scale <= factor), 1)
 
 
-def decode(data: bytes, frame: Frame, *, scale: int = 1, grey: bool = False, into: Array | None = None) -> Array:
-    """The pixels as they are stored, uint8 of shape (height, width, 3), or (height, width) for a grey one.
+def decode(data: bytes, frame: Frame, *, scale: int = 1, channels: int = 3, into: Array | None = None) -> Array:
+    """The pixels as they are stored, uint8 of shape (height, width, channels), or (height, width) for a grey one.
 
     Args:
         data: the whole file.
         frame: what it says of itself.
         scale: the factor by which it is made smaller; sizes are rounded up.
-        grey: whether those of a grey picture are wanted without an axis for colours.
+        channels: 3; or 1 for a grey picture; or 4: three colours and 255.
         into: an array to fill, of as many bytes.
 
     Raises:
@@ -97,8 +98,8 @@ def decode(data: bytes, frame: Frame, *, scale: int = 1, grey: bool = False, int
     height, width = frame.size_at(scale)
     arguments: dict[str, Any] = {"buffer": into} if into is not None else {}
     found: Array = simplejpeg.decode_jpeg(
-        data, "GRAY" if grey else "RGB", min_height=height, min_width=width, min_factor=1, **arguments
+        data, _SPACES[channels], min_height=height, min_width=width, min_factor=1, **arguments
     )
     if found.shape[:2] != (height, width):
         raise ValueError("the size is not that of the header")
-    return found.reshape(height, width) if grey else found
+    return found.reshape(height, width) if channels == 1 else found

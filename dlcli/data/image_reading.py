@@ -13,10 +13,12 @@ import numpy as np
 from dlcli.data.aligned import empty
 from dlcli.data.dataset import Array
 from dlcli.data.image_decoding import Form, OtherSizeError, UnreadableError, appearance, read_picture, set_up
+from dlcli.data.memory import cores
 from dlcli.errors import DataError
 
 _MOST_OF_A_PART = 64  # pictures that a thread reads before it asks for more
-_PARTS = 32  # at least, so that no thread is done long before the others
+_PART = 0.005  # seconds for that, so that no thread is done long before the others
+_PARTS = 32  # at least
 _TRIED = 8  # pictures that are read to see how long one takes
 _TINY = 3e-4  # seconds for one that is best read in one thread
 _SECONDS = 5.0  # between two lines that say how far it is
@@ -153,7 +155,7 @@ def in_parts(count: int, do: Callable[[int, int], object]) -> Iterator[int]:
         quickest = min(quickest, time.perf_counter() - began)
         done += 1
         yield done
-    part = max(1, min(_MOST_OF_A_PART, (count - done) // _PARTS))
+    part = max(1, min(_MOST_OF_A_PART, (count - done) // _PARTS, int(_PART / quickest)))
     starts = range(done, count, part)
     ends = [min(start + part, count) for start in starts]
     if quickest < _TINY:
@@ -161,7 +163,8 @@ def in_parts(count: int, do: Callable[[int, int], object]) -> Iterator[int]:
             do(start, end)
             yield end
         return
-    pool = ThreadPoolExecutor(thread_name_prefix="dlcli-images")
+    # Six threads on two processors take a fifth longer: all wait for one that has Python's lock and no processor.
+    pool = ThreadPoolExecutor(max(2, cores()), "dlcli-images")
     try:
         for end, _ in zip(ends, pool.map(do, starts, ends), strict=True):
             yield end

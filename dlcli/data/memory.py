@@ -1,4 +1,4 @@
-"""How much memory is free, before much of it is taken."""
+"""What there is for this process: how much memory is free, before much of it is taken, and how many processors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ _CGROUPS = (
     ("/sys/fs/cgroup", "memory.max", "memory.current"),
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
+
+
+def cores() -> int:
+    """How many processors this process may use: what TensorFlow counts, too."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int | None:

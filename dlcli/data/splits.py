@@ -132,8 +132,7 @@ def split_as_written(loaded: LoadedSpec, dataset: Dataset) -> Splits:
 
 
 def split_seed(seed: int, draw: int) -> int:
-    """The random state of a split: `draw` is _MOST_SHOWN = 5
-    TEST_DRAW, VALIDATION_DRAW or FOLDS_DRAW."""
+    """The random state of a split: `draw` is TEST_DRAW, VALIDATION_DRAW or FOLDS_DRAW."""
     return int(np.random.SeedSequence(seed, spawn_key=(draw,)).generate_state(1)[0])
 
 

@@ -62,13 +62,14 @@ def scan(path: Path, encoding: str, separator: str, sought: Collection[str], *, 
     absent = {*sought, '"'}
     with open_bytes(path) as file:
         at, separators, block = 0, 0, bytearray(_BLOCK)
-        values = np.frombuffer(block, np.uint8)
+        values, found = np.frombuffer(block, np.uint8), np.empty(_BLOCK, np.bool_)
         while size := file.readinto(block):  # type: ignore[attr-defined]
             place = block.find(0, 0, size)
             if place >= 0:
                 raise _byte_of_0(path, at + place)
             if is_counted:
-                separators += int(np.count_nonzero(values[:size] == ord(separator)))
+                # Into the same memory again: asking for it anew takes twice as long as comparing.
+                separators += int(np.count_nonzero(np.equal(values[:size], ord(separator), out=found[:size])))
             begin = block.find(b"\n", 0, size) + 1 if is_headed and not at else 0
             absent = {one for one in absent if block.find(one.encode(), 0 if one == '"' else begin, size) < 0}
             at += size

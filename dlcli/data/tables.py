@@ -7,6 +7,7 @@ import gzip
 import math
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -23,14 +24,27 @@ from dlcli.errors import DataError
 _SEPARATORS = ",;\t|"
 _TABS = (".tsv", ".tab")
 _MOST_SHOWN = 60
+_NAMED_SO = "Let its name end in .gz."
 _OTHERS = (
     (b"PK\x03\x04", "an archive, such as .zip or .xlsx", "Unpack it; or save the sheet as .csv."),
     (b"\xd0\xcf\x11\xe0", "a workbook of Excel", "Save the sheet as .csv."),
-    (b"\x1f\x8b", "packed with gzip", "Let its name end in .gz."),
+    (b"\x1f\x8b", "packed with gzip", _NAMED_SO),
     (b"PAR1", "a table in .parquet", "Let its name end in .parquet."),
     (b"%PDF", "a .pdf", None),
+    (b"BZh", "packed with bzip2", "Unpack it; or pack it with gzip."),
+    (b"\xfd7zX", "packed with xz", "Unpack it; or pack it with gzip."),
+    (b"(\xb5/\xfd", "packed with zstd", "Unpack it; or pack it with gzip."),
+    (b"SQLi", "a database of SQLite", "Write its table as .csv."),
+    (b"\x89HDF", "an HDF5 file", "The source `arrays` reads such."),
+    (b"\x93NUM", "an array of NumPy's", "The source `arrays` reads such."),
+    (b"\x89PNG", "a picture", "The source `images` reads such."),
+    (b"\xff\xd8\xff", "a picture", "The source `images` reads such."),
+    (b"version http", "a pointer to a file of Git LFS", "Fetch that file: `git lfs pull`."),
+    (b'{"', "JSON", "Write it as .csv."),
+    (b"[{", "JSON", "Write it as .csv."),
 )
-"""how files begin that are no text, what they are, and what to do"""
+"""how files begin that are no such tables, what they are, and what to do"""
+_LONGEST = max(len(begin) for begin, _, _ in _OTHERS)
 _SKIP = "`corrupt: skip` in a spec leaves such rows out."
 
 
@@ -224,7 +238,7 @@ def told(path: Path, layout: Layout) -> Iterator[None]:
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} is empty.") from error
     except pd.errors.ParserWarning as error:
-        hint = "Name every column in the first line; or take the values without a name out."
+        hint = "Name every column in the first line; or take out what stands above that line, or values without a name."
         raise DataError(f"{path}: the rows have more values than there are names of columns.", hint) from error
     except (pd.errors.ParserError, csv.Error) as error:
         if "EOF inside string" in str(error):
@@ -303,10 +317,12 @@ def _refuse_other_files(path: Path) -> None:
         message = f"{path} is no file that can be read more than once."
         raise DataError(message, "Write what it gives into a file.")
     with open_bytes(path) as file:
-        first = file.read(4)
+        first = file.read(_LONGEST)
         for begin, what, hint in _OTHERS:
             if first.startswith(begin):
-                raise DataError(f"{path} is {what}, not text.", hint)
+                is_unpacked = path.suffix.lower() == ".gz" and hint == _NAMED_SO
+                hint = "It is packed twice: unpack it once." if is_unpacked else hint
+                raise DataError(f"{path} is {what}, not a table as text.", hint)
 
 
 def way_of(path: Path, layout: Layout, *, is_strict: bool = True) -> Way:
@@ -392,7 +408,7 @@ def _refuse_numbers(path: Path, names: list[str]) -> None:
 
 
 def _checked_names(path: Path, names: list[str]) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1 and name})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1 and name)
     if twice:
         raise DataError(f"{path} has two columns with the name `{twice[0]}`.", "Give each a name of its own.")
     return [name or f"column {number}" for number, name in enumerate(names, start=1)]

@@ -71,13 +71,17 @@ def own_answers(subject: Subject, inputs: OneOrNamed[Array], choices: Choices) -
     return dict(named(outputs_for(engine, inputs, subject.encoding), OUTPUT))
 
 
-def largest_difference(found: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
-    """How far answers are from those wanted at most: as it is up to 1, else as a part of what is wanted."""
+def largest_difference(found: Mapping[str, Array], wanted: Mapping[str, Array], *, is_coarse: bool = False) -> float:
+    """How far answers are from those wanted at most: as it is up to 1, else as a part of what is wanted.
+
+    With `is_coarse`, as a part of the largest that is wanted: whole numbers are spread over all that an output may be.
+    """
     largest = 0.0
     for name, own in wanted.items():
         if found[name].shape != own.shape:
             return float("inf")
-        apart = np.abs(found[name].astype(np.float64) - own) / np.maximum(1.0, np.abs(own))
+        size = np.nanmax(np.abs(own), initial=0.0) if is_coarse else np.abs(own)
+        apart = np.abs(found[name].astype(np.float64) - own) / np.maximum(1.0, size)
         same = np.isnan(found[name]) & np.isnan(own)
         largest = max(largest, float(np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf)).max(initial=0.0)))
     return largest

@@ -145,7 +145,8 @@ class _Exporting:
         wanted = own_answers(self.subject, samples.inputs, self.choices)
         try:
             run = self.request.form.writer.load(self.path, files=samples.is_files)
-            difference = largest_difference(answers(run, takes.batches(samples.raw)), wanted)
+            found = answers(run, takes.batches(samples.raw))
+            difference = largest_difference(found, wanted, is_coarse=self.request.precision == "int8")
         except Exception as error:  # whatever a runtime raises
             first = next(iter(str(error).splitlines()), type(error).__name__)
             message = f"The exported {self.request.form.name} model does not run: {first[:300]} Nothing was written."

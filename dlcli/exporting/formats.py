@@ -107,7 +107,8 @@ FORMATS = {
 }  # fmt: skip
 """by their names"""
 PRECISIONS = {"float32": 1e-5, "float16": 2e-2, "int8": 0.5}
-"""how weights are kept; and how far an answer may be from dlcli's: as it is up to 1, else as a part of it"""
+"""how weights are kept; and how far an answer may be from dlcli's: as it is up to 1, else as a part of it, and for int8
+of the largest answer"""
 
 
 def the_format(name: str, precision: str) -> Format:

@@ -27,8 +27,19 @@ def write(subject: Subject, path: Path, precision: str, calibration: Sequence[Te
     import tf2onnx
 
     function, specs = traced(subject.network(taken(subject.parts)))
-    tf2onnx.convert.from_function(function, input_signature=specs, opset=_OPSET, output_path=str(path))
+    tf2onnx.convert.from_function(
+        function, input_signature=specs, opset=_OPSET, output_path=str(path), custom_op_handlers={"Erfc": (_erfc, [])}
+    )
     onnx.checker.check_model(str(path))  # tf2onnx leaves in what it does not know
+
+
+def _erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """What `gelu` computes with, and tf2onnx (1.17) has no word for: 1 - Erf."""
+    shapes, dtypes, outputs = node.output_shapes, node.output_dtypes, node.output
+    erf = context.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
+    one = context.make_const(f"{name}_one", np.ones((), np.float32)).output[0]
+    context.remove_node(name)
+    context.make_node("Sub", [one, erf], outputs=outputs, shapes=shapes, dtypes=dtypes)
 
 
 def load(path: Path, *, files: bool) -> Run:

@@ -56,8 +56,17 @@ def _jpeg(content: Any, picture: Picture) -> Any:
 def _png(content: Any, picture: Picture) -> Any:
     """A PNG, its transparent parts on white where training had that."""
     if picture.is_upright:
-        return _colored(_on_white(tf.io.decode_png(content, 4)), picture)
+        pixels = tf.io.decode_png(content, 4)
+        # Of grey in fewer bits, TensorFlow 2.21 leaves what is not transparent at 1, 3 or 15 instead of 255.
+        alpha = tf.where(_is_of_few_bits(content), tf.cast(pixels[..., 3:] > 0, tf.uint8) * 255, pixels[..., 3:])
+        return _colored(_on_white(tf.concat([pixels[..., :3], alpha], axis=-1)), picture)
     return _colored(tf.io.decode_png(content, 3), picture)
+
+
+def _is_of_few_bits(content: Any) -> Any:
+    """Whether a PNG is grey, with 1, 2 or 4 bits a pixel: that is in its header (RFC 2083, section 4.1.1)."""
+    bits_and_kind = tf.strings.substr(content, 24, 2)
+    return tf.reduce_any(bits_and_kind == tf.constant([b"\1\0", b"\2\0", b"\4\0"]))
 
 
 def _on_white(pixels: Any) -> Any:

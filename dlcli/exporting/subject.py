@@ -63,7 +63,7 @@ class Subject:
         state = contents.data.get("reader")
         reader = restore_reader(state) if state else None
         return cls(
-            checkpoint, contents, restore_spec(contents.spec), by_name(checkpoint.model()), preparation,
+            checkpoint, contents, restore_spec(contents.spec), by_name(checkpoint.model(in_float32=True)), preparation,
             restore_encoding(contents.encoding), reader, parts_of(reader, preparation),
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from dlcli.errors import CheckpointError
 from dlcli.importing.files import ModelFile
 from dlcli.importing.graphs import Shape, entries_of, names_of, read_graph
 from dlcli.importing.objects import Importer
+from dlcli.importing.precision import one_precision, without_scale
 from dlcli.spec.catalogue import Catalogue
 from dlcli.spec.keras_objects import layers_within
 from dlcli.spec.writing import to_flow
@@ -50,6 +51,8 @@ def _text(file: ModelFile, importer: Importer) -> str:
     called = graph.called or outputs
     losses = _losses(file.compiled, importer, {name: activation for name, (_, activation) in endings.items()}, called)
     source = _stand_in(shapes, {name: units for name, (units, _) in endings.items()}, losses)
+    last = [next(_from_the_end(_up_to(entries, name) if len(outputs) > 1 else entries)) for name in outputs]
+    precision = one_precision(entries, {id(entry) for entry in last})
     is_own = len(shapes) == len(outputs) == 1 and _gives_what_it_gets(entries, *shapes.values())
     name = re.sub(r"[^A-Za-z0-9_.\-]", "_", str(file.config["config"].get("name") or file.path.stem)) or "imported"
     lines = [
@@ -57,6 +60,7 @@ def _text(file: ModelFile, importer: Importer) -> str:
         "# It says nothing of its data: the source below only has examples of the right shape. Put yours in its place.",
         "",
         f"name: {name if name[0].isalnum() else f'model_{name}'}",
+        *([f"precision: {precision}"] if precision is not None else []),
         "",
         "dataset:",
         f"  source: {to_flow(source)}",
@@ -66,7 +70,7 @@ def _text(file: ModelFile, importer: Importer) -> str:
         "  layers:",
         *(f"    {line}" for entry in entries for line in _entry_lines(entry)),
         "",
-        *_compiled(file.compiled, importer, losses, called),
+        *_compiled(file.compiled, importer, losses, called, precision),
     ]
     return "\n".join(lines) + "\n"
 
@@ -158,10 +162,14 @@ def _losses(
 
 
 def _compiled(
-    compiled: Mapping[str, Any], importer: Importer, losses: Mapping[str, Any], called: Sequence[str]
+    compiled: Mapping[str, Any],
+    importer: Importer,
+    losses: Mapping[str, Any],
+    called: Sequence[str],
+    precision: str | None,
 ) -> list[str]:
     """Loss, optimizer and metrics: those that the model was compiled with."""
-    optimizer = _object("optimizer", compiled.get("optimizer"), importer)
+    optimizer = without_scale(_object("optimizer", compiled.get("optimizer"), importer), precision)
     metrics = {
         name: [made for one in _listed(written) if (made := _object("metric", one, importer)) is not None]
         for name, written in zip(losses, _each(compiled.get("metrics"), called), strict=True)

@@ -15,9 +15,10 @@ from dlcli.model.calling import Calls, Site, Step, as_lines
 from dlcli.model.catalogue import find
 from dlcli.model.joining import Shape
 from dlcli.model.objects import ObjectError, make_object
+from dlcli.model.precision import policy
 from dlcli.spec.grammar import Spec
 from dlcli.spec.graph import is_stack
-from dlcli.spec.heads import heads_of
+from dlcli.spec.heads import heads_of, output_layers
 from dlcli.spec.keras_objects import INPUT_LAYERS, KerasObject, LayerEntry
 from dlcli.spec.loading import LoadedSpec
 from dlcli.spec.source import INPUT
@@ -54,7 +55,9 @@ class Network:
     ) -> None:
         self._loaded = loaded
         self._shapes = input_shape if isinstance(input_shape, Mapping) else {INPUT: input_shape}
-        self._site = Site(loaded, folder, pretrained)
+        self._precision = loaded.spec.precision
+        outputs = output_layers(loaded.spec) if self._precision != "float32" else ()
+        self._site = Site(loaded, folder, pretrained, frozenset(outputs))
         self._calls = Calls(self._site, loaded.spec.model.layers, ("model", "layers"))
 
     @property
@@ -65,7 +68,8 @@ class Network:
     def call_layers(self) -> None:
         """Make and call every layer, as far as the spec has them. Raises SpecError."""
         try:
-            self._call_all(self._loaded.spec.model.layers)
+            with policy(self._precision):
+                self._call_all(self._loaded.spec.model.layers)
         except ObjectError as error:
             raise self._loaded.error(error.problem) from error
 
@@ -74,9 +78,10 @@ class Network:
         spec, calls = self._loaded.spec, self._calls
         name, inputs = _identifier(spec.name), {name: calls.steps[name].output for name in self._shapes}
         outputs = {head.name: calls.steps[head.number].output for head in heads_of(spec).values()}
-        if len(inputs) == 1 and self._ends() == [len(spec.model.layers) - 1] and is_stack(spec.model.layers):
-            return keras.Sequential([*inputs.values(), *calls.layers], name=name)
-        return keras.Model(_only(inputs), _only(outputs), name=name)
+        with policy(self._precision):
+            if len(inputs) == 1 and self._ends() == [len(spec.model.layers) - 1] and is_stack(spec.model.layers):
+                return keras.Sequential([*inputs.values(), *calls.layers], name=name)
+            return keras.Model(_only(inputs), _only(outputs), name=name)
 
     def way_to_output(self) -> tuple[str, ...]:
         """The shapes that led to the (first) output, once the layers are called: a line each, the data's first."""
@@ -150,7 +155,8 @@ def compile_model(loaded: LoadedSpec, model: keras.Model) -> None:
     metrics = {name: [_make(loaded, "metric", *metric) for metric in head.metrics] for name, head in heads.items()}
     weights = spec.loss_weights
     several = {"loss_weights": {name: weights.get(name, 1.0) for name in heads}} if weights else {}
-    # XLA compiles whole loops of steps where that pays: see `dlcli.training.loops`.
+    # XLA compiles whole loops of steps where that pays: see `dlcli.training.loops`. Where the model's policy is
+    # `mixed_float16`, Keras itself puts its `LossScaleOptimizer` around the optimizer.
     model.compile(optimizer=optimizer, loss=_only(losses), metrics=_only(metrics), jit_compile=False, **several)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,6 +16,7 @@ from dlcli.model.applications import applications
 from dlcli.model.joining import Shape
 from dlcli.model.misfits import misfit, received, shape_text
 from dlcli.model.objects import ObjectError, make_object
+from dlcli.model.precision import policy
 from dlcli.model.pretrained import make_application
 from dlcli.spec.graph import Node, nodes_in_order
 from dlcli.spec.keras_objects import INPUT_LAYERS, SEVERAL_ARGUMENTS, LayerEntry
@@ -26,11 +28,20 @@ _MOST_STEPS = 12
 
 @dataclass(frozen=True)
 class Site:
-    """What a network is built from: the spec, the folder where it looks for files of weights, and whether it does."""
+    """What a network is built from: the spec, the folder where it looks for files of weights, and whether it does.
+
+    What the model puts out is of float32, as Keras recommends, whatever its other layers compute in: the layers at the
+    places in `in_float32` do so, unless the spec says otherwise beside them.
+    """
 
     loaded: LoadedSpec
     folder: FilePath | None
     pretrained: bool
+    in_float32: frozenset[Path] = frozenset()
+
+    def policy(self, path: Path) -> AbstractContextManager[None]:
+        """What the layer at this place is made in."""
+        return policy("float32") if path in self.in_float32 else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,8 @@ class Calls:
         elif entry.layer.name in applications():
             layers = [self._application(entry, path, read)]
         else:
-            layers = _make_layers(entry, path)
+            with self._site.policy(path):
+                layers = _make_layers(entry, path)
         for layer in layers:
             self._kept(layer, path)
         if entry.name is not None:
@@ -131,6 +143,8 @@ class Calls:
         shape, site = tuple(read.shape[1:]), self._site
         network = make_application(entry.layer, shape, entry.name, path, site.folder, pretrained=site.pretrained)
         network.trainable = entry.trainable
+        if path in site.in_float32:
+            network.layers[-1].dtype_policy = keras.DTypePolicy("float32")
         return network
 
     def _model_within(self, entry: LayerEntry, path: Path, read: Any, node: Node, copy: int) -> Any:

@@ -21,6 +21,7 @@ from dlcli.report.remedies import (
     STANDARDIZED,
     STOPS,
 )
+from dlcli.report.shapes import falls_steadily
 
 # The most frequent class alone has so much of all examples that an accuracy tells little.
 _UNBALANCED = 0.8
@@ -61,6 +62,8 @@ def _not_shuffled(course: Course) -> Lines:
 
 
 def _unstable(course: Course) -> Lines:
+    if not course.is_shuffled:
+        yield "`dataset.shuffle: true`: examples in a fixed order pull the weights to and fro."
     yield "A smaller learning rate: a third or a tenth of it."
     if ONE_BATCH not in course.had:
         yield "Larger batches, whose gradients differ less: twice `dataset.batch_size`."
@@ -78,10 +81,19 @@ def _learned_nothing(course: Course) -> Lines:
             "`train: {class_weight: balanced}`: nearly all examples are of one class, so answering it always costs "
             "little. The table of classes tells more than the accuracy."
         )
-    if score is not None and score.perfect == 0.0 and STANDARDIZED not in course.had:
+    if course.is_far and STANDARDIZED not in course.had:
         yield "`dataset: {labels: standardized}`: the loss is then of numbers around 0, whatever their unit."
-    yield "Another learning rate: ten times smaller, then ten times larger. Too large a rate ends ReLU units at once."
     yield from _weaker(course)
+    if course.is_by_heart:
+        yield "Look at inputs and labels side by side: `dlcli data --plot`. What is asked may not be in the inputs."
+        yield "More examples, or other inputs: learning these by heart tells nothing of others."
+        return
+    if falls_steadily(course.train):
+        yield "A larger learning rate: ten times as large, first."
+    else:
+        yield "Another learning rate: a tenth of it, then ten times as large. Too large a rate ends ReLU units at once."
+    if course.constant and score is not None and score.perfect == 0.0:
+        yield "No activation in the last layer, if it has one: `sigmoid` and `tanh` end at 1, and `relu` at 0."
     yield "Look at inputs and labels side by side: `dlcli data --plot`."
     yield "More units or layers."
 
@@ -129,10 +141,17 @@ def _undertrained(course: Course) -> Lines:
         yield f"A longer schedule: with the rate of its end, {rates[-1]:.3g}, going on would change little."
     else:
         yield f"Go on for longer: `--resume RUN --epochs +{max(1, len(losses))}`."
-    if STOPS in course.had and len(losses) < course.planned:
-        yield f"More `patience` for `EarlyStopping`, which ended it after {len(losses)} of {course.planned} epochs."
+    yield from _patience(course)
+    if ONE_BATCH in course.had:
+        yield "A smaller `dataset.batch_size`: all examples are one batch, so an epoch is one step."
     if not is_slow:
         yield "A larger learning rate, if the loss falls slowly from the first epoch on."
+
+
+def _patience(course: Course) -> Lines:
+    done = len(course.train)
+    if STOPS in course.had and done < course.planned:
+        yield f"More `patience` for `EarlyStopping`, which ended it after {done} of {course.planned} epochs."
 
 
 def _underfitting(course: Course) -> Lines:
@@ -172,6 +191,26 @@ def _is_as_weak_in_training(course: Course) -> bool:
     return not course.validation or fmean(course.validation[-tail:]) < _ALIKE * fmean(course.train[-tail:])
 
 
+def _rate_spent(course: Course) -> Lines:
+    yield "A schedule that takes longer: more `decay_steps` (steps, not epochs), or a `decay_rate` nearer to 1."
+    yield "With `ReduceLROnPlateau`: more `patience`, a `factor` nearer to 1, or a `min_lr`."
+    yield "The same rate in each epoch, to see what there is to gain."
+
+
+def _given_away(course: Course) -> Lines:
+    yield "If that column is known only when the answer is, leave it out: `features`, or `columns: {NAME: skip}`."
+    yield "If it is known before, no network is needed."
+
+
+def _few_examples(course: Course) -> Lines:
+    yield "`dataset.folds: 5` holds out each example once, and shows by how much the figures differ."
+    yield "More examples, or a larger share of them for `dataset.validation` and `dataset.test`."
+
+
+def _short(course: Course) -> Lines:
+    yield from _patience(course)
+
+
 def _good(course: Course) -> Lines:
     if not course.validation and course.examples >= _ENOUGH:
         yield "`dataset.validation: 0.1` shows over- and underfitting as it comes."
@@ -188,6 +227,10 @@ _ADVICE: Mapping[str, Callable[[Course], Lines]] = {
     "overfitting": _overfitting,
     "undertrained": _undertrained,
     "underfitting": _underfitting,
+    "rate-spent": _rate_spent,
     "plateau": _plateau,
+    "given-away": _given_away,
+    "few-examples": _few_examples,
+    "short": _short,
     "good": _good,
 }

@@ -44,7 +44,9 @@ def curves(name: str, train: Sequence[float], held_out: Sequence[float], best_ep
     watched = held_out if len(held_out) else train
     if best_epoch is not None and best_epoch <= len(watched):
         axis.axvline(best_epoch, color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
-        axis.plot([best_epoch], [finite_only(watched)[best_epoch - 1]], "o", color=COLORS["good"], markersize=5.5)
+        best = [best_epoch], [finite_only(watched)[best_epoch - 1]]
+        look = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.6} if marker else {"markersize": 5.5}
+        axis.plot(*best, "o", color=COLORS["good"], **look)
     widen_range(axis, [*train, *held_out])
     epoch_axis(axis, len(train))
     lost = sum(not np.isfinite(value) for value in [*train, *held_out])
@@ -52,7 +54,8 @@ def curves(name: str, train: Sequence[float], held_out: Sequence[float], best_ep
         axis.legend(loc="best")
     note = f"Best epoch: {best_epoch}." if best_epoch is not None else ""
     if lost:
-        note = f"{note} {lost} of the values are no numbers and not drawn.".strip()
+        which = f"{lost} of the values are no numbers and" if lost > 1 else "One of the values is no number and"
+        note = f"{note} {which} not drawn.".strip()
     shown = "training and validation" if len(held_out) else "training"
     return chart_of(figure, name, name.replace("_", " "), f"{name} of {shown} by epoch", note)
 
@@ -178,9 +181,7 @@ def predicted_true(truth: Array, predicted: Array, prefix: str = "") -> Chart:
     """Predicted against true numbers, and the line where they are equal."""
     figure, axis = new_figure(height=3.6)
     chosen = _chosen(len(truth))
-    axis.scatter(
-        truth[chosen], predicted[chosen], s=9, color=COLORS["train"], alpha=0.55, linewidths=0, rasterized=True
-    )
+    axis.scatter(truth[chosen], predicted[chosen], s=9, color=COLORS["train"], alpha=0.7, linewidths=0, rasterized=True)
     both = np.concatenate([truth, predicted])
     both = both[np.isfinite(both)]
     if len(both):

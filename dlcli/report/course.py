@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 _ENOUGH = 0.97
 """the gain from which on nearly nothing is left to be desired"""
+_BY_HEART = 0.7
+"""so much of the training loss of the best epoch, and less, is of examples that are known by heart"""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,10 @@ class Course:
         error: what ended the run, if it failed.
         had: what the spec has already of what could be advised, by the words of `dlcli.report.remedies`.
         smoothed: the loss with smoothed labels, as a spec would have it; empty where there is none.
+        constant: what the model gives for every example; empty if it does not give the same for all.
+        is_far: whether the numbers asked for are so far from 0, or so large, that a network is long on its way there.
+        telling: the column that alone tells every answer; empty if there is none.
+        judged_by: how many examples choose the best epoch; 0 if none are held out for that.
     """
 
     train: Sequence[float]
@@ -100,11 +106,21 @@ class Course:
     error: str = ""
     had: Collection[str] = frozenset()
     smoothed: str = ""
+    constant: str = ""
+    is_far: bool = False
+    telling: str = ""
+    judged_by: int = 0
 
     @property
     def watched(self) -> Sequence[float]:
         """The validation loss, or else that of training."""
         return self.validation or self.train
+
+    @property
+    def is_by_heart(self) -> bool:
+        """Whether the training loss fell far below what it was when that of validation was least."""
+        best = self.best_epoch or len(self.train)
+        return bool(self.validation) and best <= len(self.train) and min(self.train) < _BY_HEART * self.train[best - 1]
 
     @property
     def is_enough(self) -> bool:

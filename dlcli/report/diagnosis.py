@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
@@ -15,6 +15,7 @@ from statistics import fmean
 from dlcli.figures import number
 from dlcli.report.advice import advice_for
 from dlcli.report.course import Course
+from dlcli.report.shapes import falls_steadily, jumps, last_fifths, rise_at_end, whole_fall
 
 # Gains up to which nearly nothing was learned, and which can be had by learning by heart.
 _NOTHING, _BY_HEART = 0.05, 0.3
@@ -24,16 +25,17 @@ _WEAK, _WEAK_NUMBERS = 0.75, 0.5
 _GAP = 0.06
 # By how much of its least value the validation loss has risen at the end, where it is overfitting.
 _RISEN = 0.12
-# An epoch's loss that is so many times the least one before it is a jump, if it is so much of the whole fall, too; so
-# many of the epochs are unsteady.
-_JUMP, _OF_FALL, _UNSTEADY = 1.4, 0.05, 0.15
+# So many epochs with a jump are unsteady.
+_UNSTEADY = 0.15
+# Of classes, a rise by less of the whole fall is one of nearly nothing.
+_OF_FALL = 0.05
 # A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
 _THROWN, _AS_TRIVIAL = 1.25, 0.95
 # The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
 # that of the fifth before.
 _FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
-# What is so much of the whole fall is next to nothing; a first epoch's loss so many times the second's is not of it.
-_NEAR, _FIRST = 0.02, 3.0
+# What is so much of the whole fall is next to nothing; a loss that has fallen by so much of itself has begun to.
+_NEAR, _BEGUN = 0.02, 0.005
 # Nearly all training examples are right from here on; of numbers, with others that are so much worse.
 _LEARNED, _LEARNED_NUMBERS, _FAR = 0.985, 0.9, 0.3
 # The best epoch was so early that the rest was for nothing; but with such a gain, give or take chance, nothing is
@@ -42,6 +44,12 @@ _EARLY, _GOOD, _CHANCE = 0.6, 0.95, 0.05
 # Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
 _BLIND = 0.64
 _MANY_MISTAKES = 30
+# A validation loss so many times that of training shows overfitting where few examples leave the score to chance.
+_APART = 10.0
+# Of the largest rate so little is next to none; if so many of the epochs had no more, and brought so little, it was
+# spent too early.
+_SPENT, _SPENT_EPOCHS, _STUCK = 0.05, 0.4, 0.05
+_FEW_EXAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,8 @@ def diagnose(course: Course) -> tuple[Finding, ...]:
     if any(not math.isfinite(loss) for loss in course.train):
         return (_diverged(course),)
     checks: tuple[Callable[[Course], Finding | None], ...] = (
-        _not_shuffled, _thrown_off, _unstable, _learned_nothing, _as_it_was, _noisy_labels, _overfitting, _undertrained,
-        _underfitting, _plateau,
+        _not_shuffled, _thrown_off, _unstable, _learned_nothing, _as_it_was, _noisy_labels, _overfitting, _rate_spent,
+        _undertrained, _underfitting, _plateau,
     )  # fmt: skip
     found = [finding for check in checks if (finding := check(course)) is not None]
     kinds = {finding.kind for finding in found}
@@ -81,7 +89,8 @@ def diagnose(course: Course) -> tuple[Finding, ...]:
     for cause, consequences in _EXPLAINS.items():
         if cause in kinds:
             found = [finding for finding in found if finding.kind not in consequences]
-    return tuple(found) if found else (_neither(course),)
+    doubts = [finding for doubt in (_given_away, _few_examples) if (finding := doubt(course)) is not None]
+    return (*(found or [_neither(course)]), *doubts)
 
 
 _TITLES = {
@@ -90,14 +99,17 @@ _TITLES = {
     "diverged": "The loss became no number",
     "not-shuffled": "The examples are not shuffled",
     "thrown-off": "Steps so large that nothing was learned",
-    "unstable": "Unstable: the training loss jumps",
+    "unstable": "Unstable: the training loss goes up again",
     "learned-nothing": "No better than the trivial predictor",
     "as-it-was": "No better than saying that nothing changes",
     "label-noise": "Some labels may be wrong",
     "overfitting": "Overfitting: it knows its training examples better than others",
     "undertrained": "Undertrained: it was still getting better",
     "underfitting": "Underfitting: it is weak on its own training examples",
+    "rate-spent": "The learning rate was spent too early",
     "plateau": "A plateau: most epochs brought nothing",
+    "given-away": "Too good to be true?",
+    "few-examples": "Few examples to judge by",
     "short": "Too short to tell",
     "good": "A good fit: neither over- nor underfitting shows",
 }
@@ -115,6 +127,7 @@ _EXPLAINS = {
     "as-it-was": {"underfitting", "plateau"},
     "label-noise": {"underfitting", "plateau"},
     "overfitting": {"plateau", "underfitting"},
+    "rate-spent": {"plateau", "underfitting", "undertrained"},
     "undertrained": {"underfitting", "plateau"},
 }
 
@@ -152,35 +165,45 @@ def _not_shuffled(course: Course) -> Finding | None:
     return _finding(course, "not-shuffled", evidence)
 
 
-def _jumps(losses: Sequence[float]) -> list[int]:
-    """The epochs, from 1, whose loss is well above the least before, and not only because that was nearly nothing."""
-    found, least = [], losses[0]
-    enough = _OF_FALL * _whole_fall(losses)
-    for epoch, loss in enumerate(losses[1:], start=2):
-        if loss > _JUMP * least and loss - least > enough:
-            found.append(epoch)
-        least = min(least, loss)
-    return found
-
-
 def _unstable(course: Course) -> Finding | None:
-    """The training loss goes up and down. It may be large from the first step on, and fall to what means nothing."""
+    """The training loss goes up again. It may be large from the first step on, and fall to what means nothing."""
     losses = course.train
-    if len(losses) < 4 or course.is_enough:
+    if len(losses) < 4:
         return None
-    jumps = _jumps(losses)
-    largest = max(losses)
+    evidence = () if course.is_enough else tuple(_up_and_down(course))
+    if not evidence and not (course.is_enough and _is_of_classes(course)):
+        evidence = tuple(_worse_in_the_end(course))
+    return _finding(course, "unstable", [*evidence, *_rate(course)]) if evidence else None
+
+
+def _is_of_classes(course: Course) -> bool:
+    return course.score is not None and course.score.perfect == 1.0
+
+
+def _up_and_down(course: Course) -> Iterator[str]:
+    losses = course.train
+    found = jumps(losses, course.rates)
     rises = sum(after > before * 1.05 for before, after in pairwise(losses))
-    is_unsteady = len(jumps) > _UNSTEADY * len(losses) and rises >= 2
-    if not is_unsteady and not (jumps and largest > 3 * losses[0]):
-        return None
-    worst = max(jumps, key=lambda epoch: losses[epoch - 1])
-    evidence = (
-        f"The training loss was well above its least value before in {len(jumps)} of {len(losses)} epochs, the most in "
-        f"epoch {worst}: {number(losses[worst - 1])}, after {number(min(losses[: worst - 1]))}.",
-        *_rate(course),
+    is_unsteady = len(found) > _UNSTEADY * len(losses) and rises >= 2
+    if not is_unsteady and not (found and max(losses) > 3 * losses[0]):
+        return
+    worst = max(found, key=lambda epoch: losses[epoch - 1])
+    yield (
+        f"The training loss was well above its least value before in {len(found)} of {len(losses)} epochs, the most in "
+        f"epoch {worst}: {number(losses[worst - 1])}, after {number(min(losses[: worst - 1]))}."
     )
-    return _finding(course, "unstable", evidence)
+
+
+def _worse_in_the_end(course: Course) -> Iterator[str]:
+    """On the training examples themselves and, where there are others, on these."""
+    found = [rise_at_end(losses, course.rates) for losses in (course.train, course.validation) if losses]
+    enough = _OF_FALL * whole_fall(course.train) if _is_of_classes(course) else 0.0
+    if any(one is None or one[2] - one[1] <= enough for one in found):
+        return
+    for which, one in zip(("training", "validation"), found, strict=False):
+        if one is not None:
+            epoch, least, end = one
+            yield f"The {which} loss was least about epoch {epoch}, {number(least)}, and is {number(end)} at the end."
 
 
 def _thrown_off(course: Course) -> Finding | None:
@@ -188,7 +211,7 @@ def _thrown_off(course: Course) -> Finding | None:
     trivial, losses = course.trivial_loss, course.train
     if trivial is None or len(losses) < 3:
         return None
-    worst, last = max(losses), _last_fifths(losses)[1]
+    worst, last = max(losses), last_fifths(losses)[1]
     untrained = math.log(max(2, course.classes))  # what a network that knows nothing begins with
     if worst < _THROWN * max(trivial, untrained) or last < _AS_TRIVIAL * trivial:
         return None
@@ -214,21 +237,30 @@ def _learned_nothing(course: Course) -> Finding | None:
     train, held_out = course.gains()
     known = train if train is not None else held_out
     score = course.score
-    if score is None or score.trivial is None or known is None or len(course.train) < 2:
+    if score is None or score.trivial is None or known is None or len(course.train) < 3 or _is_on_its_way(course):
         return None
     # Of what only chance gives, a little can be learned by heart.
     by_heart = held_out is not None and held_out < _NOTHING + score.chance / 2 and known < _BY_HEART
     if known > _NOTHING and not by_heart:
         return None
+    known_of = (("the training examples", score.train), ("others", score.held_out))
+    each = ", and ".join(f"{number(value)} on {whose}" for whose, value in known_of if value is not None)
+    evidence = [f"The {score.name} is {each}; always giving the same comes to about {number(score.trivial)}."]
+    if course.constant:
+        evidence.append(f"It gives {course.constant} for each example, whatever goes in.")
     first, last = course.train[0], min(course.train)
-    value = score.train if train is not None else score.held_out
-    evidence = (
-        f"The {score.name} of the training examples is {number(value or 0.0)}; always giving the same comes to about "
-        f"{number(score.trivial)}.",
-        f"In {len(course.train)} epochs the training loss went from {number(first)} to {number(last)}.",
-        *_rate(course),
+    evidence.append(
+        f"In {len(course.train)} epochs the training loss went from {number(first)} to {number(last)}"
+        f"{': the examples were learned by heart.' if course.is_by_heart else '.'}"
     )
-    return _finding(course, "learned-nothing", evidence)
+    return _finding(course, "learned-nothing", [*evidence, *_rate(course)])
+
+
+def _is_on_its_way(course: Course) -> bool:
+    """Whether each epoch brings as much as the one before, so that it has only not come far yet."""
+    losses = course.watched
+    has_begun = losses[0] - losses[-1] > _BEGUN * losses[0]
+    return not course.is_far and has_begun and falls_steadily(losses) and falls_steadily(course.train)
 
 
 def _as_it_was(course: Course) -> Finding | None:
@@ -274,16 +306,26 @@ def _gap(course: Course) -> list[str]:
     """A better score in training than elsewhere, by more than chance."""
     train, held_out = course.gains()
     score = course.score
-    if score is None or train is None or held_out is None or score.trivial is None:
+    if score is None or train is None or held_out is None or score.trivial is None or train < _NOTHING:
         return []
     noise = 0.0 if held_out < _NOTHING else 0.5 * max(0.0, 1 - train)  # in numbers, which no input tells
     allowed = _GAP + (score.chance if score.perfect == 1.0 else noise)
-    if train - held_out <= allowed:
+    if train - held_out <= (_GAP if _is_far_apart(course) else allowed):
         return []
     return [
         f"The {score.name} is {number(score.train or 0.0)} on the training examples, and "
         f"{number(score.held_out or 0.0)} on examples that it has not seen."
     ]
+
+
+def _is_far_apart(course: Course) -> bool:
+    """Whether all training examples are right, and the losses differ by more than chance can make of few examples."""
+    train, held_out = course.gains()
+    if not course.validation or train is None or held_out is None or not (train > _LEARNED and held_out < _GOOD):
+        return False
+    tail = max(1, len(course.train) // 10)
+    end = fmean(course.validation[-tail:])
+    return end > _APART * fmean(course.train[-tail:]) and end > (1 + _RISEN) * min(course.validation)
 
 
 def _rise(course: Course) -> list[str]:
@@ -307,6 +349,27 @@ def _rise(course: Course) -> list[str]:
     ]
 
 
+def _rate_spent(course: Course) -> Finding | None:
+    """A schedule that ends long before there is nothing more to learn from the training examples."""
+    train, held_out = course.gains()
+    rates, losses = course.rates, course.train
+    if len(rates) < 5 or len(rates) != len(losses) or train is None or train > _weak_below(course):
+        return None
+    enough = _SPENT * max(rates)
+    end = next((at for at, rate in enumerate(reversed(rates)) if rate >= enough), len(rates))
+    spent = len(rates) - end  # the first epoch, from 0, from which on there is next to no rate
+    if end < _SPENT_EPOCHS * len(rates) or not spent or losses[spent] - losses[-1] > _STUCK * losses[spent]:
+        return None
+    if held_out is not None and train - held_out > _GAP + (course.score.chance if course.score is not None else 0.0):
+        return None
+    evidence = (
+        f"From epoch {spent + 1} on the rate was less than {_SPENT:.0%} of its largest, {max(rates):.3g}; in the end "
+        f"{rates[-1]:.3g}.",
+        f"In these {end} epochs the training loss went from {number(losses[spent])} to {number(losses[-1])}.",
+    )
+    return _finding(course, "rate-spent", evidence)
+
+
 def _undertrained(course: Course) -> Finding | None:
     """The loss still falls at the end, and there is something to gain."""
     losses = course.watched
@@ -319,10 +382,10 @@ def _undertrained(course: Course) -> Finding | None:
         return None  # nothing is left to learn from these examples
     part = max(1, len(losses) // 5)
     best = losses.index(min(losses))
-    (before, last), of_training = (_last_fifths(one) for one in (losses, course.train))
+    (before, last), of_training = (last_fifths(one) for one in (losses, course.train))
     least = min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
     which = "validation" if course.validation else "training"
-    least = max(least, _NEAR * _whole_fall(losses))
+    least = max(least, _NEAR * whole_fall(losses))
     if not (before - last > least and best >= len(losses) - part):
         before, last = of_training
         which = "training"
@@ -336,16 +399,9 @@ def _undertrained(course: Course) -> Finding | None:
     return _finding(course, "undertrained", evidence)
 
 
-def _whole_fall(losses: Sequence[float]) -> float:
-    """How far the losses have fallen; without the first epoch's, if that is mostly of the first steps."""
-    is_far = len(losses) > 3 and losses[0] > _FIRST * losses[1]
-    return max(losses[1:] if is_far else losses) - min(losses)
-
-
-def _last_fifths(losses: Sequence[float]) -> tuple[float, float]:
-    """The mean losses of the last fifth of the epochs but one, and of the last."""
-    part = max(1, len(losses) // 5)
-    return fmean(losses[-2 * part : -part]), fmean(losses[-part:])
+def _weak_below(course: Course) -> float:
+    """The gain in training up to which a model is called weak."""
+    return _WEAK if _is_of_classes(course) else _WEAK_NUMBERS
 
 
 def _underfitting(course: Course) -> Finding | None:
@@ -354,16 +410,17 @@ def _underfitting(course: Course) -> Finding | None:
     score = course.score
     if score is None or train is None or len(course.train) < 3:
         return None
-    if train > (_WEAK if score.perfect == 1.0 else _WEAK_NUMBERS):
+    if train > _weak_below(course):
         return None
     evidence = [
         f"The {score.name} of the training examples themselves is only {number(score.train or 0.0)}"
         f" (trivial: {number(score.trivial or 0.0)}).",
     ]
     if held_out is not None:
-        same = ": it does not overfit" if train - held_out < _GAP + score.chance else ""
-        evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}{same}.")
-    before, last = _last_fifths(course.train)
+        is_same, is_alike = (train - held_out < allowed for allowed in (_GAP, _GAP + score.chance))
+        so = ": it does not overfit" if is_same else ", which may be chance" if is_alike else ""
+        evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}{so}.")
+    before, last = last_fifths(course.train)
     fall = 1 - last / (before or 1.0)
     evidence.append(f"The training loss has fallen by {max(0.0, fall):.1%} in the last fifth of the epochs.")
     return _finding(course, "underfitting", evidence)
@@ -388,6 +445,27 @@ def _plateau(course: Course) -> Finding | None:
         f"the {len(losses) - near} epochs after it brought next to nothing.",
     )
     return _finding(course, "plateau", evidence)
+
+
+def _given_away(course: Course) -> Finding | None:
+    """A column that tells what is asked for, all by itself."""
+    score = course.score
+    if not course.telling or not course.is_enough or score is None:
+        return None
+    evidence = (
+        f"The {score.name} is {number(score.held_out or 0.0)}, and the column “{course.telling}” alone tells the "
+        "answer to each training example.",
+    )
+    return _finding(course, "given-away", evidence)
+
+
+def _few_examples(course: Course) -> Finding | None:
+    """So few examples are held out that what they say is mostly chance."""
+    if not 0 < course.judged_by < _FEW_EXAMPLES:
+        return None
+    one = f": one of them is {1 / course.judged_by:.0%} of the score" if course.classes else ""
+    evidence = (f"{course.judged_by} examples are held out to choose the best epoch{one}.",)
+    return _finding(course, "few-examples", evidence)
 
 
 def _neither(course: Course) -> Finding:

@@ -25,7 +25,7 @@ from dlcli.report.story import Story, story_of_run
 from dlcli.report.writing import PAGE, Report
 from dlcli.runs import RunFolder
 from dlcli.training.folds import Figures, fold_end, spread
-from dlcli.training.listening import FoldEnd
+from dlcli.training.listening import FoldEnd, without_model
 
 _FAR = 4.0  # standard deviations of the other folds: a fold that is so far from them is told
 _FEWEST = 4  # folds of which one can be told to be far from the others
@@ -43,6 +43,7 @@ def write_folds_report(run: RunFolder, folder: Path) -> Report:
     story = _story(run, stories, [one for one in every if one.metrics is None])
     done = [one.metrics for one in every if one.metrics is not None]
     mean, deviation = spread(done)
+    split, known = without_model(every)
     with drawing():
         curves = list(_charts(every, stories, mean))
     told = Told(story, None, None, _findings(every), curves, [], differences_from_base(story), story.missing)
@@ -50,8 +51,8 @@ def write_folds_report(run: RunFolder, folder: Path) -> Report:
         told,
         cards=list(_cards(every, story, mean, deviation)),
         folds=_table(every, mean, deviation, folder),
-        spread=_spread(mean, deviation),
-        spread_note=f"Mean ± standard deviation of {len(done)} fold{'s' if len(done) != 1 else ''}.",
+        spread=_spread(mean, deviation, known),
+        spread_note=_note(len(done), split, known),
     )
     put(folder, PAGE, page, {chart.name: chart.png for chart in curves})
     return Report(folder / PAGE, tuple(told.findings), tuple(told.missing))
@@ -179,8 +180,18 @@ def _table(every: Sequence[FoldEnd], mean: Figures, deviation: Figures, folder: 
     }
 
 
-def _spread(mean: Figures, deviation: Figures) -> dict[str, Any]:
-    """A row a split: the mean of each figure, and its standard deviation."""
+def _note(done: int, split: str, known: Figures) -> str:
+    said = {
+        "trivial": "Trivial: always the most frequent class, or its share as the probability; the mean or median of "
+        f"numbers; measured on {split}.",
+        "last value": "Last value: a number stays what the last row of its window has.",
+    }
+    mean = f"Mean ± standard deviation of {done} fold{'s' if done != 1 else ''}."
+    return " ".join([mean, *(text for what, text in said.items() if what in known)])
+
+
+def _spread(mean: Figures, deviation: Figures, known: Figures) -> dict[str, Any]:
+    """A row a split: the mean of each figure, and its standard deviation; and what can be had without a model."""
     names = list(next(iter(mean.values()), {}))
     rows = [
         {
@@ -195,7 +206,11 @@ def _spread(mean: Figures, deviation: Figures) -> dict[str, Any]:
         }
         for split, figures in mean.items()
     ]
-    return {"names": [name.replace("_", " ") for name in names], "rows": rows}
+    without = [
+        {"name": what, "cells": [number(figures[name]) if name in figures else "–" for name in names]}
+        for what, figures in known.items()
+    ]
+    return {"names": [name.replace("_", " ") for name in names], "rows": rows, "without_model": without}
 
 
 def _shown(value: float) -> str:

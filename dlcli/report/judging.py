@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
+import numpy as np
+
+from dlcli.figures import number
+from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, CopyAnswers, NumberAnswers
 from dlcli.report.course import Course, Score
-from dlcli.report.remedies import BALANCES, SMOOTHS, had_by, smoothed
+from dlcli.report.remedies import BALANCES, PENALIZED, SMOOTHS, had_by, smoothed
 from dlcli.report.story import Story
 
 _SHARES = ("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "acc")
@@ -15,8 +18,14 @@ _SQUARED = ("mean_squared_error", "mse")
 _ERRORS = ("mean_absolute_error", "mae", "root_mean_squared_error", *_SQUARED)
 
 
-def course_of(story: Story, answers: Answers | None) -> Course:
-    """How a training went, in numbers."""
+# Numbers are far from 0 that are so many of their deviations from it; or that differ by so much, or so little.
+_FAR, _LARGE, _SMALL = 3.0, 20.0, 0.05
+# So few answers tell nothing; those that differ by less of the deviation of what is true are the same.
+_FEWEST, _SAME = 5, 1e-3
+
+
+def course_of(story: Story, answers: Answers | None, telling: str = "") -> Course:
+    """How a training went, in numbers; `telling` is the column that gives the answers away, if there is one."""
     history = story.history
     first = next(iter(answers.each.values()), None) if answers is not None else None
     confidence, mistakes = None, 0
@@ -28,7 +37,7 @@ def course_of(story: Story, answers: Answers | None) -> Course:
         validation=column(history, "val_loss"),
         best_epoch=story.best_epoch,
         planned=int((story.spec.get("train") or {}).get("epochs") or len(history)),
-        score=score_of(story, answers),
+        score=_by_class(answers, first) if BALANCES in had else score_of(story, answers),
         train_loss=train.get("loss"),
         examples=int((story.data.get("examples") or {}).get("train") or 0),
         parameters=story.summary.trainable_parameters if story.summary is not None else 0,
@@ -41,11 +50,49 @@ def course_of(story: Story, answers: Answers | None) -> Course:
         trivial_loss=_trivial_loss(first, had, answers),
         had=had,
         smoothed=smoothed(story.spec.get("loss")),
+        constant=_constant(first),
+        is_far=_is_far(first),
+        telling=telling,
+        judged_by=int((story.data.get("examples") or {}).get("validation") or 0),
     )
 
 
+def _by_class(answers: Answers | None, first: AnyAnswers | None) -> Score | None:
+    """What training with balanced classes is about: each class alike, and not each example."""
+    if answers is None or not isinstance(first, ClassAnswers):
+        return None
+    recalls = [row["recall"] for row in first.figures.classes if row["examples"]]
+    if len(recalls) < 2:
+        return None
+    mean = float(np.mean(recalls))
+    return Score("mean recall of the classes", None, mean, 1 / len(recalls), 1.0, len(first.truth))
+
+
+def _constant(first: AnyAnswers | None) -> str:
+    """What the model gives for every example, though what is true differs; empty if it does not."""
+    if first is None or isinstance(first, CopyAnswers) or len(first.truth) < _FEWEST or not np.ptp(first.truth):
+        return ""
+    if isinstance(first, ClassAnswers):
+        one = int(first.predicted[0])
+        return f"“{first.names[one]}”" if (first.predicted == one).all() else ""
+    is_same = np.ptp(first.predicted) < _SAME * np.std(first.truth)
+    return f"about {number(float(first.predicted[0]))}" if is_same else ""
+
+
+def _is_far(first: AnyAnswers | None) -> bool:
+    if not isinstance(first, NumberAnswers) or not len(first.truth):
+        return False
+    mean, deviation = float(np.mean(first.truth)), float(np.std(first.truth))
+    return abs(mean) > _FAR * deviation or not _SMALL < deviation < _LARGE
+
+
 def _trivial_loss(first: AnyAnswers | None, had: frozenset[str], answers: Answers | None) -> float | None:
-    if answers is None or len(answers.each) > 1 or not isinstance(first, ClassAnswers) or {BALANCES, SMOOTHS} & had:
+    if (
+        answers is None
+        or len(answers.each) > 1
+        or not isinstance(first, ClassAnswers)
+        or {BALANCES, PENALIZED, SMOOTHS} & had
+    ):
         return None
     return answers.trivial.get("loss")
 

@@ -19,6 +19,7 @@ from dlcli.report.judging import held_out_split
 from dlcli.report.network import WIDTH, drawing_of
 from dlcli.report.sections import Section
 from dlcli.report.story import Story, spec_text
+from dlcli.runs.figures import precision_text
 
 _WRITTEN_CLASSES = 12
 
@@ -97,7 +98,8 @@ def _cards(told: Told) -> Iterator[Cell]:
     split = held_out_split(story.metrics)
     if score is not None:
         yield from _score_cards(story, score, split)
-    if split is not None and "loss" in story.metrics[split]:
+    is_shown = score is not None and score.name == "loss"
+    if split is not None and "loss" in story.metrics[split] and not is_shown:
         value = story.metrics[split]["loss"]
         yield figure_cell(value, f"{split}.loss", f"{split} loss")
     planned = (story.spec.get("train") or {}).get("epochs")
@@ -223,6 +225,7 @@ def _facts(story: Story) -> list[tuple[str, str]]:
         ("data", " ".join([str(data.get("source", "")), f"({data['origin']})" if data.get("origin") else ""]).strip()),
         ("examples", ", ".join(sizes)),
         ("device", "; ".join(device)),
+        ("precision", precision_text(record)),
         ("began, ended", times(record)),
         ("error", str(record.get("error") or "")),
         ("time", _seconds(story)),

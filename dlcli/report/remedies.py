@@ -9,7 +9,7 @@ from dlcli.report.story import Story
 
 STOPS, SCHEDULE, DROPOUT, PENALTY, AUGMENTS, CLIPS = "stops", "schedule", "dropout", "penalty", "augments", "clips"
 GOES_BACK, SMOOTHS, BALANCES, PICTURES, ONE_BATCH = "goes back", "smooths", "balances", "pictures", "one batch"
-STANDARDIZED = "standardized"
+STANDARDIZED, PENALIZED = "standardized", "penalized loss"
 
 _STOPPING = {"EarlyStopping"}
 _SCHEDULING = {"ReduceLROnPlateau", "LearningRateScheduler"}
@@ -30,6 +30,7 @@ def had_by(story: Story) -> frozenset[str]:
         STOPS: callbacks & _STOPPING,
         SCHEDULE: isinstance(arguments.get("learning_rate"), Mapping) or callbacks & _SCHEDULING,
         DROPOUT: any("dropout" in name.lower() for name in layers),
+        PENALIZED: any(name.endswith("_regularizer") for name in layers),
         PENALTY: any(name.endswith("_regularizer") for name in layers) or arguments.get("weight_decay"),
         AUGMENTS: dataset.get("augment"),
         CLIPS: any(arguments.get(name) for name in _CLIPPING),

@@ -15,7 +15,8 @@ from dlcli.report.base import differences_from_base
 from dlcli.report.diagnosis import Finding, diagnose
 from dlcli.report.drawing import Chart, drawing
 from dlcli.report.frame import put
-from dlcli.report.judging import column, course_of
+from dlcli.report.judging import column, course_of, score_of
+from dlcli.report.leaks import telling_column
 from dlcli.report.page import Told, render
 from dlcli.report.sections import Section, sections_of
 from dlcli.report.story import Story
@@ -62,13 +63,22 @@ def tell(story: Story, final: Any, missing: Sequence[str] = ()) -> tuple[Told, d
     with drawing():
         answers: Answers | None = None
         sections: list[Section] = []
+        telling = ""
         if final is not None:
             answers, sections, problem = _looked_at(story, final)
             lacking += [problem] if problem else []
-        course = course_of(story, answers)
+            telling = telling_column(final.job, answers) if answers is not None else ""
+        course = course_of(story, answers, telling)
         curves = _curves(story)
         told = Told(
-            story, answers, course.score, diagnose(course), curves, sections, differences_from_base(story), lacking
+            story,
+            answers,
+            score_of(story, answers),
+            diagnose(course),
+            curves,
+            sections,
+            differences_from_base(story),
+            lacking,
         )
         return told, _pictures(curves, sections)
 

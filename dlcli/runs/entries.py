@@ -18,7 +18,7 @@ from dlcli.errors import RunError
 from dlcli.files import read_small
 from dlcli.machine import is_process_running
 from dlcli.runs import RunFolder
-from dlcli.runs.figures import best_row, figures_of_metrics, figures_of_row
+from dlcli.runs.figures import best_row, figure_of, figures_of_metrics, figures_of_row, main_figure
 from dlcli.runs.finding import began, best_trial, short_id
 from dlcli.runs.sweeps import SweepFolder, is_sweep, state_of_sweep
 
@@ -46,6 +46,7 @@ class Entry:
         seconds: of training; None if that is not known.
         size: of the folder, in bytes, without what is behind links; None if it was not asked for.
         tags: the words that a person has put to it.
+        goal: of a sweep the figure that it was about.
     """
 
     run: RunFolder
@@ -58,6 +59,12 @@ class Entry:
     seconds: float | None = None
     size: int | None = None
     tags: tuple[str, ...] = field(default=())
+    goal: str | None = None
+
+    @property
+    def main_figure(self) -> str | None:
+        """The figure that tells most of it; None if it has none."""
+        return self.goal if self.goal in self.figures else main_figure(self.figures)
 
     @property
     def label(self) -> str:
@@ -192,6 +199,7 @@ def _of_sweep(sweep: SweepFolder, *, sized: bool) -> Entry:
         {**record, **of_best}, figures_of_metrics(_read_json(f"{best}/metrics.json")) if best is not None else {},
         better if isinstance(better, dict) else {"loss": "min"}, sum(count_epochs(trial) for trial in trials),
         sum(seconds) or None, size_of(sweep.path) if sized else None, tuple(read_tags(RunFolder(sweep.path))),
+        figure_of(str(record.get("metric"))),
     )  # fmt: skip
 
 

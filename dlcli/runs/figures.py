@@ -84,3 +84,13 @@ def best_of(values: Iterable[float | None], mode: str | None) -> float | None:
 def without_split(figure: str) -> str:
     """`accuracy` of `val_accuracy`, `test_accuracy` and `train_accuracy`."""
     return figure.removeprefix(next((prefix for prefix in SPLITS.values() if figure.startswith(prefix)), ""))
+
+
+def precision_text(record: Mapping[str, Any]) -> str:
+    """What layers computed in, by a run.json, and what became of the scale of the loss; nothing if all is float32."""
+    precision, scaling = record.get("precision"), record.get("loss_scaling")
+    if precision in (None, "float32"):
+        return ""
+    if not isinstance(scaling, dict):
+        return str(precision)
+    return f"{precision}; the loss times {scaling['scale']:g} in the end, {scaling['skipped_steps']:,} steps left out"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.runs.entries import Entry
-from dlcli.runs.figures import SPLITS, main_figure, mode_of, without_split
+from dlcli.runs.figures import SPLITS, mode_of, without_split
 from dlcli.runs.finding import began
 
 _SEED = re.compile(rb"^seed: .*$", re.MULTILINE)
@@ -117,7 +117,7 @@ def common_figure(entries: Sequence[Entry], metric: str | None) -> str | None:
     """The figure that most of these runs have: what a person names, or the main one; held out, if they have that."""
     name = metric
     if name is None:
-        mains = Counter(without_split(main) for entry in entries if (main := main_figure(entry.figures)) is not None)
+        mains = Counter(without_split(main) for entry in entries if (main := entry.main_figure) is not None)
         name = mains.most_common(1)[0][0] if mains else ""
     full = [name, *(f"{prefix}{name}" for prefix in SPLITS.values())]
     counts = {figure: sum(figure in entry.figures for entry in entries) for figure in full}

@@ -13,7 +13,6 @@ from pathlib import Path
 from dlcli.errors import RunError
 from dlcli.runs import RunFolder
 from dlcli.runs.entries import MAYBE_RUNNING, Entry, state_of
-from dlcli.runs.figures import main_figure
 from dlcli.runs.finding import newest, runs_of
 from dlcli.runs.ranking import rank
 from dlcli.runs.sweeps import SweepFolder, is_sweep, state_of_sweep
@@ -62,8 +61,8 @@ def select(every: Sequence[Entry], chosen: Iterable[Entry], rule: Rule, now: dat
 def _best(entries: Sequence[Entry]) -> set[Path]:
     """The best run by each main figure that these have; all, where nothing tells which is better."""
     stays: set[Path] = set()
-    for figure in {main_figure(entry.figures) for entry in entries} - {None}:
-        runs = [entry for entry in entries if main_figure(entry.figures) == figure]
+    for figure in {entry.main_figure for entry in entries} - {None}:
+        runs = [entry for entry in entries if entry.main_figure == figure]
         tops = [(place.values[0], place) for place in rank(runs, figure)]
         tops.sort(key=lambda top: top[0] if top[1].is_larger_better else -top[0])
         stays |= {tops[-1][1].best.run.path} if tops else {entry.run.path for entry in runs}

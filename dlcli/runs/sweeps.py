@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -78,6 +79,35 @@ class SweepFolder:
                 yield
         except OSError as error:
             raise writing_failed(self.path, error) from error
+
+    def count_time(self) -> None:
+        """Note, every few seconds, that the sweep is still being run. Raises RunError."""
+        if time.time() - _counted(self.read_record()) >= _COUNTED_EVERY:
+            with self.locked():
+                self.update_record(**time_used(self.read_record()))
+
+
+_COUNTED_EVERY = 5.0  # seconds: what a process that is killed has used since is not known
+
+
+def time_used(record: Mapping[str, Any]) -> dict[str, float]:
+    """What a record is to say of the time for which any process has run trials, now that one does.
+
+    `seconds` until `counted`, which is a time as `time.time` has it.
+    """
+    at = time.time()
+    before = float(record.get("seconds") or 0.0)
+    since = at - _counted(record) if running_processes(record) else 0.0
+    return {"seconds": before + max(0.0, since), "counted": at}
+
+
+def seconds_used(folder: SweepFolder) -> float:
+    """For how long processes have run the sweep, until now if one does. Raises RunError."""
+    return time_used(folder.read_record())["seconds"]
+
+
+def _counted(record: Mapping[str, Any]) -> float:
+    return float(record.get("counted") or 0.0)
 
 
 def this_process() -> dict[str, Any]:

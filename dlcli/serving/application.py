@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dlcli import __version__
+from dlcli.data.memory import cores
 from dlcli.errors import DataError
 from dlcli.files import to_json
 from dlcli.serving.batching import Batches
@@ -25,7 +26,6 @@ from dlcli.serving.intake import Taken
 from dlcli.serving.page import page
 from dlcli.serving.refusals import Held, Limits, RefusedError, refused, told, too_large
 from dlcli.serving.served import Served
-from dlcli.training.choices import cores
 
 Told = Callable[[str], object]
 _SMALL = 32 * 2**10  # bytes of JSON that are read faster than they are handed to another thread

@@ -265,6 +265,21 @@ class TrainSpec(Part):
         return value
 
 
+_PRECISION_ELSEWHERE = {
+    **dict.fromkeys(("float16", "fp16", "f16", "half", "16", "16-mixed", "mixed", "amp"), "mixed_float16"),
+    **dict.fromkeys(("bfloat16", "bf16", "bf16-mixed"), "mixed_bfloat16"),
+    **dict.fromkeys(("32", "fp32", "f32", "float", "single", "32-true"), "float32"),
+}
+
+
+def _precision_meant(raw: Any) -> Any:
+    meant = _PRECISION_ELSEWHERE.get(str(raw).lower())
+    if meant is not None and not isinstance(raw, bool):
+        allowed = "`float32`, `mixed_float16` or `mixed_bfloat16`"
+        raise refusal(f"must be {allowed}; received `{raw}`", f"Write `{meant}`.")
+    return raw
+
+
 VERSION = 1
 """the version of the grammar that this dlcli reads"""
 
@@ -280,6 +295,10 @@ class Spec(Part):
     """of weights, shuffling, dropout and splits"""
     deterministic: bool = False
     """whether TensorFlow takes slower ways where the faster ones may give other bits each time"""
+    precision: Annotated[Literal["float32", "mixed_float16", "mixed_bfloat16"], BeforeValidator(_precision_meant)] = (
+        "float32"
+    )
+    """in which numbers layers compute: `mixed_…` in 16 bits, with weights and outputs in 32; for GPUs"""
     dataset: DatasetSpec
     model: ModelSpec
     loss: Annotated[

@@ -56,6 +56,19 @@ def heads_of(spec: Spec) -> dict[str, Head]:
     return heads
 
 
+def output_layers(spec: Spec) -> dict[Path, LayerEntry]:
+    """The entries whose layers give what the model puts out, by where they are written."""
+    found = {}
+    for head in heads_of(spec).values():
+        if head.number >= 0:
+            number = int(head.layer_path[-1])
+            again = head.beside[number].reuse
+            if again is not None:
+                number = next(place for place, entry in enumerate(head.beside) if entry.name == again)
+            found[(*head.layer_path[:-1], number)] = head.beside[number]
+    return found
+
+
 def _last_layer(spec: Spec, number: int) -> tuple[Path, tuple[LayerEntry, ...]]:
     """Where an output is written, and the list that it stands in."""
     entries = spec.model.layers

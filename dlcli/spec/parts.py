@@ -30,6 +30,7 @@ class Parts:
     metrics: tuple[KerasObject, ...] | None = None
     train: TrainSpec | None = None
     silence: Mapping[str, str] | None = None
+    precision: str | None = None
 
     @classmethod
     def of(cls, spec: Spec, sound: Collection[str] | None = None) -> Parts:

@@ -295,7 +295,7 @@ class SweepSpec(Part):
     trials: Count | None = None
     """how many combinations are tried; left out: 20, or all of a grid"""
     budget: Annotated[float | None, BeforeValidator(_seconds), WithJsonSchema(_BUDGET)] = None
-    """after this time, such as `2h`, no trial begins; the one that runs is finished"""
+    """after this time, such as `2h`, all in all, no trial begins; the one that runs is finished"""
     sampler: Annotated[Sampler, BeforeValidator(_sampler)] = Field(default_factory=Tpe)
     """how the next combination is chosen; left out: `tpe`"""
     pruner: Annotated[Pruner, BeforeValidator(_pruner)] = Field(default_factory=Median)

@@ -14,7 +14,6 @@ from dlcli.files import write_text, writing_failed
 from dlcli.runs.sweeps import SweepFolder
 from dlcli.spec.composition import put_together
 from dlcli.spec.editing import edited
-from dlcli.spec.overrides import option
 from dlcli.spec.trying import overrides_of
 from dlcli.spec.writing import to_yaml
 from dlcli.sweeping.reading import read_sweep
@@ -24,22 +23,32 @@ from dlcli.sweeping.result import SweepResult, Trial
 def write_best(folder: SweepFolder, result: SweepResult, trial: Trial, path: Path) -> bool:
     """Write the spec of a trial to `path`; whether its text is still the one that a person wrote, with comments.
 
+    Of several seeds it keeps none: it has the spec's own.
+
     Raises:
         RunError: it cannot be written.
     """
+    first = result.parameters[0].choices[0] if trial.seed is not None else None
     data = _spec_of(folder, trial)
-    head = f"# Trial {trial.number} of {folder.path}: {result.metric} {number(trial.value or 0.0)}\n"
-    text = _as_written(folder, data, path) if trial.seed is None else None
-    write_text(path, head + (text if text is not None else to_yaml(data)))
+    # Of several specs, the folder has the text of the first alone.
+    text = _as_written(folder, data, path) if first in (None, data["name"]) else None
+    write_text(path, f"# {_head(folder, result, trial)}\n{text if text is not None else to_yaml(data)}")
     return text is not None
+
+
+def _head(folder: SweepFolder, result: SweepResult, trial: Trial) -> str:
+    own = next((one for one in result.configurations() if trial in one.trials), None)
+    if own is None or own.mean is None:
+        return f"Trial {trial.number} of {folder.path}: {result.metric} {number(trial.value or 0.0)}"
+    return f"{own.name}, the best of {folder.path}: mean {result.metric} {number(own.mean)} of {len(own.figures)} seeds"
 
 
 def _spec_of(folder: SweepFolder, trial: Trial) -> dict[str, Any]:
     """The spec of a trial as plain data, without its `sweep`."""
     if trial.seed is not None:
         files = folder.read_record().get("configs") or {}
-        found = (file for file in files if put_together(folder.path / file)["name"] == trial.values.get("config"))
-        return _without_sweep(put_together(folder.path / next(found), [option("sweep", "seed", trial.seed)]))
+        each = (_without_sweep(put_together(folder.path / file)) for file in files)
+        return next(data for data in each if data["name"] == trial.values.get("config"))
     ordered = read_sweep(folder).ordered
     overrides = overrides_of({path: trial.values[path] for path in ordered if path in trial.values})
     return _without_sweep(put_together(folder.composed, overrides))

@@ -17,7 +17,6 @@ from dlcli.data.dataset import Array
 from dlcli.report.drawing import COLORS, Chart, chart_of, new_figure, plain
 from dlcli.sweeping.naming import share_text
 from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, SweepResult, Trial
-from dlcli.sweeping.seeds import configurations
 
 MANY = 1_500
 """points from which on they are drawn as one picture: each would make the page larger"""
@@ -100,7 +99,7 @@ def _line(trial: Trial, scale: ValueScale) -> Array:
 
 def of_seeds(result: SweepResult) -> Chart:
     """The value of each seed of each configuration, the best mean on top."""
-    shown = configurations(result)[:_MOST_BARS]
+    shown = result.configurations()[:_MOST_BARS]
     labels = [plain(one.name, 24) for one in shown]
     height = max(1.4, 0.7 + 0.32 * len(shown))
     figure = Figure(figsize=(4.7, height))
@@ -121,7 +120,7 @@ def of_seeds(result: SweepResult) -> Chart:
     axis.xaxis.set_major_locator(MaxNLocator(6))
     axis.xaxis.set_major_formatter(lambda value, place: f"{value:.4g}")
     axis.set_xlabel(plain(result.metric, 40))
-    left_out = len(configurations(result)) - len(shown)
+    left_out = len(result.configurations()) - len(shown)
     more = f" {left_out} more are left out." if left_out else ""
     note = f"Points: seeds. Green: their mean, and one standard deviation to each side.{more}"
     alt = f"{result.metric} of each configuration, a point for each seed"

@@ -10,8 +10,7 @@ from dlcli.figures import number
 from dlcli.report.diagnosis import Finding
 from dlcli.report.frame import short
 from dlcli.sweeping.naming import share_text, value_text
-from dlcli.sweeping.result import CHOICE, COMPLETE, FAILED, MAXIMIZE, Parameter, SweepResult
-from dlcli.sweeping.seeds import Configuration, configurations
+from dlcli.sweeping.result import CHOICE, COMPLETE, FAILED, MAXIMIZE, Configuration, Parameter, SweepResult
 
 _AT_END = 0.02  # of a range: so near its end the best value may lie beyond
 _MATTERS = 0.1  # of the variance
@@ -32,7 +31,7 @@ def findings(result: SweepResult, names: Mapping[str, str], shares: Mapping[str,
         shares: the importances; empty if they are not known.
     """
     wrong = (*_failures(result), *_odd_values(result))
-    if configurations(result):
+    if result.configurations():
         return (*wrong, *_difference(result))
     return (*wrong, *_at_the_end(result, names, shares), *_late(result))
 
@@ -108,7 +107,7 @@ def _late(result: SweepResult) -> Iterator[Finding]:
 
 def _difference(result: SweepResult) -> Iterator[Finding]:
     """Whether the best configuration differs from the next by more than seeds explain; nothing if that is not known."""
-    first, second, *_ = [*configurations(result), None, None]
+    first, second, *_ = [*result.configurations(), None, None]
     if first is None or second is None or first.mean is None or second.mean is None:
         return
     chance = _by_chance(first, second)

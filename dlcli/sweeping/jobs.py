@@ -68,7 +68,7 @@ def run_jobs(request: SweepRequest, jobs: int, arguments: Sequence[str], listene
 
 @contextmanager
 def _started(jobs: int, arguments: Sequence[str], folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The processes; none of them is left when this is."""
+    """The processes; none of them is left when this is, or long when this process is killed: their input ends then."""
     workers = []
     shares = core_shares(jobs)
     try:
@@ -77,7 +77,7 @@ def _started(jobs: int, arguments: Sequence[str], folder: Path) -> Iterator[list
                 command = [sys.executable, "-m", "dlcli", *arguments]
                 workers.append(
                     subprocess.Popen(
-                        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
                         start_new_session=True,
                     )
                 )  # fmt: skip

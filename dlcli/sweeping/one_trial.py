@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from dlcli.errors import Interrupted, RunError
 from dlcli.runs import RunFolder
 from dlcli.runs.entries import read_history
+from dlcli.runs.sweeps import SweepFolder
 from dlcli.spec.loading import LoadedSpec
 from dlcli.sweeping.journal import Journal, Taken, report
 from dlcli.sweeping.listening import SweepListener
@@ -60,7 +61,7 @@ def run_trial(
         if point.is_at_end(request.loaded.spec.train.epochs):
             return Ended(_value(run, metric), time.monotonic() - began)
     try:
-        run_training(request, _Reporter(taken, metric, request.loaded, listener), hooks)
+        run_training(request, _Reporter(taken, metric, request.loaded, journal.folder, listener), hooks)
     except _Pruned:
         return Ended(None, time.monotonic() - began)
     return Ended(_value(run, metric), time.monotonic() - began)
@@ -78,8 +79,10 @@ def _value(run: RunFolder, metric: str) -> float:
 class _Reporter:
     """Hears of a training, and passes on what a sweep is about."""
 
-    def __init__(self, taken: Taken, metric: str, loaded: LoadedSpec, listener: SweepListener) -> None:
-        self._taken, self._metric, self._listener = taken, metric, listener
+    def __init__(
+        self, taken: Taken, metric: str, loaded: LoadedSpec, folder: SweepFolder, listener: SweepListener
+    ) -> None:
+        self._taken, self._metric, self._folder, self._listener = taken, metric, folder, listener
         self._epochs = loaded.spec.train.epochs
         self._trial = Trial(taken.number, "running", taken.values)
 
@@ -97,7 +100,8 @@ class _Reporter:
         """Not told."""
 
     def progressed(self, steps: int, logs: Mapping[str, float]) -> None:
-        """Not told."""
+        """Not told, but the time is counted."""
+        self._folder.count_time()
 
     def validating(self, share: float) -> None:
         """Not told."""

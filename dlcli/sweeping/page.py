@@ -20,9 +20,8 @@ from dlcli.sweeping.charts import courses, history, importance, of_seeds
 from dlcli.sweeping.findings import findings
 from dlcli.sweeping.importance import importances
 from dlcli.sweeping.naming import condition_text, counts_text, range_text, share_text, short_names, value_text
-from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, Parameter, SweepResult, Trial
+from dlcli.sweeping.result import COMPLETE, FAILED, MAXIMIZE, PRUNED, Configuration, Parameter, SweepResult, Trial
 from dlcli.sweeping.scatter import against, pair
-from dlcli.sweeping.seeds import Configuration, configurations
 
 PAGE = "sweep.html"
 _MOST_CHARTS, _MOST_IN_PAIRS = 12, 4  # parameters
@@ -71,9 +70,9 @@ class _Told:
     def __init__(self, result: SweepResult, folder: Path) -> None:
         self._result, self._folder = result, folder
         self._names = short_names(result.parameters)
-        self._shares = importances(result) if not configurations(result) else {}
+        self._shares = importances(result) if not result.configurations() else {}
         self._best = result.best()
-        self._compared = configurations(result)
+        self._compared = result.configurations()
         searched = sorted(result.parameters, key=lambda one: -self._shares.get(one.path, 0.0))
         self._varied = [one for one in searched if self._is_drawn(one)]
         self._whole = self._whole_charts()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from dlcli.spec.writing import to_flow
 
 COMPLETE, PRUNED, FAILED, RUNNING, WAITING = "complete", "pruned", "failed", "running", "waiting"
 STATES = (COMPLETE, PRUNED, FAILED, RUNNING, WAITING)
@@ -76,6 +79,39 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Configuration:
+    """The trials that differ only in their seed.
+
+    Attributes:
+        values: what was set, as in its trials.
+        trials: in the order of their numbers.
+    """
+
+    values: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called: its only value, or all of them."""
+        return ", ".join(value if isinstance(value, str) else to_flow(value) for value in self.values.values())
+
+    @property
+    def figures(self) -> list[float]:
+        """Of the trials that are complete with a number."""
+        return [trial.value or 0.0 for trial in self.trials if trial.is_ranked]
+
+    @property
+    def mean(self) -> float | None:
+        """Over the seeds; None if no trial is complete."""
+        return statistics.fmean(self.figures) if self.figures else None
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation over the seeds (that of a sample: n - 1); None of fewer than two."""
+        return statistics.stdev(self.figures) if len(self.figures) > 1 else None
+
+
+@dataclass(frozen=True)
 class SweepResult:
     """All trials of a sweep.
 
@@ -98,16 +134,31 @@ class SweepResult:
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def best(self) -> Trial | None:
-        """The complete trial with the best value, the first of those that are equal; None if there is none."""
-        ranked = self.ranked()
-        return ranked[0] if ranked else None
+        """The complete trial with the best value, the first of those that are equal; None if there is none.
+
+        Where each configuration has several seeds, one of that with the best mean: a lucky seed makes none better.
+        """
+        configurations = self.configurations()
+        of = [trial.number for trial in configurations[0].trials] if configurations else None
+        return next((trial for trial in self.ranked() if of is None or trial.number in of), None)
+
+    def configurations(self) -> list[Configuration]:
+        """Of a sweep that has seeds, the best mean first, and those without any last; none of any other sweep."""
+        found: dict[str, list[Trial]] = {}
+        for trial in self.trials:
+            if trial.seed is not None:
+                found.setdefault(to_flow(dict(trial.values)), []).append(trial)
+        each = [Configuration(trials[0].values, tuple(trials)) for trials in found.values()]
+        return sorted(each, key=lambda one: self._sign * one.mean if one.mean is not None else math.inf)
+
+    @property
+    def _sign(self) -> float:
+        return -1.0 if self.direction == MAXIMIZE else 1.0
 
     def ranked(self) -> list[Trial]:
         """The trials that are complete with a number, the best first."""
-        sign = -1.0 if self.direction == MAXIMIZE else 1.0
-        return sorted(
-            (trial for trial in self.trials if trial.is_ranked), key=lambda trial: sign * (trial.value or 0.0)
-        )
+        ranked = (trial for trial in self.trials if trial.is_ranked)
+        return sorted(ranked, key=lambda trial: self._sign * (trial.value or 0.0))
 
     def in_order(self) -> list[Trial]:
         """All trials: those of `ranked`, then the others by state and number."""

@@ -15,7 +15,7 @@ from typing import Any
 from dlcli.data.looking import look
 from dlcli.data.where import Where
 from dlcli.errors import DataError, DeviceError, DlcliError, Interrupted, RunError
-from dlcli.runs.sweeps import SweepFolder, now, running_processes, this_process
+from dlcli.runs.sweeps import SweepFolder, now, running_processes, seconds_used, this_process, time_used
 from dlcli.spec.loading import LoadedSpec
 from dlcli.sweeping.journal import Journal, Taken
 from dlcli.sweeping.keeping import Kept
@@ -24,7 +24,7 @@ from dlcli.sweeping.one_trial import Ended, reason_of, run_trial
 from dlcli.sweeping.plan import Plan
 from dlcli.sweeping.reading import make_result
 from dlcli.sweeping.result import COMPLETE, FAILED, PRUNED, SweepResult, Trial
-from dlcli.training.backend import DeviceChoice
+from dlcli.training.devices import DeviceChoice
 from dlcli.training.record import RunRecord
 from dlcli.training.session import Hooks, TrainRequest
 from dlcli.training.stopping import StopRequest
@@ -40,11 +40,11 @@ class SweepRequest:
         metric: the figure of an epoch that is to be the best.
         direction: "minimize" or "maximize".
         where: where data may come from.
-        device: "auto", "cpu" or "gpu".
+        device: "auto", "cpu", "gpu", or some GPUs, as in "gpu:0,1".
         is_plain: whether the steps run as in Keras's own `fit`.
         command: the command line, for the trials' run.json.
         spec_folder: where the spec's file is.
-        until: by `time.monotonic`, when no trial begins any more; None without a limit.
+        budget: for how many seconds processes may have run the sweep, all in all, when a trial begins; None for any.
         kept: what was read already.
     """
 
@@ -57,7 +57,7 @@ class SweepRequest:
     is_plain: bool
     command: Sequence[str]
     spec_folder: Path
-    until: float | None = None
+    budget: float | None = None
     kept: Kept = field(default_factory=Kept)
 
 
@@ -110,10 +110,10 @@ class _Running:
 
     def run(self) -> SweepResult:
         """See `run_sweep`."""
-        request, folder = self._request, self._request.folder
+        request, folder, is_warm = self._request, self._request.folder, False
         with self._stop, self._registered():
             self._listener.begun(folder.path, self._result())
-            while request.until is None or time.monotonic() < request.until:
+            while request.budget is None or seconds_used(folder) < request.budget:
                 if self._stop.is_asked:
                     raise self._interrupted()
                 taken = self._journal.take(request.plan)
@@ -121,6 +121,9 @@ class _Running:
                     break
                 self._run(taken)
                 gc.collect()  # a model and its graphs are a circle
+                if not is_warm:
+                    is_warm = True
+                    gc.freeze()  # what the first trial has made ready, each later collection need not look through
         return self._result()
 
     def _run(self, taken: Taken) -> None:
@@ -173,7 +176,7 @@ class _Running:
         """A trial has ended: sweep.json says how it stands now."""
         result = self._result()
         with self._request.folder.locked():
-            self._request.folder.update_record(**standing(result))
+            self._request.folder.update_record(**standing(result), **time_used(self._request.folder.read_record()))
         self._listener.trial_ended(result.trials[number], result)
 
     def _result(self) -> SweepResult:
@@ -192,8 +195,9 @@ class _Running:
         """sweep.json names this process while it runs trials, and how it ended."""
         folder, own = self._request.folder, this_process()
         with folder.locked():
-            others = running_processes(folder.read_record())
-            folder.update_record(processes=[*others, own], state="running", error=None, ended=None)
+            record = folder.read_record()
+            processes = [*running_processes(record), own]
+            folder.update_record(processes=processes, state="running", error=None, ended=None, **time_used(record))
         state, error = "done", None
         try:
             yield
@@ -222,14 +226,15 @@ def leave(folder: SweepFolder, own: Mapping[str, Any], state: str, error: str | 
     record = folder.read_record()
     others = [one for one in running_processes(record) if one != own]
     ending = {} if others else {"state": state, "error": error, "ended": now()}
-    folder.update_record(processes=others, **ending)
+    folder.update_record(processes=others, **ending, **time_used(record))
 
 
 def standing(result: SweepResult) -> dict[str, Any]:
     """How far a sweep is, for sweep.json."""
-    best = result.best()
+    best, configurations = result.best(), result.configurations()
+    mean = {"mean": configurations[0].mean, "seeds": len(configurations[0].figures)} if configurations else {}
     counts = {state: len(result.in_state(state)) for state in (COMPLETE, PRUNED, FAILED)}
     return {
         "trials": {"planned": result.planned, **counts},
-        "best": {"trial": best.number, "value": best.value, "values": dict(best.values)} if best else None,
+        "best": {"trial": best.number, "value": best.value, "values": dict(best.values), **mean} if best else None,
     }

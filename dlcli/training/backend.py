@@ -7,12 +7,10 @@ import logging
 import os
 import sys
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from dlcli.errors import DeviceError
 from dlcli.training.choices import Choices
-
-DeviceChoice = Literal["auto", "cpu", "gpu"]
+from dlcli.training.devices import DeviceChoice, cpu_count, gpu_numbers, taken
 
 
 @dataclass(frozen=True)
@@ -23,23 +21,25 @@ class Backend:
         device: "cpu" or "gpu".
         device_name: for a person, as in "GPU (NVIDIA H100)" or "CPU (2 cores)".
         versions: of the libraries that decide the numbers.
-        gpus: how many GPUs are used at most.
+        gpu_count: how many GPUs are used at most.
+        gpus: the numbers of the GPUs, if some of them were named; else None.
     """
 
     device: str
     device_name: str
     versions: dict[str, str]
-    gpus: int = 0
+    gpu_count: int = 0
+    gpus: tuple[int, ...] | None = None
 
 
 def start_backend(device: DeviceChoice = "auto") -> Backend:
-    """Import TensorFlow and Keras for this device.
+    """Import TensorFlow and Keras for this device; no other one is used from then on in this process.
 
     Raises:
-        DeviceError: `gpu` was asked for and TensorFlow sees none.
+        DeviceError: a GPU was asked for that TensorFlow does not see.
     """
     set_environment()
-    if device == "cpu":
+    if device.startswith("cpu"):
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     _import()
     import keras
@@ -48,18 +48,17 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
 
     # Keras 3.15 says at every save that HDF5 is legacy; checkpoints are HDF5 on purpose, and saved in every epoch.
     logging.getLogger("absl").addFilter(_is_news)
-    gpus = tf.config.list_physical_devices("GPU")
-    if device == "gpu" and not gpus:
-        raise DeviceError(
-            f"`--device gpu` was asked for, but TensorFlow {tf.__version__} sees no GPU on this machine.",
-            "Install CUDA with `pip install 'dlcli[gpu]'` and check `nvidia-smi`; or use `--device auto`.",
-        )
-    if device == "cpu":
-        gpus = []
+    there = tf.config.list_physical_devices("GPU")
+    gpus = [there[number] for number in taken(device, [_gpu_name(tf, gpu) for gpu in there])]
+    if there and gpus != there:
+        tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if cpu_count(device) > 1:
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(cpu_count(device))]
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], logical)
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
-    return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions, len(gpus))
+    return Backend("gpu" if gpus else "cpu", _device_name(tf, gpus), versions, len(gpus), gpu_numbers(device))
 
 
 def use_threads(choices: Choices) -> Choices:
@@ -118,8 +117,12 @@ def _is_news(record: logging.LogRecord) -> bool:
 def _device_name(tf: Any, gpus: list[Any]) -> str:
     if not gpus:
         return f"CPU ({os.cpu_count()} cores)"
-    details = tf.config.experimental.get_device_details(gpus[0])
-    return f"GPU ({details.get('device_name', gpus[0].name)})"
+    kinds = list(dict.fromkeys(_gpu_name(tf, gpu) for gpu in gpus))
+    return f"{'GPU' if len(gpus) == 1 else f'{len(gpus)} GPUs'} ({', '.join(kinds)})"
+
+
+def _gpu_name(tf: Any, gpu: Any) -> str:
+    return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
 
 
 def set_seeds(seed: int) -> None:

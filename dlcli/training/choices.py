@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from dlcli.data.memory import cores
 from dlcli.model.summary import LayerSummary, ModelSummary
 
 EVALUATION_BATCH_SIZE = 256
@@ -30,6 +31,7 @@ _SMALLEST_HALF = 8
 _SMALL = "the work is less than that of handing it from thread to thread"
 _COMPILED = "XLA makes one pass over memory of what would be many"
 _DENSE = "matrix products keep all processors busy by themselves"
+_MIXED = "for layers that compute in 16 bits nothing better is known than what TensorFlow does by itself"
 
 _RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
 # Each example's output depends on that example alone, so that a batch may be taken in two halves.
@@ -84,11 +86,6 @@ class Choices:
         return replace(self, compiled=compiled, because=f"{self.because}; {_COMPILED}") if compiled else self
 
 
-def cores() -> int:
-    """How many processors this process may use: what TensorFlow counts, too."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def core_shares(parts: int) -> list[set[int]] | None:
     """The processors of each of so many processes, so that none waits for another's; None if they are too few."""
     if not hasattr(os, "sched_setaffinity") or cores() < parts:
@@ -103,6 +100,7 @@ def choose(
     device: str,
     *,
     besides: Collection[str] | None = None,
+    precision: str = "float32",
     processors: int | None = None,
 ) -> Choices:
     """How the steps of a model should run.
@@ -112,11 +110,12 @@ def choose(
         batch_size: examples a step.
         device: "cpu" or "gpu".
         besides: the classes of the layers that prepare and augment, if there is training.
+        precision: that of the spec.
         processors: how many there are; None to count them.
     """
     processors = processors or cores()
-    if device != "cpu":
-        return Choices("a GPU runs the steps, and has its own ways")
+    if device != "cpu" or precision != "float32":
+        return Choices(_MIXED if device == "cpu" else "a GPU runs the steps, and has its own ways")
     names = {layer.class_name for layer in summary.leaves}
     if not names <= _APART | _RECURRENT | {"BatchNormalization"}:
         return Choices()

@@ -91,10 +91,13 @@ def _spoken(loss: float) -> str:
 
 
 def _remedies(training: Training, rate: float) -> str:
-    written = training.job.loaded.spec.optimizer
+    spec = training.job.loaded.spec
+    written = spec.optimizer
     place = f"optimizer.{written.name}"
     clips = any(name in written.arguments for name in ("clipnorm", "clipvalue", "global_clipnorm"))
     parts = [f"Try a smaller learning rate ({rate / 10:g})", *([] if clips else [f"`clipnorm: 1.0` in `{place}`"])]
+    if spec.precision == "mixed_float16":
+        parts.append("`precision: mixed_bfloat16`, since float16 has no number beyond 65,504")
     again = f"`{place}.learning_rate={rate / 10:g}`"
     return f"{', or '.join(parts)}. To go on from the last checkpoint: --resume, --set {again} and --allow-change."
 

@@ -144,7 +144,7 @@ def fold_end(run: RunFolder, number: int) -> FoldEnd:
         for split, figures in found.items()
         if isinstance(figures, dict)
     }
-    return FoldEnd(number, run.path, int(found["epoch"]), metrics, None)
+    return FoldEnd(number, run.path, int(found["epoch"]), metrics, None, record.get("without_model") or {})
 
 
 def spread(every: Sequence[Figures]) -> tuple[Figures, Figures]:

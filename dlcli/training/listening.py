@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Protocol
 
 
@@ -90,6 +91,8 @@ class FoldEnd:
         best_epoch: None if it is not done.
         metrics: those of the best epoch on each split; None if it is not done.
         error: why it is not done; None if it is.
+        without_model: the split that these are of, and figures that can be had without a model, by what is done for
+            them: "trivial", "last value"; empty if none are known.
     """
 
     number: int
@@ -97,6 +100,18 @@ class FoldEnd:
     best_epoch: int | None
     metrics: Mapping[str, Mapping[str, float]] | None
     error: str | None
+    without_model: Mapping[str, Any] = field(default_factory=dict)
+
+
+def without_model(every: Sequence[FoldEnd]) -> tuple[str, Mapping[str, Mapping[str, float]]]:
+    """The split, and the mean over folds of what can be had on it without a model, by what is done for it."""
+    known = [one.without_model for one in every if one.without_model]
+    if not known:
+        return "", {}
+    kinds = [what for what in known[0] if what != "split"]
+    return str(known[0]["split"]), {
+        what: {name: fmean(one[what][name] for one in known) for name in known[0][what]} for what in kinds
+    }
 
 
 @dataclass(frozen=True)

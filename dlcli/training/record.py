@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlcli
+from dlcli.data.memory import cores
 from dlcli.errors import Interrupted, RunError
 from dlcli.machine import process_started
 from dlcli.runs import RunFolder
 from dlcli.training.backend import Backend
-from dlcli.training.choices import cores
 
 if TYPE_CHECKING:
     from dlcli.training.engine import Engine
@@ -55,9 +55,12 @@ class RunRecord:
     spec_folder: str = ""
     data_dir: str | None = None
     deterministic: bool = False
+    precision: str = "float32"
+    loss_scaling: dict[str, Any] | None = None
     init_from: str | None = None
     resumed: list[dict[str, Any]] = field(default_factory=list)
     folds: int | None = None
+    without_model: dict[str, Any] = field(default_factory=dict)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -73,6 +76,7 @@ class RunRecord:
             "strategy": engine.division.name,
             "replicas": engine.division.replicas,
             "device": self.backend.device,
+            "gpus": list(self.backend.gpus) if self.backend.gpus is not None else None,
             "processors": cores(),
             "deterministic": self.deterministic,
         }
@@ -109,6 +113,9 @@ class RunRecord:
                 "seconds": self.seconds,
                 "device": self.backend.device,
                 "device_name": self.backend.device_name,
+                "gpus": list(self.backend.gpus) if self.backend.gpus is not None else None,
+                "precision": self.precision,
+                **({"loss_scaling": self.loss_scaling} if self.loss_scaling is not None else {}),
                 "engine": self.engine,
                 "monitor": self.monitor,
                 "better": self.better,
@@ -118,6 +125,7 @@ class RunRecord:
                 "git_commit": self.git_commit,
                 "data": self.data,
                 **({"folds": self.folds} if self.folds is not None else {}),
+                **({"without_model": self.without_model} if self.without_model else {}),
             }
         )
 

@@ -153,7 +153,8 @@ def _check_rate(loaded: LoadedSpec, optimizers: list[Any]) -> None:
     if loaded.spec.train.divergence is None:
         return
     for optimizer in optimizers:
-        if isinstance(getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule):
+        own = getattr(optimizer, "inner_optimizer", optimizer)  # as of a `LossScaleOptimizer`
+        if isinstance(getattr(own, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule):
             message = "`divergence` makes the learning rate smaller, which cannot be done to a schedule."
             hint = "Leave `divergence` out, or give the optimizer a number for its rate."
             raise loaded.error(Problem(message, ("train", "divergence"), hint))

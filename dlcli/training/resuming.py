@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.memory import cores
 from dlcli.errors import CheckpointError, RunError, UsageError
 from dlcli.runs import RunFolder
 from dlcli.runs.finding import RUNS, find_run, runs_of
 from dlcli.spec.grammar import Spec
 from dlcli.training.checkpoint import Checkpoint, Contents, open_checkpoint
-from dlcli.training.choices import Choices, cores
+from dlcli.training.choices import Choices
 from dlcli.training.going_on import GoingOn
 
 # What of a spec may be another in a resumed run: the bits of its epochs do not depend on it.
@@ -166,6 +167,13 @@ def find_unfinished(runs_dir: Path, spec: Spec, notify: Callable[[str], object])
         if record.get("state") != "done" and not differences(then.resolved(), spec.resolved()):
             return Point(run, _newest_whole(run, notify), record)
     return None
+
+
+def spec_then(contents: Contents) -> dict[str, Any]:
+    """The spec of a checkpoint, with the defaults of what the dlcli that wrote it did not know yet."""
+    from dlcli.spec.loading import restore_spec
+
+    return restore_spec(contents.spec).spec.resolved()
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

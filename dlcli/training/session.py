@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,24 @@ from dlcli.data.fingerprint import have_changed
 from dlcli.data.loading import ReadAhead
 from dlcli.data.oversampling import oversampling_of
 from dlcli.errors import RunError, SpecError
-from dlcli.machine import machine_memory
+from dlcli.machine import has_nvidia_driver, machine_memory
 from dlcli.model.lints import lint_model
 from dlcli.runs import RunFolder, check_free, check_writable, create_run
 from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts
-from dlcli.training.backend import Backend, DeviceChoice, make_deterministic, start_backend, use_threads
+from dlcli.training.backend import Backend, make_deterministic, start_backend, use_threads
 from dlcli.training.choices import Choices, choose
+from dlcli.training.devices import DeviceChoice, device_text
 from dlcli.training.listening import End, FoldsEnd, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
-from dlcli.training.resuming import Point, differences, machine_differences, refuse, version_differences
+from dlcli.training.resuming import (
+    Point,
+    differences,
+    machine_differences,
+    refuse,
+    spec_then,
+    version_differences,
+)
 from dlcli.training.stopping import Stop, StopRequest
 from dlcli.training.strategies import begin, chosen_strategy
 from dlcli.training.tracking import check_installed, tracked
@@ -53,7 +62,7 @@ class TrainRequest:
         written: the text of the spec's file, kept in the run's folder.
         spec_folder: where the spec's file is.
         where: where data may come from.
-        device: "auto", "cpu" or "gpu".
+        device: "auto", "cpu", "gpu", or some GPUs, as in "gpu:0,1".
         runs_dir: the folder of all runs.
         run_name: the name of this run's folder; None for the time.
         is_smoke: whether only a few batches go through the whole path.
@@ -244,14 +253,23 @@ def _start(request: TrainRequest, listener: Listener) -> _Started:
     loaded, device, like = request.loaded, request.device, request.like or request.point
     began = time.perf_counter()
     if like is not None and like.engine:
-        device = like.engine["device"] if device == "auto" else device
+        device = _device_of(like) if device == "auto" else device
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1" if like.engine["choices"]["onednn"] else "0")
     reading = ReadAhead(loaded, request.where, like.data if like is not None else None)
     listener.phase("starting TensorFlow")
     backend = start_backend(device)
+    if backend.device == "cpu" and device == "auto" and has_nvidia_driver():
+        lines = ["TensorFlow cannot use this machine's GPU, so the CPU trains.", "`dlcli doctor` says what is missing."]
+        listener.notice("no GPU", lines)
     if loaded.spec.deterministic:
         make_deterministic()
     return _Started(backend, reading, began)
+
+
+def _device_of(like: Point) -> DeviceChoice:
+    """The device of an earlier run; the same GPUs, if it named some."""
+    gpus = like.engine.get("gpus")
+    return device_text(gpus) if gpus else str(like.engine["device"])
 
 
 def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _Ready:
@@ -265,7 +283,7 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     loaded, point, backend = request.loaded, request.point, started.backend
     like = request.like or point
     began = time.perf_counter()
-    strategy = chosen_strategy(loaded.spec.train.strategy, request.crew, backend.gpus)
+    strategy = chosen_strategy(loaded.spec.train.strategy, request.crew, backend.gpu_count)
     division: Division | None = None
     listener.phase("checking the model")
     is_plain = request.is_plain or (like is not None and like.is_plain)
@@ -279,7 +297,8 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
             then = like.choices if like is not None else None
             dataset = loaded.spec.dataset
             besides = {layer.name for layer in (*(dataset.preparation or ()), *dataset.augment)}
-            choices = use_threads(then or choose(model, dataset.batch_size, backend.device, besides=besides))
+            choose_here = partial(choose, besides=besides, precision=loaded.spec.precision)
+            choices = use_threads(then or choose_here(model, dataset.batch_size, backend.device))
 
     brings_weights = point is not None and point.checkpoint is not None
     pretrained_from = None if brings_weights else request.spec_folder
@@ -287,7 +306,7 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
     other = _see_changes(request, backend, listener, division.replicas if division is not None else 1)
-    _warn_of_the_model(request, rehearsal.summary, listener)
+    _warn_of_the_model(request, rehearsal.summary, backend, listener)
     listener.phase("loading the data and building the model")
     data = started.reading.result()
     other_data = _see_data(request, data[0], listener)
@@ -328,7 +347,7 @@ def _see_changes(request: TrainRequest, backend: Backend, listener: Listener, re
     if point is None or point.contents is None:
         return False
     breaking, doubtful = machine_differences(point.engine, backend.device, replicas)
-    changes = differences(point.contents.spec, request.loaded.spec.resolved())
+    changes = differences(spec_then(point.contents), request.loaded.spec.resolved())
     changes += [*version_differences(point.contents.versions, backend.versions), *breaking]
     if changes and not request.allow_change:
         raise refuse(changes, point)
@@ -371,6 +390,7 @@ def _make_record(request: TrainRequest, ready: _Ready, best: Best) -> RunRecord:
     folder = request.where.data_dir
     record.data_dir = str(folder.resolve()) if folder is not None else then.get("data_dir")
     record.spec_folder, record.deterministic = str(request.spec_folder), job.loaded.spec.deterministic
+    record.precision = job.loaded.spec.precision
     record.init_from = str(request.init_from.path.resolve()) if request.init_from else then.get("init_from")
     if point is not None:
         record.began = then.get("began") or record.began
@@ -388,12 +408,15 @@ def _leave_at_once(hooks: Hooks, record: RunRecord) -> None:
     hooks.before_leaving()
 
 
-def _warn_of_the_model(request: TrainRequest, summary: ModelSummary | None, listener: Listener) -> None:
+def _warn_of_the_model(
+    request: TrainRequest, summary: ModelSummary | None, backend: Backend, listener: Listener
+) -> None:
     if summary is None or not request.is_first:
         return
     loaded = request.loaded
     parts = Parts.of(loaded.spec)
-    for problem in silenced(lint_model(summary, parts, machine_memory()), loaded.spec.silence, ()):
+    problems = lint_model(summary, parts, machine_memory(), backend.device)
+    for problem in silenced(problems, loaded.spec.silence, ()):
         lines = [problem.message, *problem.trail, *([problem.hint] if problem.hint else [])]
         listener.notice(f"warning[{problem.code}]", lines)
 

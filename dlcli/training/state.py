@@ -35,9 +35,14 @@ class Snapshot:
     arrays: Arrays
 
 
+def own_optimizer(model: keras.Model) -> Any:
+    """The optimizer that changes the weights: the one within Keras's `LossScaleOptimizer`, if there is such."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
 def has_averages(model: keras.Model) -> bool:
     """Whether what is saved are averages of the weights, and not the weights that are validated."""
-    return bool(getattr(model.optimizer, "use_ema", False))
+    return bool(getattr(own_optimizer(model), "use_ema", False))
 
 
 class TrainingState:
@@ -59,7 +64,7 @@ class TrainingState:
     @property
     def rate(self) -> float | None:
         """The learning rate; None where it follows a schedule."""
-        rate = getattr(self._model.optimizer, "_learning_rate", None)
+        rate = getattr(own_optimizer(self._model), "_learning_rate", None)
         return float(_read(rate)) if isinstance(rate, keras.Variable) else None
 
     def drawn(self) -> list[tuple[Any, Array]]:
@@ -95,7 +100,7 @@ class TrainingState:
             arrays.update({f"{group}/{name}": read(variable) for name, variable in self._groups[group].items()})
         arrays.update(_process_states())
         # Keras asks the optimizer for its configuration, in which the rate is a number of now.
-        rate = getattr(self._model.optimizer, "_learning_rate", None)
+        rate = getattr(own_optimizer(self._model), "_learning_rate", None)
         rates = [(rate, read(rate))] if isinstance(rate, keras.Variable) else []
         means = self._averages() if averaged else {}
         shown = [(weight, read(means.get(id(weight), weight))) for weight in self._model.weights]
@@ -103,7 +108,7 @@ class TrainingState:
 
     def _averages(self) -> dict[int, Any]:
         # As `Optimizer.finalize_variable_values` does it, Keras 3.15.1, but without changing the model.
-        optimizer = self._model.optimizer
+        optimizer = own_optimizer(self._model)
         averages = optimizer._model_variables_moving_average
         pairs = zip(optimizer._trainable_variables, averages, strict=True)
         return {id(weight): average for weight, average in pairs}

@@ -22,6 +22,7 @@ from dlcli.training.final import shown_split
 from dlcli.training.going_on import InEpoch
 from dlcli.training.job import Job
 from dlcli.training.listening import End, EpochEnd, Listener, Start
+from dlcli.training.loss_scaling import check_scale, loss_scaling, steps_applied
 from dlcli.training.resuming import Point
 from dlcli.training.state import has_averages
 from dlcli.training.stopping import Stop
@@ -90,6 +91,7 @@ def train(
     with callbacks_work():
         training.callbacks.on_train_end()
     training.record.timed("training", training.seconds)
+    training.record.loss_scaling = loss_scaling(job.model, training.steps_done)
     training.listener.phase("evaluating the best epoch")
     evaluating = time.perf_counter()
     metrics = _evaluate_best(training)
@@ -107,6 +109,8 @@ def _end(training: Training, metrics: Mapping[str, Logs], *, is_smoke: bool) -> 
         {name: value for name, value in known.items() if name in figures}
         for known in (trivial_figures(job, job.rows[split]), last_value_figures(job, job.rows[split]))
     )
+    known = {what: figures for what, figures in (("trivial", trivial), ("last value", last_value)) if figures}
+    training.record.without_model = {"split": split, **known} if known else {}
     return End(
         training.run.path, metrics, trivial, split, gains(figures, trivial, last_value), best.epoch, best.monitor,
         best.value, len(training.history), training.seconds, is_smoke, last_value,
@@ -149,6 +153,7 @@ def _run_epoch(training: Training) -> None:
         with callbacks_work():
             training.callbacks.on_epoch_begin(epoch)
     row: dict[str, Any] = {"epoch": epoch + 1}
+    applied = steps_applied(job.model)
     try:
         row.update(_train_steps(training, job.training_rows(job.epoch_order(epoch)), began))
     except DivergenceError as error:
@@ -156,6 +161,7 @@ def _run_epoch(training: Training) -> None:
         for follower in training.followers:
             follower.go_on(training.history)
         return
+    check_scale(job.model, applied, f"steps of epoch {epoch + 1}")
     if "path" not in training.record.engine:
         _tell_of_engine(training)
     drawn = training.state.drawn()

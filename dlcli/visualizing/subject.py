@@ -149,7 +149,7 @@ def of_files(checkpoint: Checkpoint, paths: Sequence[Path]) -> Subject:
     name = str(contents.spec.get("name", checkpoint.path.stem))
     # Examples may have stayed in their files.
     raw = for_each(lambda values: np.asarray(values[:]), inputs.values)
-    return Subject(name, checkpoint.model(), checkpoint.preparation(), answers, raw, inputs.names)
+    return Subject(name, checkpoint.model(in_float32=True), checkpoint.preparation(), answers, raw, inputs.names)
 
 
 def of_split(job: Job, split: str, most: int) -> Subject:

@@ -13,7 +13,7 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from dlcli.training.choices import cores
+from dlcli.data.memory import cores
 from tests.benchmarks import images, whole
 from tests.benchmarks.networks import NETWORKS, Network, write_data
 from tests.benchmarks.turns import Contender, compare, take_turns

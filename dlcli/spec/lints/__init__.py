@@ -23,6 +23,7 @@ _RULES = (
 MODEL_CODES: Mapping[str, str] = {
     "out-of-memory": "a training that needs more memory than there is",
     "nothing-to-train": "a model without trainable weights",
+    "slow-precision": "mixed precision on a processor that is slower with it",
     "dense-after-flatten": "one Dense layer behind Flatten that has nearly all of very many weights",
 }
 """the warnings of `dlcli.model.lints`: by code, what each is about"""
@@ -34,8 +35,8 @@ CODES: Mapping[str, str] = {
     UNUSED: "a silenced warning that does not occur",
 }
 """every warning: by code, what it is about"""
-# Whether this occurs depends on the machine as well: that it does not occur on one says nothing of the next.
-_OF_THE_MACHINE = "out-of-memory"
+# Whether these occur depends on the machine as well: that they do not occur on one says nothing of the next.
+_OF_THE_MACHINE = frozenset({"out-of-memory", "slow-precision"})
 
 
 def lint(parts: Parts) -> Iterator[Problem]:
@@ -67,4 +68,4 @@ def silenced(
         asked: the codes of the rules that were asked, if not all of them: `codes_asked`, and MODEL_CODES if the model
             was built. Nothing is said to be silenced in vain that nobody has looked for.
     """
-    yield from without_silenced(problems, silence, set(asked) - {_OF_THE_MACHINE})
+    yield from without_silenced(problems, silence, set(asked) - _OF_THE_MACHINE)

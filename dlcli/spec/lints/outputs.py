@@ -94,6 +94,18 @@ def _missing_output_activation(dataset: DatasetSpec, head: Head, loss: KerasObje
         )
 
 
+def _short_output(head: Head) -> Iterator[Problem]:
+    output = (*head.after, head.last)[0]
+    written = output.layer.arguments.get("dtype")
+    if written in ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16"):
+        yield Problem(
+            f"The model puts out numbers of 16 bits, by `dtype: {written}` of its last layer: probabilities below "
+            "0.00000006 become 0 in float16, bfloat16 has two or three digits, and the loss is that of these.",
+            output.argument("dtype"),
+            "Remove it: whatever `precision` says, a model puts out float32.",
+        )
+
+
 def _unfit_output_activation(dataset: DatasetSpec, head: Head, loss: KerasObject) -> Iterator[Problem]:
     if dataset.source.number_of_classes is None:
         return  # the loss itself is the mistake, and an error
@@ -259,6 +271,7 @@ RULES = (
         "an activation at the end that gives no probabilities, such as relu, and a crossentropy",
         _unfit_output_activation,
     ),
+    Rule("short-output", "a last layer whose `dtype` has 16 bits", _short_output),
     Rule("two-output-activations", "two activations one after the other at the end", _two_output_activations),
     Rule("sigmoid-for-classes", "a sigmoid over several units, and a categorical loss", _sigmoid_for_classes),
     Rule("softmax-of-one", "a softmax over a single unit, which is always 1", _softmax_of_one),
