@@ -36,6 +36,9 @@ def _launch(
     if arguments[0] != "train":
         raise UsageError(f"Workers run `train`; received `{shlex.join(arguments)}`.", f"{_FORM}, say.")
     asked = _checked(context, arguments[1:])
+    if workers > 1 and asked["strategy"] in ("none", "mirrored"):
+        message = f"Workers train together; the strategy `{asked['strategy']}` is for one process."
+        raise UsageError(message, "Say `--strategy multi_worker` after `train`, or leave it to `auto`.")
 
     from dlcli.machine import gpus_here
     from dlcli.training.launching import launch as run
@@ -45,7 +48,7 @@ def _launch(
 
 
 def _checked(context: typer.Context, arguments: list[str]) -> dict[str, Any]:
-    """The arguments of `train`. Raises what each worker would, of usage and spec, so that it is told once."""
+    """The options of `train`, by their names. Raises what each worker would of usage and spec: here it is told once."""
     from dlcli.cli.options import load
     from dlcli.cli.train import check_usage
 
@@ -56,6 +59,7 @@ def _checked(context: typer.Context, arguments: list[str]) -> dict[str, Any]:
     check_usage(
         config, resume, asked["init_from"], asked["run_name"], smoke=asked["smoke"], allow_change=asked["allow_change"]
     )
-    if config is not None and resume is None and not asked["trust_code"]:
-        load(context.obj, config, asked["set_"], strict=asked["strict"], quiet=True)
+    if config is not None and resume in (None, "auto") and not asked["trust_code"]:
+        loaded = load(context.obj, config, asked["set_"], strict=asked["strict"], quiet=True)
+        asked["strategy"] = asked["strategy"] or loaded.spec.train.strategy
     return asked

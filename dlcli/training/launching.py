@@ -226,8 +226,8 @@ class _Processes:
     def failure(self) -> DlcliError | None:
         """What to tell of the end; None if all is well."""
         if not self._signals:
-            failed = self._failed()
-            return _failure(failed) if failed is not None else None
+            failed = [worker for worker in self._ended if worker.code and not worker.was_forced]
+            return _failure(min(failed, key=_follows)) if failed else None
         odd = next((worker for worker in self._ended if not _was_stopped(worker)), None)
         if odd is not None:
             return _failure(odd)
@@ -240,6 +240,13 @@ class _Processes:
 def _was_stopped(worker: Worker) -> bool:
     """Whether a worker has ended as one does that was asked to."""
     return worker.was_forced or worker.code in (0, *_STOPPED, -signal.SIGINT, -signal.SIGTERM)
+
+
+def _follows(worker: Worker) -> int:
+    """How likely a worker has failed since another one had: with 4, as its peer was gone, or since it was asked to."""
+    if worker.code < 0:
+        return 0 if -worker.code not in (signal.SIGINT, signal.SIGTERM) else 2
+    return 2 if worker.code in (RunError.exit_code, *_STOPPED) else 1
 
 
 def _failure(worker: Worker) -> DlcliError:
