@@ -96,7 +96,7 @@ def test_a_run_goes_on_where_it_was() -> None:
     from dlcli.training.session import _device_of
 
     for gpus, expected in (((1,), "gpu:1"), (None, "gpu")):
-        backend = Backend("gpu", "GPU", {}, gpus)
+        backend = Backend("gpu", "GPU", {}, 1, gpus)
         record = RunRecord(None, "a", [], backend, 0, {}, None)  # type: ignore[arg-type]
         engine = SimpleNamespace(path="graph", fallback=None, record=dict, division=Undivided())
         then = SimpleNamespace(engine=record.engine_now(engine))  # type: ignore[arg-type]

@@ -60,5 +60,5 @@ def _faster(optimizer: KerasObject, copies: int, warmup_steps: int) -> KerasObje
         arguments = {
             "initial_learning_rate": rate, "decay_steps": warmup_steps, "end_learning_rate": grown, "power": 1.0,
         }  # fmt: skip
-        grown = KerasObject(name="PolynomialDecay", arguments=arguments)
+        grown = {"PolynomialDecay": arguments}
     return optimizer.model_copy(update={"arguments": {**optimizer.arguments, "learning_rate": grown}})

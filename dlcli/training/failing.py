@@ -17,6 +17,10 @@ from dlcli.training.peers import AGAIN, PeerGoneError
 if TYPE_CHECKING:
     from dlcli.training.training import Training
 
+_LOST = (
+    tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError,
+)  # fmt: skip
+
 
 @contextmanager
 def callbacks_work() -> Iterator[None]:
@@ -58,14 +62,8 @@ def kept(training: Training) -> Iterator[None]:
 def _gone(training: Training, error: tf.errors.OpError) -> str | None:
     """Which worker a step has waited for in vain; None if that is not why it failed."""
     division = training.job.engine.division
-    lost = (
-        tf.errors.UnavailableError,
-        tf.errors.AbortedError,
-        tf.errors.CancelledError,
-        tf.errors.DeadlineExceededError,
-    )
     found = division.gone()
-    if found is None and division.name == "multi_worker" and isinstance(error, lost):
+    if found is None and division.name == "multi_worker" and isinstance(error, _LOST):
         return f"TensorFlow has lost another worker: {error.message.splitlines()[0].rstrip('.')}"
     return found
 

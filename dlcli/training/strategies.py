@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DeviceError, UsageError
@@ -10,6 +11,8 @@ from dlcli.errors import DeviceError, UsageError
 if TYPE_CHECKING:
     from dlcli.training.crew import Crew
     from dlcli.training.replicas import Division
+
+_LEAVE = 5.0  # seconds
 
 
 def chosen_strategy(asked: str, crew: Crew | None, gpus: int) -> str:
@@ -63,6 +66,7 @@ def _multi_worker(crew: Crew | None) -> Division:
 
     from dlcli.training.cluster import find_cluster
     from dlcli.training.collectives import Collectives
+    from dlcli.training.peers import leave_when_stuck
     from dlcli.training.replicas import Undivided, Workers
 
     if crew is None:
@@ -76,5 +80,10 @@ def _multi_worker(crew: Crew | None) -> Division:
     if crew.division is None:
         os.environ["TF_CONFIG"] = crew.cluster.tf_config()
         # The strategy itself is only what makes TensorFlow's servers find each other; see `Collectives`.
-        crew.division = Workers(crew, Collectives(crew.peers, tf.distribute.MultiWorkerMirroredStrategy()))
+        met = threading.Event()
+        # It waits for the others for as long as it takes, also for those that are gone.
+        crew.peers.on_gone(lambda gone: leave_when_stuck(gone, lambda: not met.is_set(), _LEAVE))
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        met.set()
+        crew.division = Workers(crew, Collectives(crew.peers, strategy))
     return crew.division
