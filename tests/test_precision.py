@@ -263,7 +263,7 @@ def test_a_scale_that_cannot_help_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_a_number_that_is_too_large_for_float16_is_a_divergence(tmp_path: Path, dlcli: Command) -> None:
-    text = SPEC.replace("{scale: 0.1}", "{scale: 100}").replace("{epochs: 3}", "{epochs: 1}")
+    text = SPEC.replace("{scale: 0.1}", "{scale: 1000}").replace("{epochs: 3}", "{epochs: 1}")
     done = dlcli("train", write_spec(tmp_path / "mixed.yaml", text), "--runs-dir", tmp_path, "-q")
     assert done.code == 4
     assert "`precision: mixed_bfloat16`, since float16 has no number beyond 65,504" in " ".join(done.err.split())

@@ -175,6 +175,7 @@ train:
                 "checkpoint": {"every_minutes": None, "every_steps": None, "keep": 0},
             },
             "deterministic": False,
+            "precision": "float32",
             "extensions": [],
             "silence": {},
         }
