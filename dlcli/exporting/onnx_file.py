@@ -52,7 +52,7 @@ def _replace(context: Any, node: Any, kind: str, differ: Callable[[str, str], li
     context.make_node("Sub", differ(found, one), outputs=outputs, shapes=shapes, dtypes=dtypes)
 
 
-_UNKNOWN = {"Erfc": (_erfc, []), "Expm1": (_expm1, [])}
+_UNKNOWN: dict[str, Any] = {"Erfc": (_erfc, []), "Expm1": (_expm1, [])}
 """operations of TensorFlow that tf2onnx (1.17) has no word for"""
 
 
