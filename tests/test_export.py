@@ -299,7 +299,7 @@ def test_int8_is_refused_where_the_converter_would_end_the_process(tmp_path: Pat
 
 
 def test_onnx_holds_what_its_converter_has_no_word_for(tmp_path: Path) -> None:
-    subject = untrained((4,), [keras.layers.Dense(6, activation="gelu")])
+    subject = untrained((4,), [keras.layers.Dense(6, activation="gelu"), keras.layers.Dense(5, activation="celu")])
     writer, values = FORMATS["onnx"].writer, np.random.default_rng(0).normal(0, 3, (5, 4)).astype("float32")
     writer.write(subject, tmp_path / "model.onnx", "float32", [])
     answers = writer.load(tmp_path / "model.onnx", files=False)({"input": values})

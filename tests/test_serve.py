@@ -165,6 +165,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "no type": ({"content": b"x"}, 415, "without a content type"),
     "packed": ({"content": b"x", "headers": {**JSON, "Content-Encoding": "gzip"}}, 415, "packed"),
     "too large": ({"content": b"x" * 200_001, "headers": JSON}, 413, "larger than 200,000 bytes"),
+    "many fields": ({"headers": {f"x-{number}": "y" for number in range(5_000)}}, 431, "The header"),
     "nowhere": ({"path": "/nowhere"}, 404, "no /nowhere"),
     "another method": ({"method": "GET"}, 405, "GET /predict"),
 }

@@ -53,6 +53,12 @@ def too_large(limit: int) -> RefusedError:
     return RefusedError(413, message, "Send less at once; `--max-body` allows more.", {"Connection": "close"})
 
 
+def header_too_large(limit: int) -> RefusedError:
+    """The error that the header before a body is larger than that."""
+    message = f"The header of the request is larger than {limit:,} bytes."
+    return RefusedError(431, message, "Send fewer and shorter fields.", {"Connection": "close"})
+
+
 def busy() -> RefusedError:
     """The error that as many requests wait as may."""
     message = "Too many requests are waiting to be answered."
@@ -65,6 +71,7 @@ class Limits:
 
     Attributes:
         body: bytes of a request.
+        header: bytes of the header before it.
         rows: examples of a request.
         pixels: of a picture, whatever it is packed into.
         waiting: requests that wait for their batch.
@@ -76,6 +83,7 @@ class Limits:
     """
 
     body: int = 16 * 2**20
+    header: int = 16 * 2**10
     rows: int = 1_000
     pixels: int = 32_000_000
     waiting: int = 256

@@ -16,7 +16,6 @@ from dlcli.errors import UsageError
 from dlcli.serving.protocol import PatientProtocol
 from dlcli.serving.refusals import Limits
 
-_HEADER_BYTES = 16 * 2**10
 _LAST_SECONDS = 10
 
 
@@ -58,7 +57,7 @@ def serve(app: ASGIApp, found: socket.socket, limits: Limits) -> int:
     config = uvicorn.Config(
         app, http=Protocol, loop="asyncio", ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=int(limits.idle), timeout_graceful_shutdown=_LAST_SECONDS,
-        h11_max_incomplete_event_size=_HEADER_BYTES,
+        h11_max_incomplete_event_size=limits.header,
     )  # fmt: skip
     server = uvicorn.Server(config)
     with _signals(server) as caught:
