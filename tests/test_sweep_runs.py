@@ -52,6 +52,14 @@ def test_a_sweep_is_one_row(runs: Path, dlcli: Command) -> None:
     assert [one["run"] for one in dlcli("runs", "list", "--json").json] == ["made/bbbb", "made/aaaa"]
 
 
+def test_a_sweep_is_listed_with_what_it_searched_by(runs: Path, dlcli: Command) -> None:
+    make_sweep(runs, "20261103T000000Z-cccc", "2026-11-03T00:00:00+00:00", metric="val_loss", direction="minimize")
+    done = dlcli("runs", "list", "--limit", 1)
+    title, first = done.out.splitlines()[:2]
+    assert title.split()[:4] == ["run", "state", "val_loss", "trials"]
+    assert first.split()[:4] == ["made/cccc", "done", "1.0000", "2/4"]
+
+
 @pytest.mark.parametrize("name", ["made", "latest", "bbbb", "made/bbbb", "runs/made/20261102T000000Z-bbbb"])
 def test_a_sweep_is_shown_by_its_names(runs: Path, dlcli: Command, name: str) -> None:
     assert the_run(Path(name)).path == runs / "made" / "20261102T000000Z-bbbb"

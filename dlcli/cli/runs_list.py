@@ -107,10 +107,13 @@ def choose(
 
 
 def score_of(entry: Entry, metric: str | None) -> str | None:
-    """The figure that a run is listed with: the one asked for, or its main one."""
+    """The figure that a run is listed with: the one asked for; of a sweep the one searched by; or its main one."""
     from dlcli.runs.figures import find_figure, main_figure
 
-    return find_figure(entry.figures, metric) if metric is not None else main_figure(entry.figures)
+    if metric is not None:
+        return find_figure(entry.figures, metric)
+    searched = entry.record.get("metric")
+    return (find_figure(entry.figures, str(searched)) if searched else None) or main_figure(entry.figures)
 
 
 def _score_json(entry: Entry, metric: str | None) -> dict[str, Any] | None:
