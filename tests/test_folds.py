@@ -222,6 +222,9 @@ def test_a_page_on_all_folds_says_what_their_files_say(whole: Path, tmp_path: Pa
     assert [finding["kind"] for finding in done.json["findings"]] == ["even"]
     page = Page(Path(done.json["page"]).read_text(encoding="utf-8"))
     page.assert_whole()
+    without = [read_json(one.path / "run.json")["without_model"] for one in RunFolder(whole).folds]
+    assert number(float(np.mean([one["trivial"]["accuracy"] for one in without]))) in page.text
+    assert f"measured on {without[0]['split']}" in page.text
     metrics = read_json(whole / "metrics.json")
     known = {
         f"{part}.{split}.{name}": value
