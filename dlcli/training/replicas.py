@@ -287,10 +287,10 @@ class Workers(Undivided):
 
     def _moments(self, tensor: Any, axes: Any, keepdims: Any) -> tuple[Any, Any]:
         """Mean and variance of all workers' examples, for a synchronized `BatchNormalization`."""
-        count = self._share()[1]
-        counted = tensor[:count] if tensor.shape[0] is None else tensor
-        sums = [tf.reduce_sum(value, axis=axes, keepdims=True) for value in (counted, tf.square(counted))]
-        numbers = tf.cast(tf.size(counted), tensor.dtype) / tf.cast(tf.size(sums[0]), tensor.dtype)
+        # A worker that has no example of a batch goes through the layers with one that does not count.
+        counts = tf.cast(self._share()[1] > 0, tensor.dtype)
+        sums = [counts * tf.reduce_sum(value, axis=axes, keepdims=True) for value in (tensor, tf.square(tensor))]
+        numbers = counts * tf.cast(tf.size(tensor), tensor.dtype) / tf.cast(tf.size(sums[0]), tensor.dtype)
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def summed(*parts: Any) -> Any:
