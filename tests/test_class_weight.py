@@ -150,7 +150,7 @@ def test_rows_with_weights_of_their_own(dlcli: Command, tmp_path: Path, weight: 
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"), [("-1", "is no weight"), ("0", "are 0"), ("much", "not a finite number")]
+    ("weights", "message"), [("-1", "is no weight"), ("0", "are 0"), ("much", "`much`, which is no weight")]
 )
 def test_rows_with_wrong_weights(dlcli: Command, tmp_path: Path, weights: str, message: str) -> None:
     done = dlcli("check", weighed_rows(write(tmp_path, "null"), weights))

@@ -130,7 +130,7 @@ if index == 2:
 )  # fmt: skip
 def test_one_that_fails_ends_all(program: str, code: int, end: str, tmp_path: Path) -> None:
     begins = """
-print(f"{index} is", os.getpid(), file=sys.stderr, flush=True)
+os.write(2, f"{index} is {os.getpid()}{os.linesep}".encode())
 on(signal.SIGTERM, lambda: leave(143) if index == 2 else say("no"))
 meet()
 """
@@ -216,7 +216,7 @@ def test_a_signal_at_the_end_of_a_training_is_no_failure() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not tell")
 def test_a_killed_launcher_leaves_no_orphans() -> None:
-    launched = Launched(3, "print('is', os.getpid(), file=sys.stderr, flush=True); time.sleep(100)")
+    launched = Launched(3, "os.write(2, f'is {os.getpid()}{os.linesep}'.encode()); time.sleep(100)")
     launched.hears("is ", 3)
     launched.process.kill()
     launched.process.communicate(timeout=100)  # until nobody has the pipes
