@@ -64,7 +64,7 @@ def _gone(training: Training, error: tf.errors.OpError) -> str | None:
     division = training.job.engine.division
     found = division.gone()
     if found is None and division.name == "multi_worker" and isinstance(error, _LOST):
-        return f"TensorFlow has lost another worker: {error.message.splitlines()[0].rstrip('.')}"
+        return f"TensorFlow has lost another worker: {spoken(error)[1]}"
     return found
 
 

@@ -24,6 +24,7 @@ from dlcli.errors import RunError, UsageError
 from dlcli.training.cluster import Cluster
 
 _BEAT, _SILENCE = 2.0, 40.0
+_MISSED = 3  # beats
 _START = 600.0
 _TOLD_AFTER = 5.0
 _LEAVE = 30.0
@@ -47,6 +48,7 @@ class _Line:
     connection: socket.socket
     inbox: queue.Queue[tuple[bytes, bytes]] = field(default_factory=queue.Queue)
     sending: threading.Lock = field(default_factory=threading.Lock)
+    heard: float = field(default_factory=time.monotonic)
     is_closing: bool = False
 
     def send(self, kind: bytes, content: bytes = b"") -> None:
@@ -123,6 +125,15 @@ class Peers:
         if self.gone is not None:
             raise PeerGoneError(f"{self.gone}.", AGAIN)
 
+    def silent(self) -> str | None:
+        """Which worker has not been heard of, though it should have been; None if all have."""
+        line = min(self._lines.values(), key=lambda line: line.heard)
+        seconds = time.monotonic() - line.heard
+        if seconds < _MISSED * _BEAT:
+            return None
+        name = self._name(line.number)
+        return f"{name[0].upper()}{name[1:]} is gone: nothing was heard of it for {seconds:.0f} seconds"
+
     def close(self, why: str | None = None) -> None:
         """Leave; the others are told why, if not at the end."""
         self._over.set()
@@ -168,6 +179,7 @@ class Peers:
         try:
             while True:
                 kind, content = _receive(line.connection)
+                line.heard = time.monotonic()
                 if kind == _BYE:
                     if content:
                         self._lost(line.number, content.decode(errors="replace"), ended=True)

@@ -167,7 +167,7 @@ class Workers(Undivided):
         until = time.monotonic() + _HEARD_WITHIN  # TensorFlow may know before the wire does
         while self._crew.peers.gone is None and time.monotonic() < until:
             time.sleep(0.1)
-        return self._crew.peers.gone
+        return self._crew.peers.gone or self._crew.peers.silent()
 
     def data(self, data: Data) -> Data | Shared:
         """See `Division`."""
