@@ -377,11 +377,11 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def leave_when_stuck(gone: str, is_stuck: Callable[[], bool], seconds: float = _LEAVE) -> None:
+def leave_when_stuck(gone: str, is_stuck: Callable[[], bool]) -> None:
     """End this process if it is still stuck after a while: TensorFlow may wait where nothing wakes it."""
 
     def leave() -> None:
-        time.sleep(seconds)
+        time.sleep(_LEAVE)
         if is_stuck():
             sys.stderr.write(f"\nerror: {gone}.\n")
             sys.stderr.flush()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
-import threading
+import sys
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DeviceError, UsageError
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from dlcli.training.crew import Crew
     from dlcli.training.replicas import Division
 
-_LEAVE = 5.0  # seconds
+_LEAVE = 60.0  # seconds
 
 
 def chosen_strategy(asked: str, crew: Crew | None, gpus: int) -> str:
@@ -66,7 +67,6 @@ def _multi_worker(crew: Crew | None) -> Division:
 
     from dlcli.training.cluster import find_cluster
     from dlcli.training.collectives import Collectives
-    from dlcli.training.peers import leave_when_stuck
     from dlcli.training.replicas import Undivided, Workers
 
     if crew is None:
@@ -80,10 +80,13 @@ def _multi_worker(crew: Crew | None) -> Division:
     if crew.division is None:
         os.environ["TF_CONFIG"] = crew.cluster.tf_config()
         # The strategy itself is only what makes TensorFlow's servers find each other; see `Collectives`.
-        met = threading.Event()
-        # It waits for the others for as long as it takes, also for those that are gone.
-        crew.peers.on_gone(lambda gone: leave_when_stuck(gone, lambda: not met.is_set(), _LEAVE))
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        met.set()
+        # TensorFlow 2.21 holds Python's lock while it waits for the others, for as long as it takes: none of them is
+        # heard of meanwhile. So all begin at once, and a process whose peer is killed right then is ended from outside.
+        crew.peers.agree({})
+        faulthandler.dump_traceback_later(_LEAVE, exit=True, file=sys.__stderr__ or sys.stderr)
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         crew.division = Workers(crew, Collectives(crew.peers, strategy))
     return crew.division
