@@ -115,6 +115,19 @@ def test_who_is_gone_is_named_to_all(who: int) -> None:
             )  # the chief tells of both lines that are cut here
 
 
+@pytest.mark.parametrize("who", [0, 1])
+def test_nobody_waits_for_a_worker_that_has_come_to_its_end(who: int) -> None:
+    def act(number: int, addresses: tuple[str, ...]) -> Any:
+        peers = _met(number, addresses)
+        told = peers.agree({"number": number})
+        return told if number == who else peers.agree({})
+
+    results = _each(2, act)
+    assert results[who] == [{"number": 0}, {"number": 1}]
+    assert isinstance(results[1 - who], PeerGoneError)
+    assert "has come to its end, and this worker has not" in results[1 - who].message
+
+
 def test_silence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlcli.training.peers._SILENCE", 0.5)
     monkeypatch.setattr("dlcli.training.peers._BEAT", 60.0)

@@ -161,6 +161,10 @@ class Peers:
     def _take(self, number: int, kind: bytes) -> bytes:
         while True:
             self.check()
+            line = self._lines[number]
+            if line.is_closing and line.inbox.empty():
+                name = self._name(number)
+                raise PeerGoneError(f"{name[0].upper()}{name[1:]} has come to its end, and this worker has not.", AGAIN)
             with contextlib.suppress(queue.Empty):
                 found, content = self._lines[number].inbox.get(timeout=0.5)
                 if found != kind:
