@@ -41,7 +41,8 @@ met: dict[int, list[Peers]] = defaultdict(list)  # by each worker of a test
 
 def _each(count: int, act: Callable[[int, tuple[str, ...]], Any]) -> list[Any]:
     """What `act` gives or raises for each worker, all of them at once."""
-    addresses, results = _addresses(count), [None] * count
+    addresses = _addresses(count)
+    results: list[Any] = [None] * count
     met.clear()
 
     def run(number: int) -> None:
