@@ -64,6 +64,8 @@ def rehearse(
     sound: frozenset[str],
     built: Callable[[ModelSummary], object] = lambda summary: None,
     folder: Path | None = None,
+    *,
+    is_brief: bool = False,
 ) -> Rehearsal:
     """Try out what is `sound` of a spec, in the words of `dlcli.spec.parts.sound_part`.
 
@@ -72,6 +74,7 @@ def rehearse(
         sound: what of it can be tried out.
         built: called when the model is known, and before TensorFlow has computed anything.
         folder: that of the spec, to see that its files of weights are there; None to leave that out.
+        is_brief: whether what the model's assembly will try out anyhow, by really computing it, is left to that.
     """
     rehearsal = Rehearsal()
     try:
@@ -79,7 +82,7 @@ def rehearse(
         output_shape = _output_shape(loaded, shape, sound, rehearsal, folder) if shape is not None else None
         if rehearsal.summary is not None:
             built(rehearsal.summary)
-        if shape is not None and not _is_prepared(loaded, rehearsal):
+        if shape is not None and not is_brief and not _is_prepared(loaded, rehearsal):
             shape = output_shape = None
         if shape is not None and "dataset" in sound:
             rehearsal.attempt(lambda: make_augment(loaded, shape))
@@ -90,7 +93,7 @@ def rehearse(
         if {"metrics", "dataset", "train"} <= sound:
             rehearsal.attempt(lambda: _check_monitors(loaded, made["metrics"], callbacks or []))
         all_made = len(made) == len(_SECTIONS) and all(None not in objects for objects in made.values())
-        if shape is not None and output_shape is not None and "dataset" in sound and all_made:
+        if shape is not None and output_shape is not None and "dataset" in sound and all_made and not is_brief:
             is_monitored = "train" in sound
             together = rehearsal.attempt(
                 lambda: _try_together(loaded, shape, output_shape, rehearsal.way, is_monitored=is_monitored)

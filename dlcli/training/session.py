@@ -302,7 +302,8 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
 
     brings_weights = point is not None and point.checkpoint is not None
     pretrained_from = None if brings_weights else request.spec_folder
-    rehearsal = rehearse(loaded, EVERYTHING, choose_for, pretrained_from)
+    # Of several trainings, the later ones differ little from the first, and find their mistakes a moment later.
+    rehearsal = rehearse(loaded, EVERYTHING, choose_for, pretrained_from, is_brief=not request.is_first)
     if rehearsal.problems:
         raise SpecError(rehearsal.problems)
     other = _see_changes(request, backend, listener, division.replicas if division is not None else 1)
