@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -48,6 +49,14 @@ def test_a_check_loads_only_what_it_uses(as_json: bool) -> None:
     assert not {name for name in modules if name.split(".")[0] in {*HEAVY, "rich"}}
     assert not {name for name in modules if name.startswith(("dlcli.model", "dlcli.training", "dlcli.data."))}
     assert found["built"] == ["mnist", "digits"]  # its source, and its fallback
+
+
+def test_what_a_notebook_says_of_matplotlib_is_not_heeded() -> None:
+    code = "from dlcli.cli import main\ntry:\n    main()\nexcept SystemExit:\n    import matplotlib.figure"
+    environment = {**os.environ, "MPLBACKEND": "one_of_another_environment"}
+    command = [sys.executable, "-c", code, "--version"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_help_loads_no_grammar() -> None:

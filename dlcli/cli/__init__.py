@@ -12,6 +12,9 @@ def main() -> None:
     _open_closed_streams()
     # Looking for plugins of pydantic's reads the metadata of every installed package; dlcli has no use for any.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # dlcli draws into files only. A notebook's kernel names a backend here that another environment has not, and then
+    # Keras, which loads matplotlib, could not be loaded.
+    os.environ["MPLBACKEND"] = "agg"
 
     # What is loaded at the start stays: looking there for garbage is in vain. `Screen.divert` enables it again.
     gc.disable()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 _ENOUGH = 0.97
 """the gain from which on nearly nothing is left to be desired"""
+_WEAK, _WEAK_NUMBERS = 0.75, 0.5
+"""gains up to which a model is weak: of classes, and of numbers"""
 _BY_HEART = 0.7
 """so much of the training loss of the best epoch, and less, is of examples that are known by heart"""
 
@@ -127,6 +129,15 @@ class Course:
         """Whether nearly nothing is left to gain."""
         _, held_out = self.gains()
         return held_out is not None and held_out > _ENOUGH
+
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether the score is a share of right answers, and not an error of numbers."""
+        return self.score is not None and self.score.perfect == 1.0
+
+    def is_weak(self, gain: float) -> bool:
+        """Whether a model with such a gain is called weak: of numbers, much is often told by no input."""
+        return gain <= (_WEAK if self.is_of_classes else _WEAK_NUMBERS)
 
     def gains(self) -> tuple[float | None, float | None]:
         """Of the training examples, and of others."""

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from dlcli.figures import duration, number
 from dlcli.report.base import differences_from_base
-from dlcli.report.diagnosis import Finding
 from dlcli.report.drawing import Chart, drawing
+from dlcli.report.finding import Finding
 from dlcli.report.fold_charts import by_fold, fold_curves
 from dlcli.report.frame import Cell, put
 from dlcli.report.judging import column

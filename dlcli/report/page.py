@@ -12,8 +12,8 @@ from dlcli.model.units import readable_bytes
 from dlcli.report.answers import Answers
 from dlcli.report.base import Differences
 from dlcli.report.course import Score
-from dlcli.report.diagnosis import Finding
 from dlcli.report.drawing import Chart
+from dlcli.report.finding import Finding
 from dlcli.report.frame import Cell, command_line, render_page, shown_figure, times
 from dlcli.report.judging import held_out_split
 from dlcli.report.network import WIDTH, drawing_of

@@ -12,8 +12,9 @@ from dlcli.errors import DataError
 from dlcli.report import charts
 from dlcli.report.answers import Answers, answers_of
 from dlcli.report.base import differences_from_base
-from dlcli.report.diagnosis import Finding, diagnose
+from dlcli.report.diagnosis import diagnose
 from dlcli.report.drawing import Chart, drawing
+from dlcli.report.finding import Finding
 from dlcli.report.frame import put
 from dlcli.report.judging import column, course_of, score_of
 from dlcli.report.leaks import telling_column

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from dlcli.figures import number
-from dlcli.report.diagnosis import Finding
+from dlcli.report.finding import Finding
 from dlcli.report.frame import short
 from dlcli.sweeping.naming import share_text, value_text
 from dlcli.sweeping.result import CHOICE, COMPLETE, FAILED, MAXIMIZE, Configuration, Parameter, SweepResult

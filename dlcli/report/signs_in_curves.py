@@ -1,0 +1,180 @@
+"""What the curves of a training say: losses that rise, stand still, or still fall. Scores are judged elsewhere.
+
+Pure functions of `dlcli.report.course.Course`, each of which finds one thing, or nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from dlcli.figures import number
+from dlcli.report.course import Course
+from dlcli.report.finding import Finding, finding_of, rate_told
+from dlcli.report.shapes import jumps, last_fifths, rise_at_end, whole_fall
+
+# So many epochs with a jump are unsteady.
+_UNSTEADY = 0.15
+# Of classes, a rise by less of the whole fall is one of nearly nothing.
+_OF_FALL = 0.05
+# A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
+_THROWN, _AS_TRIVIAL = 1.25, 0.95
+# The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
+# that of the fifth before.
+_FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
+# What is so much of the whole fall is next to nothing.
+_NEAR = 0.02
+# Nearly all training examples are right from here on; of numbers, with others that are so much worse.
+_LEARNED, _LEARNED_NUMBERS, _FAR = 0.985, 0.9, 0.3
+# The best epoch was so early that the rest was for nothing; but with such a gain, give or take chance, nothing is
+# missing.
+_EARLY, _GOOD, _CHANCE = 0.6, 0.95, 0.05
+# Of the largest rate so little is next to none; if so many of the epochs had no more, and brought so little, it was
+# spent too early: unless other examples do worse by so much more of the gain than chance explains.
+_SPENT, _SPENT_EPOCHS, _STUCK, _GAP = 0.05, 0.4, 0.05, 0.06
+
+
+def not_shuffled(course: Course) -> Finding | None:
+    """Examples in a fixed order: what an epoch ends with is remembered, and the rest forgotten."""
+    if (
+        course.is_shuffled
+        or course.train_loss is None
+        or not course.best_epoch
+        or course.best_epoch > len(course.train)
+    ):
+        return None
+    meanwhile = course.train[course.best_epoch - 1]
+    if not course.train_loss > 1.5 * meanwhile + 1e-9 or course.is_enough:
+        return None
+    evidence = (
+        "The spec says `shuffle: false`, so the examples came in the same order in each epoch.",
+        f"While epoch {course.best_epoch} ran, the loss was {number(meanwhile)}; on all training examples at its end "
+        f"it was {number(course.train_loss)}: what came last was learned, and what came first forgotten.",
+    )
+    return finding_of(course, "not-shuffled", evidence)
+
+
+def unstable(course: Course) -> Finding | None:
+    """The training loss goes up again. It may be large from the first step on, and fall to what means nothing."""
+    losses = course.train
+    if len(losses) < 4:
+        return None
+    evidence = () if course.is_enough else tuple(_up_and_down(course))
+    if not evidence and not (course.is_enough and course.is_of_classes):
+        evidence = tuple(_worse_in_the_end(course))
+    return finding_of(course, "unstable", [*evidence, *rate_told(course)]) if evidence else None
+
+
+def _up_and_down(course: Course) -> Iterator[str]:
+    losses = course.train
+    found = jumps(losses, course.rates)
+    rises = sum(after > before * 1.05 for before, after in pairwise(losses))
+    is_unsteady = len(found) > _UNSTEADY * len(losses) and rises >= 2
+    if not is_unsteady and not (found and max(losses) > 3 * losses[0]):
+        return
+    worst = max(found, key=lambda epoch: losses[epoch - 1])
+    yield (
+        f"The training loss was well above its least value before in {len(found)} of {len(losses)} epochs, the most in "
+        f"epoch {worst}: {number(losses[worst - 1])}, after {number(min(losses[: worst - 1]))}."
+    )
+
+
+def _worse_in_the_end(course: Course) -> Iterator[str]:
+    """On the training examples themselves and, where there are others, on these."""
+    found = [rise_at_end(losses, course.rates) for losses in (course.train, course.validation) if losses]
+    enough = _OF_FALL * whole_fall(course.train) if course.is_of_classes else 0.0
+    if any(one is None or one[2] - one[1] <= enough for one in found):
+        return
+    for which, one in zip(("training", "validation"), found, strict=False):
+        if one is not None:
+            epoch, least, end = one
+            yield f"The {which} loss was least about epoch {epoch}, {number(least)}, and is {number(end)} at the end."
+
+
+def thrown_off(course: Course) -> Finding | None:
+    """Steps so large that all became worse than any constant answer, and then no better than that."""
+    trivial, losses = course.trivial_loss, course.train
+    if trivial is None or len(losses) < 3:
+        return None
+    worst, last = max(losses), last_fifths(losses)[1]
+    untrained = math.log(max(2, course.classes))  # what a network that knows nothing begins with
+    if worst < _THROWN * max(trivial, untrained) or last < _AS_TRIVIAL * trivial:
+        return None
+    evidence = (
+        f"In epoch {losses.index(worst) + 1} the training loss was {number(worst)}, and at the end {number(last)}: to "
+        f"give each class the probability of its share comes to {number(trivial)}.",
+        *rate_told(course),
+    )
+    return finding_of(course, "thrown-off", evidence)
+
+
+def rate_spent(course: Course) -> Finding | None:
+    """A schedule that ends long before there is nothing more to learn from the training examples."""
+    train, held_out = course.gains()
+    rates, losses = course.rates, course.train
+    if len(rates) < 5 or len(rates) != len(losses) or train is None or not course.is_weak(train):
+        return None
+    enough = _SPENT * max(rates)
+    end = next((at for at, rate in enumerate(reversed(rates)) if rate >= enough), len(rates))
+    spent = len(rates) - end  # the first epoch, from 0, from which on there is next to no rate
+    if end < _SPENT_EPOCHS * len(rates) or not spent or losses[spent] - losses[-1] > _STUCK * losses[spent]:
+        return None
+    if held_out is not None and train - held_out > _GAP + (course.score.chance if course.score is not None else 0.0):
+        return None
+    evidence = (
+        f"From epoch {spent + 1} on the rate was less than {_SPENT:.0%} of its largest, {max(rates):.3g}; in the end "
+        f"{rates[-1]:.3g}.",
+        f"In these {end} epochs the training loss went from {number(losses[spent])} to {number(losses[-1])}.",
+    )
+    return finding_of(course, "rate-spent", evidence)
+
+
+def undertrained(course: Course) -> Finding | None:
+    """The loss still falls at the end, and there is something to gain."""
+    losses = course.watched
+    if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or course.is_enough:
+        return None
+    train, held_out = course.gains()
+    if train is not None and train > _LEARNED and course.score is not None and course.score.perfect == 1.0:
+        return None  # all training examples are right: going on makes only surer
+    if train is not None and held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR:
+        return None  # nothing is left to learn from these examples
+    part = max(1, len(losses) // 5)
+    best = losses.index(min(losses))
+    (before, last), of_training = (last_fifths(one) for one in (losses, course.train))
+    least = min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
+    which = "validation" if course.validation else "training"
+    least = max(least, _NEAR * whole_fall(losses))
+    if not (before - last > least and best >= len(losses) - part):
+        before, last = of_training
+        which = "training"
+        # One epoch of validation may be worse by chance.
+        if before - last <= _FALLING_OF_WHOLE * (course.train[0] - last) or best < len(losses) - 2 * part:
+            return None
+    epochs = f"the last {part} epochs" if part > 1 else "the last epoch"
+    evidence = (
+        f"The {which} loss still falls: {number(last)} in {epochs}, {1 - last / before:.1%} less than before that.",
+    )
+    return finding_of(course, "undertrained", evidence)
+
+
+def plateau(course: Course) -> Finding | None:
+    """Most of the epochs brought nothing."""
+    losses = course.watched
+    _, held_out = course.gains()
+    score = course.score
+    chance = min(_CHANCE, score.chance) if score is not None and score.perfect == 1.0 else 0.0
+    if len(losses) < 10 or not all(map(math.isfinite, losses)) or (held_out or 0.0) + chance > _GOOD:
+        return None
+    least = min(losses)
+    whole = max(losses) - least
+    near = next(at for at, loss in enumerate(losses, start=1) if loss <= least + _NEAR * whole)
+    if near > _EARLY * len(losses):
+        return None
+    which = "validation" if course.validation else "training"
+    evidence = (
+        f"The {which} loss was within {_NEAR:.0%} of its whole fall in epoch {near} already; "
+        f"the {len(losses) - near} epochs after it brought next to nothing.",
+    )
+    return finding_of(course, "plateau", evidence)

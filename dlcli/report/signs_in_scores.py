@@ -1,0 +1,192 @@
+"""What the scores of a training say: of its own examples, of others, and beside the trivial predictor.
+
+Pure functions of `dlcli.report.course.Course`, each of which finds one thing, or nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean
+
+from dlcli.figures import number
+from dlcli.report.course import Course
+from dlcli.report.finding import Finding, finding_of, rate_told
+from dlcli.report.shapes import falls_steadily, last_fifths
+
+# Gains up to which nearly nothing was learned, and which can be had by learning by heart.
+_NOTHING, _BY_HEART = 0.05, 0.3
+# A loss that has fallen by so much of itself has begun to.
+_BEGUN = 0.005
+# How much more of the gain in training than elsewhere is overfitting, besides what chance explains.
+_GAP = 0.06
+# By how much of its least value the validation loss has risen at the end, where it is overfitting.
+_RISEN = 0.12
+# Nearly all training examples are right from here on; others, if so many are.
+_LEARNED, _GOOD = 0.985, 0.95
+# A validation loss so many times that of training shows overfitting where few examples leave the score to chance.
+_APART = 10.0
+# Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
+_BLIND = 0.64
+_MANY_MISTAKES = 30
+_FEW_EXAMPLES = 20
+
+
+def learned_nothing(course: Course) -> Finding | None:
+    """No better than always giving the same, or only by heart."""
+    train, held_out = course.gains()
+    known = train if train is not None else held_out
+    score = course.score
+    if score is None or score.trivial is None or known is None or len(course.train) < 3 or _is_on_its_way(course):
+        return None
+    # Of what only chance gives, a little can be learned by heart.
+    by_heart = held_out is not None and held_out < _NOTHING + score.chance / 2 and known < _BY_HEART
+    if known > _NOTHING and not by_heart:
+        return None
+    known_of = (("the training examples", score.train), ("others", score.held_out))
+    each = ", and ".join(f"{number(value)} on {whose}" for whose, value in known_of if value is not None)
+    evidence = [f"The {score.name} is {each}; always giving the same comes to about {number(score.trivial)}."]
+    if course.constant:
+        evidence.append(f"It gives {course.constant} for each example, whatever goes in.")
+    first, last = course.train[0], min(course.train)
+    evidence.append(
+        f"In {len(course.train)} epochs the training loss went from {number(first)} to {number(last)}"
+        f"{': the examples were learned by heart.' if course.is_by_heart else '.'}"
+    )
+    return finding_of(course, "learned-nothing", [*evidence, *rate_told(course)])
+
+
+def _is_on_its_way(course: Course) -> bool:
+    """Whether each epoch brings as much as the one before, so that it has only not come far yet."""
+    losses = course.watched
+    has_begun = losses[0] - losses[-1] > _BEGUN * losses[0]
+    return not course.is_far and has_begun and falls_steadily(losses) and falls_steadily(course.train)
+
+
+def as_it_was(course: Course) -> Finding | None:
+    """Of a series: the last value of each window would have been as good a prediction."""
+    score = course.score
+    if score is None or score.last_value is None or score.held_out is None or score.held_out < score.last_value:
+        return None
+    evidence = (
+        f"The {score.name} is {number(score.held_out)}; saying that each number stays what the last row of its window "
+        f"has comes to {number(score.last_value)}.",
+    )
+    return finding_of(course, "as-it-was", evidence)
+
+
+def noisy_labels(course: Course) -> Finding | None:
+    """Mistakes that are as sure as right answers, of a model that knows its matter otherwise."""
+    _, held_out = course.gains()
+    if course.confidence is None or held_out is None or course.mistakes < _MANY_MISTAKES:
+        return None
+    if course.confidence > _BLIND or held_out < 0.3:
+        return None
+    evidence = (
+        f"Mistakes are nearly as sure as right answers: of a mistake and a right answer, the right one is the surer in "
+        f"{course.confidence:.0%} of the pairs, {course.mistakes} mistakes in all. By chance it would be 50%; where "
+        "examples are hard and not mislabelled, it is 80% and more.",
+    )
+    return finding_of(course, "label-noise", evidence)
+
+
+def overfitting(course: Course) -> Finding | None:
+    """Better on what it was trained on than on others, or a validation loss that rises."""
+    evidence = [*_gap(course), *_rise(course)]
+    if not evidence:
+        return None
+    if course.examples and course.parameters > course.examples:
+        ratio = course.parameters / course.examples
+        evidence.append(
+            f"{course.parameters:,} parameters learned from {course.examples:,} examples, {ratio:,.0f} for each."
+        )
+    return finding_of(course, "overfitting", evidence)
+
+
+def _gap(course: Course) -> list[str]:
+    """A better score in training than elsewhere, by more than chance."""
+    train, held_out = course.gains()
+    score = course.score
+    if score is None or train is None or held_out is None or score.trivial is None or train < _NOTHING:
+        return []
+    noise = 0.0 if held_out < _NOTHING else 0.5 * max(0.0, 1 - train)  # in numbers, which no input tells
+    allowed = _GAP + (score.chance if score.perfect == 1.0 else noise)
+    if train - held_out <= (_GAP if _is_far_apart(course) else allowed):
+        return []
+    return [
+        f"The {score.name} is {number(score.train or 0.0)} on the training examples, and "
+        f"{number(score.held_out or 0.0)} on examples that it has not seen."
+    ]
+
+
+def _is_far_apart(course: Course) -> bool:
+    """Whether all training examples are right, and the losses differ by more than chance can make of few examples."""
+    train, held_out = course.gains()
+    if not course.validation or train is None or held_out is None or not (train > _LEARNED and held_out < _GOOD):
+        return False
+    tail = max(1, len(course.train) // 10)
+    end = fmean(course.validation[-tail:])
+    return end > _APART * fmean(course.train[-tail:]) and end > (1 + _RISEN) * min(course.validation)
+
+
+def _rise(course: Course) -> list[str]:
+    """A validation loss that rises while that of training falls."""
+    losses = course.validation
+    if len(losses) < 5 or not all(map(math.isfinite, losses)):
+        return []
+    tail = max(1, len(losses) // 10)
+    # Means of some epochs: of a validation loss that goes up and down, the least one is low by chance.
+    means = [fmean(losses[first : first + tail]) for first in range(len(losses) - tail + 1)]
+    least, end = min(means), means[-1]
+    at = means.index(least) + tail // 2
+    has_fallen = fmean(course.train[-tail:]) < 0.95 * course.train[at]
+    if not has_fallen or end <= (1 + _RISEN) * least or at > 0.8 * len(losses):
+        return []
+    if course.is_enough:
+        return []
+    return [
+        f"The validation loss was least in epoch {at + 1}, {number(least)}, and has risen to {number(end)} since, "
+        f"while the training loss fell from {number(course.train[at])} to {number(course.train[-1])}."
+    ]
+
+
+def underfitting(course: Course) -> Finding | None:
+    """Weak on the training examples, too, and no longer getting better."""
+    train, held_out = course.gains()
+    score = course.score
+    if score is None or train is None or len(course.train) < 3:
+        return None
+    if not course.is_weak(train):
+        return None
+    evidence = [
+        f"The {score.name} of the training examples themselves is only {number(score.train or 0.0)}"
+        f" (trivial: {number(score.trivial or 0.0)}).",
+    ]
+    if held_out is not None:
+        is_same, is_alike = (train - held_out < allowed for allowed in (_GAP, _GAP + score.chance))
+        so = ": it does not overfit" if is_same else ", which may be chance" if is_alike else ""
+        evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}{so}.")
+    before, last = last_fifths(course.train)
+    fall = 1 - last / (before or 1.0)
+    evidence.append(f"The training loss has fallen by {max(0.0, fall):.1%} in the last fifth of the epochs.")
+    return finding_of(course, "underfitting", evidence)
+
+
+def given_away(course: Course) -> Finding | None:
+    """A column that tells what is asked for, all by itself."""
+    score = course.score
+    if not course.telling or not course.is_enough or score is None:
+        return None
+    evidence = (
+        f"The {score.name} is {number(score.held_out or 0.0)}, and the column “{course.telling}” alone tells the "
+        "answer to each training example.",
+    )
+    return finding_of(course, "given-away", evidence)
+
+
+def few_examples(course: Course) -> Finding | None:
+    """So few examples are held out that what they say is mostly chance."""
+    if not 0 < course.judged_by < _FEW_EXAMPLES:
+        return None
+    one = f": one of them is {1 / course.judged_by:.0%} of the score" if course.classes else ""
+    evidence = (f"{course.judged_by} examples are held out to choose the best epoch{one}.",)
+    return finding_of(course, "few-examples", evidence)
