@@ -10,8 +10,8 @@ import pytest
 
 from dlcli.errors import DeviceError, UsageError
 from dlcli.training.devices import chosen_device, taken
+from dlcli.training.division import Undivided
 from dlcli.training.record import RunRecord
-from dlcli.training.replicas import Undivided
 from tests.conftest import Command
 
 TWO = ["NVIDIA H100", "NVIDIA T4"]

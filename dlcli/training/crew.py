@@ -22,7 +22,7 @@ from dlcli.training.resuming import Point
 from dlcli.training.stopping import Stop
 
 if TYPE_CHECKING:
-    from dlcli.training.replicas import Division
+    from dlcli.training.division import Division
 
 _FILES = ("run.json", "resolved.yaml", "spec.yaml", "checkpoints/last.h5", "checkpoints/best.h5")
 

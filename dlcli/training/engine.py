@@ -22,6 +22,7 @@ from dlcli.data.scaling import scales_of
 from dlcli.errors import RunError
 from dlcli.model.objects import reason
 from dlcli.training.choices import EVALUATION_BATCH_SIZE, Choices
+from dlcli.training.division import Division, Undivided
 from dlcli.training.feeding import Block, Pace, Rows, as_floats
 from dlcli.training.loops import (
     CompiledLoops,
@@ -33,7 +34,6 @@ from dlcli.training.loops import (
     Ran,
     Runner,
 )
-from dlcli.training.replicas import Division, Undivided
 from dlcli.training.towers import divisible
 
 _MOST_NUMBERS, _FEWEST = 2**24, 32  # numbers that go into a step of testing, and examples of it

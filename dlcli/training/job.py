@@ -43,10 +43,10 @@ from dlcli.training.augmenting import check_mixing, make_augment
 from dlcli.training.backend import set_seeds
 from dlcli.training.checkpoint import Checkpoint, Contents
 from dlcli.training.choices import Choices
+from dlcli.training.division import Division
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Data, Feed, Resident, Rows, Streamed
 from dlcli.training.monitoring import Figures
-from dlcli.training.replicas import Division
 from dlcli.training.unfit import unfit_metrics
 
 _LARGE = 2**20

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.training.choices import Choices
+from dlcli.training.division import Division, Undivided
 from dlcli.training.feeding import Block
 from dlcli.training.lean import lean_updates
-from dlcli.training.replicas import Division, Undivided
 from dlcli.training.towers import divided
 
 Kind = Literal["train", "test", "evaluate", "predict"]

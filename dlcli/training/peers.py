@@ -13,7 +13,6 @@ import os
 import queue
 import socket
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -67,8 +66,9 @@ class Peers:
         gone: why the training cannot go on, once that is so.
     """
 
-    def __init__(self, cluster: Cluster, lines: Sequence[_Line]) -> None:
+    def __init__(self, cluster: Cluster, lines: Sequence[_Line], notify: Callable[[str], object]) -> None:
         self.cluster = cluster
+        self._notify = notify
         self.gone: str | None = None
         self._lines = {line.number: line for line in lines}
         self._on_gone: Callable[[str], object] | None = None
@@ -133,6 +133,17 @@ class Peers:
             return None
         name = self._name(line.number)
         return f"{name[0].upper()}{name[1:]} is gone: nothing was heard of it for {seconds:.0f} seconds"
+
+    def leave_when_stuck(self, gone: str, is_stuck: Callable[[], bool]) -> None:
+        """End this process if it is still stuck after a while: TensorFlow may wait where nothing wakes it."""
+
+        def leave() -> None:
+            time.sleep(_LEAVE)
+            if is_stuck():
+                self._notify(f"error: {gone}.\n\n  {AGAIN}")
+                os._exit(RunError.exit_code)
+
+        threading.Thread(target=leave, name="dlcli-leave", daemon=True).start()
 
     def close(self, why: str | None = None) -> None:
         """Leave; the others are told why, if not at the end."""
@@ -237,7 +248,7 @@ def meet(cluster: Cluster, notify: Callable[[str], object], *, seconds: float = 
 
     Args:
         cluster: who they are.
-        notify: is told whom it waits for, if that takes a while.
+        notify: is told whom it waits for, if that takes a while; and later, why it ends this process.
         seconds: for how long to wait.
 
     Raises:
@@ -280,7 +291,7 @@ def _gather(cluster: Cluster, notify: Callable[[str], object], until: float) -> 
             for line in lines.values():
                 line.connection.close()
             raise
-    return Peers(cluster, [lines[number] for number in sorted(lines)])
+    return Peers(cluster, [lines[number] for number in sorted(lines)], notify)
 
 
 @dataclass
@@ -367,7 +378,7 @@ def _join(cluster: Cluster, notify: Callable[[str], object], until: float) -> Pe
     except UsageError:
         connection.close()
         raise
-    return Peers(cluster, [line])
+    return Peers(cluster, [line], notify)
 
 
 def _family(host: str, port: int) -> socket.AddressFamily:
@@ -379,16 +390,3 @@ def _family(host: str, port: int) -> socket.AddressFamily:
 
 def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def leave_when_stuck(gone: str, is_stuck: Callable[[], bool]) -> None:
-    """End this process if it is still stuck after a while: TensorFlow may wait where nothing wakes it."""
-
-    def leave() -> None:
-        time.sleep(_LEAVE)
-        if is_stuck():
-            sys.stderr.write(f"\nerror: {gone}.\n")
-            sys.stderr.flush()
-            os._exit(RunError.exit_code)
-
-    threading.Thread(target=leave, name="dlcli-leave", daemon=True).start()

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from dlcli.spec.loading import LoadedSpec
     from dlcli.training.checkpoint import Checkpoint
     from dlcli.training.crew import Crew
+    from dlcli.training.division import Division
     from dlcli.training.final import Final
     from dlcli.training.job import DataFacts, Job
     from dlcli.training.monitoring import Best
-    from dlcli.training.replicas import Division
     from dlcli.training.whole import Together
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
     from dlcli.training.crew import Crew
-    from dlcli.training.replicas import Division
-
-_LEAVE = 60.0  # seconds
+    from dlcli.training.division import Division
 
 
 def chosen_strategy(asked: str, crew: Crew | None, gpus: int) -> str:
@@ -44,7 +40,8 @@ def begin(strategy: str, crew: Crew | None) -> Division:
         DeviceError: there are not several devices.
         UsageError: the workers are not named.
     """
-    from dlcli.training.replicas import Devices, Undivided
+    from dlcli.training.division import Undivided
+    from dlcli.training.on_devices import Devices
 
     if strategy == "multi_worker":
         return _multi_worker(crew)
@@ -63,11 +60,10 @@ def begin(strategy: str, crew: Crew | None) -> Division:
 
 
 def _multi_worker(crew: Crew | None) -> Division:
-    import tensorflow as tf
-
     from dlcli.training.cluster import find_cluster
-    from dlcli.training.collectives import Collectives
-    from dlcli.training.replicas import Undivided, Workers
+    from dlcli.training.collectives import Collectives, start_server
+    from dlcli.training.division import Undivided
+    from dlcli.training.on_workers import Workers
 
     if crew is None:
         cluster = find_cluster(os.environ)
@@ -78,15 +74,7 @@ def _multi_worker(crew: Crew | None) -> Division:
         hint = "`dlcli launch --workers 2 -- train …` starts two of them here; or set TF_CONFIG, or use Slurm."
         raise UsageError("`strategy: multi_worker` needs workers, and nothing in the environment names them.", hint)
     if crew.division is None:
-        os.environ["TF_CONFIG"] = crew.cluster.tf_config()
-        # The strategy itself is only what makes TensorFlow's servers find each other; see `Collectives`.
-        # TensorFlow 2.21 holds Python's lock while it waits for the others, for as long as it takes: none of them is
-        # heard of meanwhile. So all begin at once, and a process whose peer is killed right then is ended from outside.
-        crew.peers.agree({})
-        faulthandler.dump_traceback_later(_LEAVE, exit=True, file=sys.__stderr__ or sys.stderr)
-        try:
-            strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        crew.division = Workers(crew, Collectives(crew.peers, strategy))
+        start_server(crew.cluster)
+        crew.peers.agree({})  # the servers of all are there
+        crew.division = Workers(crew, Collectives(crew.peers))
     return crew.division

@@ -14,7 +14,7 @@ import tensorflow as tf
 from dlcli.errors import DeviceError, RunError
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Pace, Resident, Rows
-from dlcli.training.replicas import Devices
+from dlcli.training.on_devices import Devices
 from dlcli.training.shares import Shared, share
 from dlcli.training.strategies import begin
 from tests.test_engine import PlainFeed
@@ -89,7 +89,17 @@ _MODELS: dict[str, Callable[[], keras.Model]] = {
         layers.Dense(8), optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=3)
     ),
     "synchronized": lambda: _stack(layers.Dense(8, use_bias=False), layers.BatchNormalization(synchronized=True)),
+    "synchronized, with masks": lambda: _stack(
+        layers.Reshape((12, 1)), layers.Masking(0.0), layers.LSTM(4, return_sequences=True),
+        layers.BatchNormalization(synchronized=True), layers.GlobalAveragePooling1D()
+    ),
+    "synchronized in a wrapper": lambda: _stack(
+        layers.Reshape((4, 3)), layers.TimeDistributed(layers.BatchNormalization(synchronized=True)),
+        layers.TimeDistributed(layers.Dense(2, activity_regularizer="l2")), layers.Flatten()
+    ),
+    "synchronized, frozen": lambda: _stack(layers.BatchNormalization(synchronized=True, trainable=False)),
     "a graph, synchronized within": _graph,
+    "rows of a table": lambda: _stack(layers.Activation("relu"), layers.Embedding(5, 3), layers.Flatten()),
 }  # fmt: skip
 
 
@@ -101,7 +111,7 @@ def _trained(make: Callable[[], keras.Model], division: Any) -> tuple[list[float
     rows = Rows(Resident(tf.constant(_INPUTS), tf.constant(_TARGETS)), np.random.default_rng(1).permutation(47))
     figures: list[float] = []
     for _ in range(2):
-        *_, last = engine.train(rows, 10)
+        *_, last = engine.train(rows, 9)  # the last batch has two examples, for three copies
         figures += last.logs.values()
     outputs: list[Any] = []
     *_, last = engine.evaluate(rows, outputs.append, 16)
