@@ -29,8 +29,8 @@ from sklearn.datasets import load_digits
 
 from dlcli.data.columns import Category, Date, Index, Number, Text
 from dlcli.data.series_reader import SeriesReader
+from dlcli.data.table_layout import Layout
 from dlcli.data.table_reader import TableReader, TargetColumn
-from dlcli.data.tables import Layout
 from dlcli.evaluation.inputs import Expected
 from dlcli.serving.application import Application
 from dlcli.serving.batching import Batches

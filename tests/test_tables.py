@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dlcli.data import tables
-from dlcli.data.table_scan import scan
-from dlcli.data.tables import Layout, read_tables
+from dlcli.data import table_scan, tables
+from dlcli.data.table_layout import Layout
+from dlcli.data.table_scan import SeparatorCount, separators_in
+from dlcli.data.tables import read_tables
 from dlcli.errors import DataError
 from dlcli.spec.sources_files import MISSING
 
@@ -56,17 +57,28 @@ def test_rows_that_are_too_short_are_found(text: str, line: int, tmp_path: Path)
         read_tables([write(tmp_path, text)], layout())
 
 
+@pytest.mark.parametrize("missing", ["", "NA"])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_values_that_are_missing_at_the_end_cost_no_second_parse(
-    quote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quote: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "refuse_short_rows", pytest.fail)
-    path = write(tmp_path, "a,b\n" + f"{quote}x, y{quote},\n".replace(", y", ", y" if quote else "") * 9)
+    monkeypatch.setattr(tables, "open_text", pytest.fail)
+    path = write(tmp_path, "a,b\n" + f"{quote}x, y{quote},{missing}\n".replace(", y", ", y" if quote else "") * 9)
     assert read_tables([path], layout())["b"].isna().all()
 
 
-def test_characters_are_absent_only_where_no_row_has_them(tmp_path: Path) -> None:
-    path = write(tmp_path, "#n\n1\n" + "2\n" * 200_000 + "n\n")
-    assert scan(path, "utf-8", ",", "#nN", is_headed=True).absent == {"#", "N"}
-    assert scan(path, "utf-8", ",", "#nN", is_headed=False).absent == {"N"}
-    assert scan(path, "utf-8", ",", "", is_headed=True).separators == 0
+@pytest.mark.parametrize("size", [1, 2, 7, 2**18])
+def test_separators_are_counted_outside_quotes(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_scan, "_BLOCK", size)
+    path = write(tmp_path, 'a,"b,c"\n"1,\n,""2",3\n4,5\n')
+    assert separators_in(path, SeparatorCount(",", has_quotes=True)) == 3
+    assert separators_in(path, SeparatorCount(",", has_quotes=False)) == 6
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,\0\n", "a\0,b\n1,2\n", "a,b\n1,2,3,4\n\0", 'a,b\n1,"\n\0\n', "a,b\n1,\n3\n\0"]
+)
+def test_a_byte_of_0_is_told_whatever_else_is_wrong(text: str, tmp_path: Path) -> None:
+    line = text[: text.index("\0")].count("\n") + 1
+    with pytest.raises(DataError, match=f"line {line}, has a byte of 0"):
+        read_tables([write(tmp_path, text)], layout())

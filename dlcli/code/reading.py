@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlcli.data.finding import find_all
 from dlcli.data.table_reading import layout_of
-from dlcli.data.tables import columns_of, separator_of
+from dlcli.data.table_way import columns_of, separator_of
 from dlcli.spec.sources_files import MISSING, Table
 
 

@@ -13,9 +13,10 @@ from dlcli.data.fitting import fitted_target
 from dlcli.data.from_tables import with_targets
 from dlcli.data.image_decoding import SUFFIXES
 from dlcli.data.image_reader import ImageReader
+from dlcli.data.table_layout import Layout
 from dlcli.data.table_reader import TargetColumn, check_columns
 from dlcli.data.table_rows import HeldRows
-from dlcli.data.tables import Layout, read_tables
+from dlcli.data.tables import read_tables
 from dlcli.data.where import Where
 from dlcli.errors import DataError, Problem
 from dlcli.spec.heads import heads_of

@@ -15,7 +15,9 @@ from dlcli.data.columns import Fitted, Index, Text, as_numbers, as_texts, number
 from dlcli.data.dataset import Array, ClassNames, OneOrNamed, one_or_named
 from dlcli.data.shuffling import Windows
 from dlcli.data.skipping import Checks
-from dlcli.data.tables import Layout, columns_of, read_tables
+from dlcli.data.table_layout import Layout
+from dlcli.data.table_way import columns_of
+from dlcli.data.tables import read_tables
 from dlcli.errors import DataError
 from dlcli.spec.likeness import suggestion
 from dlcli.spec.source import InputFacts

@@ -10,10 +10,11 @@ import pandas as pd
 
 from dlcli.data.corrupt_rows import without_corrupt
 from dlcli.data.skipping import Checks, Skipped
+from dlcli.data.table_layout import Layout
 from dlcli.data.table_reader import TableReader
 from dlcli.data.table_rows import HeldRows, TableRows
 from dlcli.data.table_spool import spool_tables, text_bytes
-from dlcli.data.tables import Layout, read_tables
+from dlcli.data.tables import read_tables
 from dlcli.data.where import Where
 from dlcli.errors import DataError
 from dlcli.spec.sources_files import Table

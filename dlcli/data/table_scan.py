@@ -1,16 +1,18 @@
-"""What the bytes of a table tell before it is parsed: bytes that are no text, how many separators, which characters.
+"""What the bytes of a table tell that its values do not: bytes that are no text, and rows that are too short.
 
-Each block is looked at by what is as fast as reading itself; parsing takes about thirty times as long.
+A file is looked at in a thread of its own while it is parsed, which takes thirty times as long.
 """
 
 from __future__ import annotations
 
 import codecs
 import gzip
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from threading import Event
+from typing import IO, TypeAlias
 
 import numpy as np
 
@@ -18,78 +20,104 @@ from dlcli.errors import DataError
 
 _BLOCK = 2**18
 _QUOTE = ord('"')
+Look: TypeAlias = "Future[int | None]"
+"""gives how many separators there are, as `SeparatorCount`, or None if they were not counted; raises DataError"""
 
 
-@dataclass(frozen=True)
-class Scan:
-    """What was seen in a file.
+class SeparatorCount:
+    """Counts the separators of a file that are not between two quotes, block after block.
 
-    Attributes:
-        separators: how many separators it has, also inside quotes; None where bytes do not tell.
-        has_quotes: whether there is a quote anywhere.
-        absent: those of the characters looked for that are nowhere in the rows.
+    Args:
+        separator: what stands between values, one character of ASCII.
+        has_quotes: whether quotes mean anything.
     """
 
-    separators: int | None
-    has_quotes: bool
-    absent: frozenset[str]
+    def __init__(self, separator: str, *, has_quotes: bool) -> None:
+        self.total = 0
+        self._separator, self._has_quotes = separator.encode(), has_quotes
+        self._is_inside = False
+        # The same memory again: asking for it anew takes twice as long as comparing.
+        self._found = np.empty(_BLOCK, np.bool_)
+
+    def add(self, block: bytearray, size: int) -> None:
+        """Count those in the first `size` bytes of a block."""
+        values = np.frombuffer(block, np.uint8, size)
+        found = np.equal(values, self._separator[0], out=self._found[:size])
+        if self._has_quotes and block.find(_QUOTE, 0, size) >= 0:
+            inside = np.bitwise_xor.accumulate((values == _QUOTE).view(np.uint8)) ^ np.uint8(self._is_inside)
+            self.total += int(np.count_nonzero(found & (inside == 0)))
+            self._is_inside = bool(inside[-1])
+        elif not self._is_inside:
+            self.total += int(np.count_nonzero(found))
+
+    def is_wanted(self, block: bytearray, size: int) -> bool:
+        """Whether a row that begins in a block lacks its last value: then it must be seen that none is too short."""
+        return any(block.find(self._separator + end, 0, size) >= 0 for end in (b"\n", b"\r"))
 
 
-NOTHING_SEEN = Scan(None, True, frozenset())
-"""of a file whose bytes are not looked at"""
+def counts_separators(encoding: str, separator: str) -> bool:
+    """Whether bytes tell where separators are. Raises LookupError for an encoding that is not known."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii") and separator.isascii()
 
 
 def open_bytes(path: Path) -> IO[bytes]:
     """A file, unpacked if it is a .gz. Raises OSError."""
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb", buffering=0)  # type: ignore[return-value]
 
 
-def scan(path: Path, encoding: str, separator: str, sought: Collection[str], *, is_headed: bool) -> Scan:
-    """Look at all bytes of a file in whose encoding lines end as in ASCII.
+@contextmanager
+def looked_at(path: Path, count: SeparatorCount | None) -> Iterator[Look]:
+    """Look meanwhile at all bytes of a file in whose encoding lines end as in ASCII.
 
     Args:
         path: the file.
-        encoding: how its characters are written.
-        separator: what stands between its columns, one character.
-        sought: characters of ASCII, for `Scan.absent`.
-        is_headed: whether the first line does not count for that.
+        count: counts, if the first rows make that necessary; None where bytes do not tell.
 
     Raises:
-        DataError: it has a byte of 0.
+        DataError: it has a byte of 0, which also explains whatever error is raised meanwhile.
         OSError: it cannot be read.
     """
-    is_counted = _is_utf8(encoding) and separator.isascii()
-    absent = {*sought, '"'}
+    over = Event()
+    with ThreadPoolExecutor(1, "dlcli-look") as pool:
+        look = pool.submit(_look, path, count, over)
+        try:
+            yield look
+            look.result()
+        except Exception:
+            look.result()
+            raise
+        finally:
+            over.set()
+
+
+def _look(path: Path, count: SeparatorCount | None, over: Event) -> int | None:
+    at = 0
+    for block, size in _blocks(path):
+        place = block.find(0, 0, size)
+        if place >= 0:
+            raise _byte_of_0(path, at + place)
+        count = None if count is None or not (at or count.is_wanted(block, size)) else count
+        if count is not None:
+            count.add(block, size)
+        if over.is_set():
+            return None
+        at += size
+    return None if count is None else count.total
+
+
+def _blocks(path: Path) -> Iterator[tuple[bytearray, int]]:
+    """The bytes of a file, each time in the same memory, and how many of that they are."""
     with open_bytes(path) as file:
-        at, separators, block = 0, 0, bytearray(_BLOCK)
-        values, found = np.frombuffer(block, np.uint8), np.empty(_BLOCK, np.bool_)
+        block = bytearray(_BLOCK)
         while size := file.readinto(block):  # type: ignore[attr-defined]
-            place = block.find(0, 0, size)
-            if place >= 0:
-                raise _byte_of_0(path, at + place)
-            if is_counted:
-                # Into the same memory again: asking for it anew takes twice as long as comparing.
-                separators += int(np.count_nonzero(np.equal(values[:size], ord(separator), out=found[:size])))
-            begin = block.find(b"\n", 0, size) + 1 if is_headed and not at else 0
-            absent = {one for one in absent if block.find(one.encode(), 0 if one == '"' else begin, size) < 0}
-            at += size
-    return Scan(separators if is_counted else None, '"' not in absent, frozenset(absent.intersection(sought)))
+            yield block, size
 
 
-def separators_outside_quotes(path: Path, separator: str) -> int:
-    """How many separators of a file in UTF-8 are not between two quotes. Raises OSError."""
-    count = inside = 0
-    with open_bytes(path) as file:
-        while block := file.read(_BLOCK):
-            values = np.frombuffer(block, np.uint8)
-            is_inside = np.bitwise_xor.accumulate((values == _QUOTE).view(np.uint8)) ^ np.uint8(inside)
-            count += int(np.count_nonzero((values == ord(separator)) & (is_inside == 0)))
-            inside = int(is_inside[-1])
-    return count
-
-
-def _is_utf8(encoding: str) -> bool:
-    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+def separators_in(path: Path, count: SeparatorCount) -> int:
+    """How many separators a file has; `count` has not counted yet. Raises OSError."""
+    for block, size in _blocks(path):
+        count.add(block, size)
+    return count.total
 
 
 def _byte_of_0(path: Path, place: int) -> DataError:

@@ -18,19 +18,20 @@ from dlcli.data.dataset import Array, OneOrNamed, one_or_named
 from dlcli.data.skipping import Skipped
 from dlcli.data.spool import Spool, Spooled
 from dlcli.data.stored import InFile
+from dlcli.data.table_layout import Layout, open_text
 from dlcli.data.table_reader import TableReader
 from dlcli.data.table_rows import TableRows
+from dlcli.data.table_told import told
+from dlcli.data.table_way import Way, way_of
 from dlcli.data.tables import (
-    Layout,
     check_same_columns,
+    lacks_last_values,
+    look_meanwhile,
     no_rows,
-    open_text,
     parquet_told,
     parser,
     refuse_short_rows,
     strict,
-    told,
-    way_of,
 )
 from dlcli.errors import DataError
 
@@ -278,23 +279,37 @@ def _parts_of(path: Path, layout: Layout, texts: Collection[str], skipped: Skipp
 
 
 def _of_text(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped | None) -> Iterator[pd.DataFrame]:
-    with told(path, layout):
-        way = way_of(path, layout, is_strict=skipped is None)
-        with open_text(path, layout, errors="replace") as file:
-            sample = file.read(_SAMPLE)
-        size = max(1, PART_BYTES * max(1, sample.count("\n")) // max(1, len(sample)))
-        is_sound = skipped is not None
-        with parser(path, layout, way, texts, skipped, low_memory=False) as parsed:
-            while True:
-                try:
-                    with strict():
-                        part = parsed.get_chunk(size)
-                except StopIteration:
-                    return
-                if not is_sound and len(way.names) > 1 and part[way.names[-1]].isna().any():
-                    refuse_short_rows(path, layout, way)
-                    is_sound = True  # it has looked at all rows
-                yield part
+    if skipped is not None:
+        with told(path, layout):
+            way = way_of(path, layout)
+            yield from _parsed(path, layout, way, texts, skipped)
+        return
+    rows, may_be_short = 0, False
+    with told(path, layout), look_meanwhile(path, layout) as look:
+        way = way_of(path, layout)
+        for part in _parsed(path, layout, way, texts, None):
+            if look.done():
+                look.result()
+            rows, may_be_short = rows + len(part), may_be_short or lacks_last_values(way, part)
+            yield part
+        if may_be_short:
+            refuse_short_rows(path, layout, way, rows, look.result())
+
+
+def _parsed(
+    path: Path, layout: Layout, way: Way, texts: Collection[str], skipped: Skipped | None
+) -> Iterator[pd.DataFrame]:
+    with open_text(path, layout, errors="replace") as file:
+        sample = file.read(_SAMPLE)
+    size = max(1, PART_BYTES * max(1, sample.count("\n")) // max(1, len(sample)))
+    with parser(path, layout, way, texts, skipped, low_memory=False) as parsed:
+        while True:
+            try:
+                with strict():
+                    part = parsed.get_chunk(size)
+            except StopIteration:
+                return
+            yield part
 
 
 def _of_parquet(path: Path, skipped: Skipped | None) -> Iterator[pd.DataFrame]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from dlcli.data.tables import Layout, file_error, first_records
+from dlcli.data.table_layout import Layout
+from dlcli.data.table_told import file_error
+from dlcli.data.table_way import first_records
 from dlcli.errors import DataError
 from dlcli.spec.sources_files import MISSING
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from dlcli.data.columns import as_texts, sorted_values
 from dlcli.data.inferring import Kind, kind_of
-from dlcli.data.tables import Layout, read_tables
+from dlcli.data.table_layout import Layout
+from dlcli.data.tables import read_tables
 from dlcli.describing.columns import ColumnSummary, summarize_column
 from dlcli.errors import DataError, UsageError
 from dlcli.spec.likeness import closest

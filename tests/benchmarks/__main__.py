@@ -1,5 +1,5 @@
 """`make benchmark`: epochs of dlcli and of the other ways to train, by turns, then whole commands; tables of ratios.
-And of reading images: `make benchmark NETWORKS=images`.
+And of reading alone: `make benchmark NETWORKS=images`, or `tables`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from dlcli.data.memory import cores
-from tests.benchmarks import images, whole
+from tests.benchmarks import images, tables, whole
 from tests.benchmarks.networks import NETWORKS, Network, write_data
 from tests.benchmarks.turns import Contender, compare, take_turns
 
@@ -81,5 +81,7 @@ def _limits() -> dict[str, dict[str, float]]:
 if __name__ == "__main__":
     if sys.argv[1:] == ["images"]:
         images.main()
+    elif sys.argv[1:] == ["tables"]:
+        tables.main()
     else:
         main(sys.argv[1:])
