@@ -152,6 +152,8 @@ def undertrained(course: Course) -> Finding | None:
         # One epoch of validation may be worse by chance.
         if before - last <= _FALLING_OF_WHOLE * (course.train[0] - last) or best < len(losses) - 2 * part:
             return None
+    if of_training[0] - of_training[1] <= min(_NEAR * whole_fall(course.train), _FALLING * of_training[0]):
+        return None  # what only validation brings is chance, or how its examples differ
     epochs = f"the last {part} epochs" if part > 1 else "the last epoch"
     evidence = (
         f"The {which} loss still falls: {number(last)} in {epochs}, {1 - last / before:.1%} less than before that.",
