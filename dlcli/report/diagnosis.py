@@ -53,7 +53,7 @@ _EXPLAINS = {
     "thrown-off": {"unstable", "learned-nothing", "underfitting", "plateau", "undertrained"},
     "out-of-reach": {"learned-nothing", "underfitting", "plateau", "undertrained"},
     "unstable": {"plateau", "undertrained", "underfitting", "learned-nothing"},
-    "learned-nothing": {"underfitting", "plateau", "undertrained", "as-it-was", "overfitting"},
+    "learned-nothing": {"underfitting", "plateau", "undertrained", "as-it-was", "overfitting", "easier"},
     "as-it-was": {"underfitting", "plateau"},
     "label-noise": {"underfitting", "plateau"},
     "overfitting": {"plateau", "underfitting"},

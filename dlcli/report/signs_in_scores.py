@@ -26,7 +26,7 @@ _ENOUGH_FOR_LOSS = 100  # examples: by fewer it rises for less
 # Nearly all training examples are right from here on; others, if so many are.
 _LEARNED, _GOOD = 0.985, 0.95
 # A validation loss so many times that of training shows overfitting where few examples leave the score to chance.
-_APART = 10.0
+_APART, _HIGH = 10.0, 0.4  # and so much of the trivial one is still high
 # Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
 _BLIND = 0.64
 _MANY_MISTAKES = 30
@@ -35,7 +35,7 @@ _FEW_EXAMPLES = 20
 _BEYOND = 0.02
 # Others are answered better by so much of the gain, besides chance; or with so much less of a loss, of which much is
 # left, if so many tell.
-_EASIER, _LESS, _NOT_YET, _ENOUGH_TO_JUDGE = 0.1, 0.6, 0.1, 50
+_EASIER, _LESS, _NEARLY_ALL, _NOT_YET, _ENOUGH_TO_JUDGE = 0.1, 0.6, 0.8, 0.1, 50
 
 
 def learned_nothing(course: Course) -> Finding | None:
@@ -108,23 +108,32 @@ def easier(course: Course) -> Finding | None:
     score = course.score
     if score is None or train is None or held_out is None or course.train_loss is None or course.is_enough:
         return None
-    if held_out - max(0.0, train) > _EASIER + score.chance and score.last_value is None:
+    if score.last_value is not None:
+        return None  # of a series, other times may be others
+    if held_out - max(0.0, train) > _EASIER + score.chance:
         evidence = (
             f"The {score.name} is {number(score.train or 0.0)} on the training examples, and "
             f"{number(score.held_out or 0.0)} on others, which it has not seen.",
         )
         return finding_of(course, "easier", evidence)
-    best = course.best_epoch or 0
-    if not 0 < best <= len(course.validation) or course.judged_by < _ENOUGH_TO_JUDGE or BALANCES in course.had:
-        return None
-    of_others = course.validation[best - 1]
-    if not (0 <= of_others < _LESS * course.train_loss and course.train_loss > _NOT_YET * course.train[0]):
+    if not _is_validation_easier(course):
         return None
     evidence = (
-        f"After epoch {best} the loss is {number(course.train_loss)} on the training examples, and "
-        f"{number(of_others)} on the {course.judged_by:,} of validation, which it has not seen.",
+        f"After epoch {course.best_epoch} the loss is {number(course.train_loss)} on the training examples, and "
+        f"{number(course.validation[(course.best_epoch or 1) - 1])} on the {course.judged_by:,} of validation, which "
+        "it has not seen.",
     )
     return finding_of(course, "easier", evidence)
+
+
+def _is_validation_easier(course: Course) -> bool:
+    """Whether its loss is far less, after training as in nearly all epochs, and much is left of that of training."""
+    best, loss = course.best_epoch or 0, course.train_loss or 0.0
+    if not 0 < best <= len(course.validation) or course.judged_by < _ENOUGH_TO_JUDGE or BALANCES in course.had:
+        return False
+    less = sum(0 <= other < _LESS * own for own, other in zip(course.train, course.validation, strict=False))
+    is_less = less > _NEARLY_ALL * len(course.train) and 0 <= course.validation[best - 1] < _LESS * loss
+    return is_less and loss > _NOT_YET * course.train[0]
 
 
 def noisy_labels(course: Course) -> Finding | None:
@@ -178,7 +187,8 @@ def _is_far_apart(course: Course) -> bool:
         return False
     tail = max(1, len(course.train) // 10)
     end = fmean(course.validation[-tail:])
-    return end > _APART * fmean(course.train[-tail:]) and end > (1 + _RISEN) * min(course.validation)
+    is_high = course.trivial_loss is not None and end > _HIGH * course.trivial_loss
+    return end > _APART * fmean(course.train[-tail:]) and (is_high or end > (1 + _RISEN) * min(course.validation))
 
 
 def _rise(course: Course) -> list[str]:
@@ -215,8 +225,9 @@ def underfitting(course: Course) -> Finding | None:
         return None
     if not course.is_weak(train) and not course.is_held_back:
         return None
+    word = "only" if course.is_of_classes else "still"
     evidence = [
-        f"The {score.name} of the training examples themselves is only {number(score.train or 0.0)}"
+        f"The {score.name} of the training examples themselves is {word} {number(score.train or 0.0)}"
         f" (trivial: {number(score.trivial or 0.0)}).",
     ]
     if held_out is not None:
@@ -244,8 +255,10 @@ def given_away(course: Course) -> Finding | None:
 
 def few_examples(course: Course) -> Finding | None:
     """So few examples are held out that what they say is mostly chance."""
-    if not 0 < course.judged_by < _FEW_EXAMPLES:
+    count, why = course.judged_by, " to choose the best epoch"
+    if not course.validation and course.score is not None and course.examples >= _FEW_EXAMPLES:
+        count, why = course.score.held_out_examples, " to judge by"
+    if not 0 < count < _FEW_EXAMPLES:
         return None
-    one = f": one of them is {1 / course.judged_by:.0%} of the score" if course.classes else ""
-    evidence = (f"{course.judged_by} examples are held out to choose the best epoch{one}.",)
-    return finding_of(course, "few-examples", evidence)
+    one = f": one of them is {1 / count:.0%} of the score" if course.classes else ""
+    return finding_of(course, "few-examples", (f"{count} examples are held out{why}{one}.",))
