@@ -170,7 +170,7 @@ class Screen:
         """Lines of another process, as they are."""
         _write_line(self._error_file, text)
 
-    def panel(self, title: str, lines: Iterable[str], style: str = "yellow") -> None:
+    def panel(self, title: str, lines: Iterable[str], style: str = "dark_orange3") -> None:
         """A message that must not be overlooked."""
         from rich.panel import Panel
 

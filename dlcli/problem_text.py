@@ -46,7 +46,7 @@ def problem_text(problem: Problem, width: int | None = None) -> Text:
     """One mistake or warning, with a blank line after it."""
     text = Text()
     place = f"{problem.position}: " if problem.position else ""
-    kind, style = ("error", "bold red") if problem.code is None else (f"warning[{problem.code}]", "bold yellow")
+    kind, style = ("error", "bold red") if problem.code is None else (f"warning[{problem.code}]", "bold dark_orange3")
     message = _broken(_short(_harmless(f"{place}{kind}: {problem.message}")), width, "")
     text.append(message[: len(place)], "bold")
     text.append(message[len(place) : len(place) + len(kind) + 1], style)

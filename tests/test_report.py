@@ -247,6 +247,21 @@ def class_answers(names: Sequence[str], count: int = 60) -> ClassAnswers:
         ("undertrained_digits", ["undertrained"]),
         ("undertrained_regression", ["undertrained"]),
         ("resumed", ["good"]),
+        # and others, of which the rules before said something else:
+        ("dropout_90", ["underfitting"]),
+        ("early_too_soon", ["short"]),
+        ("few_texts", ["overfitting"]),
+        ("healthy_early_stopping", ["good"]),
+        ("healthy_iris", ["good"]),
+        ("imbalance_learned", ["good"]),
+        ("l2_strong_regression", ["underfitting"]),
+        ("label_noise_digits", ["overfitting", "easier"]),
+        ("label_noise_linear", ["underfitting"]),
+        ("long_plateau", ["good"]),
+        ("rate_large_penguins", ["unstable"]),
+        ("relu_last_regression", ["out-of-reach"]),
+        ("rise_of_few", ["good", "few-examples"]),
+        ("validation_easier", ["easier", "underfitting"]),
     ],
 )
 def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected: list[str]) -> None:
@@ -264,11 +279,15 @@ def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected:
         ("batch_all", "A larger learning rate", "units"),
         ("dead_relus", "Another learning rate", "standardized"),
         ("decay_too_early", "A schedule that takes longer", "units"),
+        ("dropout_90", "Less `Dropout`", "clipnorm"),
         ("early_cut", "More `patience`", "units"),
+        ("early_too_soon", "More `patience`", "units"),
         ("imbalance", "class_weight: balanced", "standardized"),
+        ("l2_strong_regression", "Less regularization", "clipnorm"),
         ("no_shuffle_regression", "`dataset.shuffle: true`", "units"),
         ("pure_noise_regression", "What is asked may not be in the inputs", "More units"),
         ("rate_tiny", "A larger learning rate", "units"),
+        ("relu_last_regression", "No activation in the last layer", "units"),
         ("strong_l2", "Less regularization", "clipnorm"),
         ("target_scale", "labels: standardized", "regularization"),
         ("text_random_labels", "What is asked may not be in the inputs", "More units"),
@@ -351,6 +370,51 @@ def test_nobody_is_told_to_add_what_a_spec_has() -> None:
     assert [word for word in words if word in told["whole"]] == []
     assert "more of the `Dropout` and the `L2` that it has" in told["whole"]
     assert "`BinaryCrossentropy: {label_smoothing: 0.1}`" in told["bare"]
+
+
+def made_of(*activations: str | None, **initializers: Any) -> frozenset[str]:
+    """What is known of a network of so many dense layers."""
+    layers = tuple(
+        LayerSummary(f"dense_{at}", "Dense", ((None, 4),), activation=one) for at, one in enumerate(activations)
+    )
+    written = {"layers": [{"Dense": {"units": 4, **initializers}}]}
+    return had_by(story([], {}, summary=replace(SUMMARY, layers=layers), spec={"model": written}))
+
+
+@pytest.mark.parametrize(
+    ("had", "advice"),
+    [
+        (made_of("softmax"), "A hidden layer"),
+        (made_of(None, "sigmoid"), "A hidden layer"),
+        (made_of("sigmoid", "tanh", "sigmoid", "softmax"), "`relu` instead"),
+        (made_of("relu", "softmax", kernel_initializer="zeros"), "The usual initializers"),
+        (made_of("relu", "softmax", bias_initializer={"Constant": {"value": -100}}), "The usual initializers"),
+        (made_of("relu", "softmax", bias_initializer="zeros"), "Another learning rate: a tenth"),
+        (frozenset({"augments"}), "Gentler augmentation"),
+    ],
+)
+def test_what_in_a_network_lets_it_learn_nothing_is_advised_first(had: frozenset[str], advice: str) -> None:
+    course = Course([1.0] * 20, [1.0] * 20, score=Score("accuracy", 0.5, 0.5, 0.5, 1.0), had=had)
+    told = advice_for("learned-nothing", course)
+    assert advice in told[0]
+    assert any("ReLU units at once" in line for line in told) == ("relus" in had)
+
+
+@pytest.mark.parametrize(
+    ("activation", "kind", "beyond"), [("relu", "mse", 0.5), ("sigmoid", "mse", 0.8), (None, "mse", 0.0)]
+)
+def test_answers_that_the_last_layer_cannot_give_and_a_penalty_are_measured(
+    activation: str | None, kind: str, beyond: float
+) -> None:
+    answers = NumberAnswers(np.array([-2.0, -1.0, -0.5, -3.0, -1.0, 2.0, 3.0, 0.5, 1.0, 7.0]), np.zeros(10))
+    own = float(np.mean(answers.errors**2))
+    last = replace(SUMMARY.layers[0], activation=activation)
+    spec = {"loss": kind, "model": {"layers": [{"Dense": {"kernel_regularizer": "l2"}}]}}
+    told = story([], {"test": {"loss": 4 * own}}, spec=spec, summary=replace(SUMMARY, layers=(last,)))
+    course = course_of(told, Answers("test", np.arange(10), 10, {"": answers}, {}))
+    assert course.beyond == pytest.approx(beyond)
+    assert course.penalty == pytest.approx(0.75)
+    assert course_of(replace(told, spec={"loss": kind}), _only(answers)).penalty is None
 
 
 HOSTILE = ["<script>alert(1)</script>", "&amp; $x^2$ \\frac", "🐈 猫", "a\"quote' onload=x", "n" * 300, "", "{{ 7*7 }}"]

@@ -139,15 +139,17 @@ def _remarks(summary: DataSummary) -> Table:
         if shared.count and shared.first == "train":
             count, size = shared.count, summary.splits[shared.second]
             text = f"{count:,} of {size:,} inputs of {shared.second} ({count / size:.1%}) are in {shared.first} as well"
-            table.add_row(Text(f"{text}: its figures are better than they will be on new examples.", style="yellow"))
+            table.add_row(
+                Text(f"{text}: its figures are better than they will be on new examples.", style="dark_orange3")
+            )
     for column in summary.columns:
         share = column.missing / max(1, column.rows)
         if column.is_used and share > 0.3:
-            table.add_row(Text(f"`{column.name}` is missing in {share:.0%} of the rows.", style="yellow"))
+            table.add_row(Text(f"`{column.name}` is missing in {share:.0%} of the rows.", style="dark_orange3"))
     for name, target in summary.targets.items():
         text = _uneven(target)
         if text:
-            table.add_row(Text(f"{f'{name}: ' if len(summary.targets) > 1 else ''}{text}", style="yellow"))
+            table.add_row(Text(f"{f'{name}: ' if len(summary.targets) > 1 else ''}{text}", style="dark_orange3"))
     return table
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dlcli.report.writing import Report
 
 
+_MOST_LINES = 200  # for the epochs of a training
+_LONG_AGO = 5.0  # seconds
+
+
 class Display(Listener, Protocol):
     """A listener that can be closed."""
 
@@ -113,16 +117,28 @@ class SilentDisplay(QuietDisplay):
 
 
 class PlainDisplay(QuietDisplay):
-    """A line an epoch, for logs and pipes."""
+    """A line an epoch, for logs and pipes; of many short epochs, every so many, and the last."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__(screen)
         self.start: Start | None = None
         self.header = ""
+        self._left_out: EpochEnd | None = None
+        self._shown = 0.0
 
     def phase(self, text: str) -> None:
         """A line."""
+        self._show_left_out()
         self.screen.message(f"{text} …")
+
+    def notice(self, title: str, lines: Sequence[str]) -> None:
+        """A line each."""
+        self._show_left_out()
+        super().notice(title, lines)
+
+    def close(self) -> None:
+        """The last epoch is told, however a training ends."""
+        self._show_left_out()
 
     def started(self, start: Start) -> None:
         """What is trained, on what."""
@@ -131,14 +147,28 @@ class PlainDisplay(QuietDisplay):
             self.screen.message(line)
 
     def epoch_ended(self, end: EpochEnd) -> None:
-        """The epoch's figures, under a header that is printed when it changes."""
-        monitor = self.start.monitor if self.start else ""
-        names = epoch_columns(end.row, self.screen.wrap_width, monitor)  # a notebook's lines wrap
-        header = epoch_header(end, names)
+        """The epoch's figures, unless it is one of many, and the last line is not old."""
+        every = -(-(self.start.epochs if self.start else 1) // _MOST_LINES)
+        is_due = (end.epoch - 1) % every == 0 or time.monotonic() - self._shown > _LONG_AGO
+        self._left_out = None if is_due else end
+        if is_due:
+            self._show_epoch(end)
+
+    def _show_epoch(self, end: EpochEnd) -> None:
+        """A line, under a header that is printed when it changes."""
+        monitor, epochs = (self.start.monitor, self.start.epochs) if self.start else ("", end.epoch)
+        names = epoch_columns(end.row, self.screen.wrap_width, monitor, epochs)  # a notebook's lines wrap
+        header = epoch_header(end, names, epochs)
         if header != self.header:
             self.screen.message(header)
             self.header = header
-        self.screen.message(epoch_line(end, self.start.epochs if self.start else end.epoch, names))
+        self.screen.message(epoch_line(end, epochs, names))
+        self._shown = time.monotonic()
+
+    def _show_left_out(self) -> None:
+        if self._left_out is not None:
+            self._show_epoch(self._left_out)
+            self._left_out = None
 
     def reported(self, report: Report) -> None:
         """A word on the fit, and where the page is."""

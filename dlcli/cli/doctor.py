@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlcli.doctoring.finding import Finding
 
 # Colours that can be read on light and on dark; the words say the same without them.
-_STYLES = {"ok": "green", "warn": "bold yellow", "bad": "bold red"}
+_STYLES = {"ok": "green", "warn": "bold dark_orange3", "bad": "bold red"}
 _WIDEST = 110
 
 

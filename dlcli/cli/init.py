@@ -60,7 +60,7 @@ def _list(screen: Screen) -> None:
     from dlcli.starting.shipped import shipped
 
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="cyan")
+    table.add_column(no_wrap=True, style="deep_sky_blue3")
     table.add_column()
     for one in shipped():
         table.add_row(one.name, Text(one.description))

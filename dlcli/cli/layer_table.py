@@ -130,7 +130,7 @@ def _columns(summary: ModelSummary, with_explanations: bool) -> dict[str, _Colum
     shares = [layer.unshared_parameters / max(summary.parameters, 1) for layer in layers]
     known = ["unknown" if layer.multiply_adds is None else f"{layer.multiply_adds:,}" for layer in layers]
     columns = {
-        "name": _Column("Layer", [layer.name for layer in layers], style="cyan", folds_to=_FOLDED_WIDTH),
+        "name": _Column("Layer", [layer.name for layer in layers], style="deep_sky_blue3", folds_to=_FOLDED_WIDTH),
         "class_name": _Column("Type", [layer.class_name for layer in layers]),
         "output": _Column("Output shape", [_output_shapes(layer) for layer in layers]),
         "parameters": _Column("Parameters", [f"{layer.parameters:,}" for layer in layers], "right"),
@@ -139,7 +139,7 @@ def _columns(summary: ModelSummary, with_explanations: bool) -> dict[str, _Colum
         "multiply_adds": _Column("Multiply-adds", known, "right"),
     }
     if summary.non_trainable_parameters:
-        columns["trained"] = _Column("Trained", [_trained(layer) for layer in layers], style="yellow")
+        columns["trained"] = _Column("Trained", [_trained(layer) for layer in layers], style="dark_orange3")
     if not summary.is_stack:
         columns["reads"] = _Column("Reads", ["\n".join(layer.reads) for layer in layers], folds_to=_FOLDED_WIDTH)
     if with_explanations:

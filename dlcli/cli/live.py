@@ -55,7 +55,7 @@ def _place(start: Start) -> str:
     return f"from epoch {start.epochs_done + 1} of {start.epochs}{step}"
 
 
-def epoch_columns(row: Mapping[str, Any], width: int | None = None, monitor: str = "") -> list[str]:
+def epoch_columns(row: Mapping[str, Any], width: int | None = None, monitor: str = "", epochs: int = 0) -> list[str]:
     """The figures of an epoch that have room in a line of this width: at least the losses, and the one monitored.
 
     Those of each output's loss go first, then those of training that validation has, too; history.csv has them all.
@@ -68,25 +68,31 @@ def epoch_columns(row: Mapping[str, Any], width: int | None = None, monitor: str
         return 0 if name.endswith("_loss") else 1 if is_second else 2, -names.index(name)
 
     spare = sorted((name for name in names if name not in kept), key=goes, reverse=True)
-    while width is not None and spare and len(_header(names)) + len("  best") > width:
+    while width is not None and spare and len(_header(names, epochs)) + len("  best") > width:
         names.remove(spare.pop())
     return names
 
 
-def _header(names: Sequence[str]) -> str:
-    return "  ".join(["  epoch", *(f"{name:>{_width(name)}}" for name in names), "   time"])
+def _header(names: Sequence[str], epochs: int) -> str:
+    epoch = f"{'epoch':>{2 * _digits(epochs) + 1}}"
+    return "  ".join([epoch, *(f"{name:>{_width(name)}}" for name in names), "   time"])
 
 
-def epoch_header(end: EpochEnd, names: Sequence[str]) -> str:
+def _digits(epochs: int) -> int:
+    return max(3, len(str(epochs)))
+
+
+def epoch_header(end: EpochEnd, names: Sequence[str], epochs: int = 0) -> str:
     """The names over the columns of `epoch_line`; with a sign if not all figures have one."""
-    return _header(names) + ("  …" if len(names) < len(epoch_columns(end.row)) else "")
+    return _header(names, epochs) + ("  …" if len(names) < len(epoch_columns(end.row)) else "")
 
 
 def epoch_line(end: EpochEnd, epochs: int, names: Sequence[str]) -> str:
     """One epoch's figures in columns."""
     figures = [f"{number(end.row[name]):>{_width(name)}}" for name in names]
     best = "  best" if end.is_best else ""
-    return "  ".join([f"{end.epoch:>3}/{epochs:<3}", *figures, f"{end.seconds:>5.1f} s"]) + best
+    digits = _digits(epochs)
+    return "  ".join([f"{end.epoch:>{digits}}/{epochs:<{digits}}", *figures, f"{end.seconds:>5.1f} s"]) + best
 
 
 def _width(name: str) -> int:
@@ -195,12 +201,13 @@ class LiveDisplay:
 
     def epoch_ended(self, end: EpochEnd) -> None:
         """A line that stays."""
-        names = epoch_columns(end.row, self.screen.err.width, self._start.monitor if self._start else "")
-        header = epoch_header(end, names)
+        monitor, epochs = (self._start.monitor, self._start.epochs) if self._start else ("", end.epoch)
+        names = epoch_columns(end.row, self.screen.err.width, monitor, epochs)
+        header = epoch_header(end, names, epochs)
         if header != self._header:
             self._waiting.append(Text(header, style="dim"))
             self._header = header
-        self._waiting.append(Text(epoch_line(end, self._start.epochs if self._start else end.epoch, names)))
+        self._waiting.append(Text(epoch_line(end, epochs, names)))
         self._print_lines()
         self._epochs_done += 1
         self._last, self._now = end.row, {}
@@ -272,7 +279,7 @@ class LiveDisplay:
         monitor = self._start.monitor if self._start else ""
         values = list(self._monitored)
         if len(values) > 1:
-            parts.insert(1, Text.assemble((f"{monitor} ", "dim"), (curve(values), "cyan")))
+            parts.insert(1, Text.assemble((f"{monitor} ", "dim"), (curve(values), "deep_sky_blue3")))
         return Group(*parts)
 
     @property

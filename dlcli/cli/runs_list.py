@@ -31,7 +31,13 @@ Metric = Annotated[
     typer.Option(help="The figure: `test_accuracy`; `accuracy` is that of validation, else test.", show_default=False),
 ]
 _SORTS = ("date", "score", "time", "size", "name")
-_STYLES = {"running": "cyan", "done": "green", "interrupted": "yellow", "failed": "red", "killed": "red"}
+_STYLES = {
+    "running": "deep_sky_blue3",
+    "done": "green",
+    "interrupted": "dark_orange3",
+    "failed": "red",
+    "killed": "red",
+}
 
 
 def list_(
@@ -156,7 +162,7 @@ def _columns(entries: Sequence[Entry], metric: str | None) -> list[Column]:
         Column("time", [duration(one.seconds) if one.seconds is not None else "" for one in entries], is_right=True),
         Column("size", sizes, is_right=True, rank=1),
         Column("age", [age(entry.began, now) for entry in entries], is_right=True),
-        Column("tags", [" ".join(entry.tags) for entry in entries], least=6, styles=["yellow"] * len(entries)),
+        Column("tags", [" ".join(entry.tags) for entry in entries], least=6, styles=["dark_orange3"] * len(entries)),
         Column("data", [str(one.get("source", "")) if isinstance(one, dict) else "" for one in data], rank=3),
         Column("began", [local(entry.began) for entry in entries], rank=4, styles=["dim"] * len(entries)),
         Column("folder", [entry.run.path.name for entry in entries], rank=5, styles=["dim"] * len(entries)),

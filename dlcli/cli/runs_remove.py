@@ -124,7 +124,7 @@ def _show(screen: Screen, entries: Sequence[Entry]) -> None:
         *score_columns(entries, None),
         Column("size", [readable_bytes(entry.size or 0) for entry in entries], is_right=True),
         Column("age", [age(entry.began, now) for entry in entries], is_right=True),
-        Column("tags", [" ".join(entry.tags) for entry in entries], least=6, styles=["yellow"] * len(entries)),
+        Column("tags", [" ".join(entry.tags) for entry in entries], least=6, styles=["dark_orange3"] * len(entries)),
     ]
     screen.lines(joined(line) for line in lines_of(columns, screen.table_width))
 

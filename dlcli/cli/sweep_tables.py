@@ -23,7 +23,7 @@ LAST = 8
 MOST = 20
 """trials that are shown of one that has ended, in a terminal"""
 _ENDED = (COMPLETE, PRUNED, FAILED)
-_STYLES = {COMPLETE: "", PRUNED: "dim", FAILED: "red", RUNNING: "cyan", WAITING: "dim"}
+_STYLES = {COMPLETE: "", PRUNED: "dim", FAILED: "red", RUNNING: "deep_sky_blue3", WAITING: "dim"}
 _BEST = "bold green"
 _BAR, _MOST_BARS = 10, 4  # characters of the most important parameter; parameters
 _LONGEST = 24  # characters of a value in a cell
@@ -95,7 +95,7 @@ def importance_line(result: SweepResult, importance: Mapping[str, float]) -> Tex
     parts: list[tuple[str, str]] = [("importance ", "dim")]
     for path, share in list(importance.items())[:_MOST_BARS]:
         bar = "█" * max(0, round(_BAR * share / greatest)) or "▏"
-        parts += [(f"{names[path]} ", ""), (bar, "cyan"), (f" {share:.0%}  ", "")]
+        parts += [(f"{names[path]} ", ""), (bar, "deep_sky_blue3"), (f" {share:.0%}  ", "")]
     return Text.assemble(*parts)
 
 

@@ -12,12 +12,16 @@ from dlcli.report.remedies import (
     BALANCES,
     CLIPS,
     DROPOUT,
+    FIXED,
     GOES_BACK,
+    LINEAR,
     ONE_BATCH,
     PENALTY,
     PICTURES,
+    RELUS,
     SCHEDULE,
     SMOOTHS,
+    SQUASHED,
     STANDARDIZED,
     STOPS,
 )
@@ -30,7 +34,8 @@ _SLOW, _SPENT = 0.7, 0.05
 
 # Of a gain so high a larger network has little more to find; with gains so near, it does as well elsewhere.
 _HIGH, _SAME, _ALIKE = 0.9, 0.05, 1.2
-_HALF, _LONG = 0.5, 10
+_LONG, _POOR = 10, 0.5
+_MANY_MISTAKES = 30
 _ENOUGH = 50  # examples, some of which can be held out
 
 Lines = Iterator[str]
@@ -88,14 +93,34 @@ def _learned_nothing(course: Course) -> Lines:
         yield "Look at inputs and labels side by side: `dlcli data --plot`. What is asked may not be in the inputs."
         yield "More examples, or other inputs: learning these by heart tells nothing of others."
         return
+    yield from _about_layers(course)
+    relus = " Too large a rate ends ReLU units at once." if RELUS in course.had else ""
     if falls_steadily(course.train):
         yield "A larger learning rate: ten times as large, first."
     else:
-        yield "Another learning rate: a tenth of it, then ten times as large. Too large a rate ends ReLU units at once."
-    if course.constant and score is not None and score.perfect == 0.0:
-        yield "No activation in the last layer, if it has one: `sigmoid` and `tanh` end at 1, and `relu` at 0."
+        yield f"Another learning rate: a tenth of it, then ten times as large.{relus}"
     yield "Look at inputs and labels side by side: `dlcli data --plot`."
-    yield "More units or layers."
+    if LINEAR not in course.had:
+        yield "More units or layers."
+
+
+def _about_layers(course: Course) -> Lines:
+    """What in the layers themselves may be why they learn little."""
+    if LINEAR in course.had:
+        yield (
+            "A hidden layer with an activation, such as `Dense: {units: 32, activation: relu}`: without one, a network "
+            "is linear in its inputs."
+        )
+    if FIXED in course.had:
+        yield (
+            "The usual initializers: kernels that begin with one number make all units of a layer the same, and biases "
+            "far below 0 let no ReLU unit fire."
+        )
+    if SQUASHED in course.had:
+        yield (
+            "`relu` instead of `sigmoid` and `tanh` in the hidden layers: through several of these next to no gradient "
+            "comes back."
+        )
 
 
 def _as_it_was(course: Course) -> Lines:
@@ -118,6 +143,9 @@ def _overfitting(course: Course) -> Lines:
     more = [" or ".join(lacking)] if lacking else []
     more += [f"more of the {' and the '.join(there)} that it has"] if there else []
     yield f"A smaller network, {', or '.join(more)}."
+    _, held_out = course.gains()
+    if held_out is not None and held_out < _POOR and course.mistakes >= _MANY_MISTAKES:
+        yield "Look at the surest mistakes below: if labels are wrong, they are what is learned by heart."
     if not course.validation and course.examples >= _ENOUGH:
         yield "`dataset.validation: 0.1`, so that best.h5 is chosen by examples that it has not been trained on."
     if course.validation and STOPS not in course.had:
@@ -133,7 +161,7 @@ def _undertrained(course: Course) -> Lines:
     train, _ = course.gains()
     is_long = len(losses) >= _LONG  # a few epochs do not tell of the rate
     is_slow = is_long and course.train[-1] > _SLOW * course.train[0]
-    if is_long and train is not None and train < _HALF:
+    if is_long and train is not None and course.is_weak(train):
         yield from _weaker(course)
     if is_slow:
         yield larger
@@ -142,6 +170,8 @@ def _undertrained(course: Course) -> Lines:
     else:
         yield f"Go on for longer: `--resume RUN --epochs +{max(1, len(losses))}`."
     yield from _patience(course)
+    if not course.is_shuffled:
+        yield "`dataset.shuffle: true`, if the examples are in some order: it slows what is learned."
     if ONE_BATCH in course.had:
         yield "A smaller `dataset.batch_size`: all examples are one batch, so an epoch is one step."
     if not is_slow:
@@ -156,8 +186,10 @@ def _patience(course: Course) -> Lines:
 
 def _underfitting(course: Course) -> Lines:
     yield from _weaker(course)
-    yield "More units, or more layers."
-    yield "Inputs that tell more: if a larger network is no better, what is asked may not be in them."
+    yield from _about_layers(course)
+    if LINEAR not in course.had:
+        yield "More units, or more layers."
+    yield "If a larger network is no better, what is asked may not be in the inputs, or many labels are wrong."
 
 
 def _weaker(course: Course) -> Lines:
@@ -165,6 +197,8 @@ def _weaker(course: Course) -> Lines:
     there = [word for word, is_there in _RESTRAINTS.items() if is_there in course.had]
     if there:
         yield f"Less {' and '.join(there).replace('`L2`', 'regularization')}, which holds it back in training."
+    if AUGMENTS in course.had:
+        yield "Gentler augmentation: it may change examples beyond what can be told apart."
 
 
 def _plateau(course: Course) -> Lines:
@@ -207,8 +241,18 @@ def _few_examples(course: Course) -> Lines:
     yield "More examples, or a larger share of them for `dataset.validation` and `dataset.test`."
 
 
+def _out_of_reach(course: Course) -> Lines:
+    yield "No activation in the last layer: it then gives any number."
+
+
+def _easier(course: Course) -> Lines:
+    yield "Look at how the examples are divided: `dlcli data` tells the sizes, and which are in two splits."
+    yield "Look at the labels of the training examples: more of them may be wrong than of the others."
+
+
 def _short(course: Course) -> Lines:
     yield from _patience(course)
+    yield f"Go on for longer: `--resume RUN --epochs +{_LONG}`."
 
 
 def _good(course: Course) -> Lines:
@@ -223,6 +267,8 @@ _ADVICE: Mapping[str, Callable[[Course], Lines]] = {
     "unstable": _unstable,
     "learned-nothing": _learned_nothing,
     "as-it-was": _as_it_was,
+    "out-of-reach": _out_of_reach,
+    "easier": _easier,
     "label-noise": _label_noise,
     "overfitting": _overfitting,
     "undertrained": _undertrained,

@@ -147,9 +147,10 @@ def lines(
     if mark is not None:
         axis.axvline(mark, color=COLORS["muted"], linewidth=0.9, linestyle=(0, (3, 3)))
     axis.set_xlim(-0.02, 1.02)
-    axis.set_ylim(-0.02, 1.04)
+    axis.set_ylim(-0.02, 1.2)  # with room for the legend above all curves
+    axis.set_yticks(np.linspace(0, 1, 6))
     axis.set_xlabel(label)
-    axis.legend(loc="lower center", ncols=3)
+    axis.legend(loc="upper center", ncols=3)
     return chart_of(figure, name, title, f"{', '.join(each)} by {label}", note)
 
 

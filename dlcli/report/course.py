@@ -13,6 +13,12 @@ _ENOUGH = 0.97
 """the gain from which on nearly nothing is left to be desired"""
 _WEAK, _WEAK_NUMBERS = 0.75, 0.5
 """gains up to which a model is weak: of classes, and of numbers"""
+_CHANCE = 0.05
+"""so much of the gain, and no more, is taken for chance"""
+_PENALTY, _MUCH = 0.5, 0.9
+"""more than this of the loss is most of it; below this gain there is much to learn"""
+_BY_HEART_NEEDS = 0.2
+"""so many parameters an example, and fewer, know none by heart"""
 _BY_HEART = 0.7
 """so much of the training loss of the best epoch, and less, is of examples that are known by heart"""
 
@@ -89,6 +95,9 @@ class Course:
         is_far: whether the numbers asked for are so far from 0, or so large, that a network is long on its way there.
         telling: the column that alone tells every answer; empty if there is none.
         judged_by: how many examples choose the best epoch; 0 if none are held out for that.
+        penalty: which share of the loss is a penalty on the weights; None if that is not known.
+        bounds: of what the last layer's activation can give, if that is a number; None if it can give any.
+        beyond: which share of the true answers is beyond these bounds.
     """
 
     train: Sequence[float]
@@ -112,6 +121,9 @@ class Course:
     is_far: bool = False
     telling: str = ""
     judged_by: int = 0
+    penalty: float | None = None
+    bounds: tuple[float, float] | None = None
+    beyond: float = 0.0
 
     @property
     def watched(self) -> Sequence[float]:
@@ -129,6 +141,26 @@ class Course:
         """Whether nearly nothing is left to gain."""
         _, held_out = self.gains()
         return held_out is not None and held_out > _ENOUGH
+
+    @property
+    def is_enough_by_chance(self) -> bool:
+        """The same, but for one or two mistakes of few examples."""
+        _, held_out = self.gains()
+        if held_out is None or self.score is None or not self.is_of_classes:
+            return self.is_enough
+        return held_out + min(_CHANCE, self.score.chance) > _ENOUGH
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a network has too few parameters to learn its examples by heart."""
+        return 0 < self.parameters < _BY_HEART_NEEDS * self.examples
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether most of the loss is the penalty on the weights, and much is left to learn."""
+        train, held_out = self.gains()
+        gain = train if train is not None else held_out
+        return (self.penalty or 0.0) > _PENALTY and gain is not None and gain < _MUCH
 
     @property
     def is_of_classes(self) -> bool:

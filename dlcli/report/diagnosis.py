@@ -15,10 +15,12 @@ from dlcli.report.finding import Finding, finding_of
 from dlcli.report.signs_in_curves import not_shuffled, plateau, rate_spent, thrown_off, undertrained, unstable
 from dlcli.report.signs_in_scores import (
     as_it_was,
+    easier,
     few_examples,
     given_away,
     learned_nothing,
     noisy_labels,
+    out_of_reach,
     overfitting,
     underfitting,
 )
@@ -33,8 +35,8 @@ def diagnose(course: Course) -> tuple[Finding, ...]:
     if any(not math.isfinite(loss) for loss in course.train):
         return (_diverged(course),)
     checks: tuple[Callable[[Course], Finding | None], ...] = (
-        not_shuffled, thrown_off, unstable, learned_nothing, as_it_was, noisy_labels, overfitting, rate_spent,
-        undertrained, underfitting, plateau,
+        not_shuffled, thrown_off, out_of_reach, unstable, learned_nothing, as_it_was, noisy_labels, overfitting, easier,
+        rate_spent, undertrained, underfitting, plateau,
     )  # fmt: skip
     found = [finding for check in checks if (finding := check(course)) is not None]
     kinds = {finding.kind for finding in found}
@@ -49,13 +51,15 @@ def diagnose(course: Course) -> tuple[Finding, ...]:
 _EXPLAINS = {
     "not-shuffled": {"unstable", "overfitting", "underfitting", "plateau", "undertrained", "learned-nothing"},
     "thrown-off": {"unstable", "learned-nothing", "underfitting", "plateau", "undertrained"},
+    "out-of-reach": {"learned-nothing", "underfitting", "plateau", "undertrained"},
     "unstable": {"plateau", "undertrained", "underfitting", "learned-nothing"},
-    "learned-nothing": {"underfitting", "plateau", "undertrained", "as-it-was", "overfitting"},
+    "learned-nothing": {"underfitting", "plateau", "undertrained", "as-it-was", "overfitting", "easier"},
     "as-it-was": {"underfitting", "plateau"},
     "label-noise": {"underfitting", "plateau"},
     "overfitting": {"plateau", "underfitting"},
     "rate-spent": {"plateau", "underfitting", "undertrained"},
     "undertrained": {"underfitting", "plateau"},
+    "underfitting": {"plateau"},
 }
 
 
@@ -76,7 +80,9 @@ def _neither(course: Course) -> Finding:
     score = course.score
     if len(course.train) < 3:
         epochs = f"{len(course.train)} epochs tell" if len(course.train) > 1 else "1 epoch tells"
-        return finding_of(course, "short", [f"{epochs} little of how a training goes."])
+        losses = " and ".join(map(number, course.train))
+        evidence = [f"{epochs} little of how a training goes.", f"The training loss was {losses}."]
+        return finding_of(course, "short", evidence)
     evidence = [f"The training loss fell from {number(course.train[0])} to {number(course.train[-1])}."]
     if score is not None and score.train is not None and score.held_out is not None:
         evidence.append(

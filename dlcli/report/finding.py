@@ -37,6 +37,8 @@ _TITLES = {
     "thrown-off": "Steps so large that nothing was learned",
     "unstable": "Unstable: the training loss goes up again",
     "learned-nothing": "No better than the trivial predictor",
+    "out-of-reach": "Answers that the last layer cannot give",
+    "easier": "Better on other examples than on its own",
     "as-it-was": "No better than saying that nothing changes",
     "label-noise": "Some labels may be wrong",
     "overfitting": "Overfitting: it knows its training examples better than others",
@@ -53,7 +55,7 @@ _TITLES = {
 
 def finding_of(course: Course, kind: str, evidence: Sequence[str]) -> Finding:
     """A finding of one of the kinds above, with its title and what to try."""
-    return Finding(kind, _TITLES[kind], tuple(evidence), advice_for(kind, course), kind in ("short", "good"))
+    return Finding(kind, _TITLES[kind], tuple(evidence), advice_for(kind, course), kind == "good")
 
 
 def rate_told(course: Course) -> list[str]:

@@ -91,8 +91,9 @@ def short(text: str, longest: int = _LONGEST) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name that is broken behind its underscores, if it has to be broken."""
-    return Markup("_<wbr>").join(name.split("_"))
+    """A name that is broken behind its underscores, or between its words, if it has to be broken."""
+    words = re.split(r"(?<=_)|(?<=[a-z])(?=[A-Z])", name)
+    return Markup("<wbr>").join(words)
 
 
 def code(text: str) -> Markup:

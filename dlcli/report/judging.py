@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from dlcli.figures import number
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, CopyAnswers, NumberAnswers
 from dlcli.report.course import Course, Score
-from dlcli.report.remedies import BALANCES, PENALIZED, SMOOTHS, had_by, smoothed
+from dlcli.report.remedies import BALANCES, PENALIZED, SMOOTHS, STANDARDIZED, had_by, smoothed
 from dlcli.report.story import Story
 
 _SHARES = ("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "acc")
 _SQUARED = ("mean_squared_error", "mse")
+_BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf), "softplus": (0.0, math.inf)}
 _ERRORS = ("mean_absolute_error", "mae", "root_mean_squared_error", *_SQUARED)
 
 
@@ -32,6 +34,7 @@ def course_of(story: Story, answers: Answers | None, telling: str = "") -> Cours
     if isinstance(first, ClassAnswers):
         confidence, mistakes = first.confidence, int((~first.is_right).sum())
     train, had = story.metrics.get("train", {}), had_by(story)
+    bounds = _bounds(story) if isinstance(first, NumberAnswers) else None
     return Course(
         train=column(history, "loss"),
         validation=column(history, "val_loss"),
@@ -54,6 +57,9 @@ def course_of(story: Story, answers: Answers | None, telling: str = "") -> Cours
         is_far=_is_far(first),
         telling=telling,
         judged_by=int((story.data.get("examples") or {}).get("validation") or 0),
+        penalty=_penalty(story, answers, first) if PENALIZED in had else None,
+        bounds=bounds,
+        beyond=_beyond(bounds, first, is_standardized=STANDARDIZED in had),
     )
 
 
@@ -84,6 +90,38 @@ def _is_far(first: AnyAnswers | None) -> bool:
         return False
     mean, deviation = float(np.mean(first.truth)), float(np.std(first.truth))
     return abs(mean) > _FAR * deviation or not _SMALL < deviation < _LARGE
+
+
+def _penalty(story: Story, answers: Answers | None, first: AnyAnswers | None) -> float | None:
+    """Which share of the loss is a penalty on the weights: what the answers themselves do not explain."""
+    if answers is None or len(answers.each) > 1 or len(answers.rows) < answers.whole:
+        return None
+    whole = story.metrics.get(answers.split, {}).get("loss")
+    kind = str(story.spec.get("loss"))
+    own: float | None = None
+    if isinstance(first, NumberAnswers) and STANDARDIZED not in had_by(story) and kind in _SQUARED:
+        own = float(np.mean(first.errors**2))
+    elif isinstance(first, ClassAnswers) and first.are_probabilities and kind.endswith("crossentropy"):
+        of_truth = first.scores[np.arange(len(first.truth)), first.truth]
+        own = float(-np.log(np.clip(of_truth, 1e-7, 1.0)).mean())
+    if whole is None or own is None or not whole > 0 or not math.isfinite(whole):
+        return None
+    return max(0.0, 1 - own / whole)
+
+
+def _bounds(story: Story) -> tuple[float, float] | None:
+    layers = story.summary.layers if story.summary is not None else ()
+    return _BOUNDS.get(layers[-1].activation or "") if layers else None
+
+
+def _beyond(bounds: tuple[float, float] | None, first: AnyAnswers | None, *, is_standardized: bool) -> float:
+    """Which share of the true answers is beyond the bounds."""
+    if bounds is None or not isinstance(first, NumberAnswers) or not len(first.truth):
+        return 0.0
+    truth = first.truth
+    if is_standardized:
+        truth = (truth - truth.mean()) / (truth.std() or 1.0)
+    return float(((truth < bounds[0]) | (truth > bounds[1])).mean())
 
 
 def _trivial_loss(first: AnyAnswers | None, had: frozenset[str], answers: Answers | None) -> float | None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dlcli.model.summary import LayerSummary
 from dlcli.report.story import Story
 
 STOPS, SCHEDULE, DROPOUT, PENALTY, AUGMENTS, CLIPS = "stops", "schedule", "dropout", "penalty", "augments", "clips"
 GOES_BACK, SMOOTHS, BALANCES, PICTURES, ONE_BATCH = "goes back", "smooths", "balances", "pictures", "one batch"
 STANDARDIZED, PENALIZED = "standardized", "penalized loss"
+LINEAR, RELUS, SQUASHED, FIXED = "linear", "relus", "squashed", "fixed beginning"
 
 _STOPPING = {"EarlyStopping"}
 _SCHEDULING = {"ReduceLROnPlateau", "LearningRateScheduler"}
 _CLIPPING = {"clipnorm", "clipvalue", "global_clipnorm"}
 _BALANCING = {"class_weight", "oversample"}
+_STRAIGHT = {"Dense", "Flatten", "Reshape", "Dropout", "Normalization", "Rescaling", "BatchNormalization"}
+_SQUASHING, _MANY = {"sigmoid", "tanh", "hard_sigmoid"}, 3  # layers through which next to no gradient comes back
+_FIXED = {"zeros", "ones", "constant"}
 
 
 def had_by(story: Story) -> frozenset[str]:
@@ -22,7 +27,8 @@ def had_by(story: Story) -> frozenset[str]:
     spec, summary = story.spec, story.summary
     dataset, train = spec.get("dataset") or {}, spec.get("train") or {}
     arguments = _arguments(spec.get("optimizer"))
-    layers = {*names_in(spec.get("model"))} | {layer.class_name for layer in (summary.layers if summary else ())}
+    made = summary.layers if summary is not None else ()
+    layers = {*names_in(spec.get("model"))} | {layer.class_name for layer in made}
     callbacks = {*names_in(train.get("callbacks"))}
     shapes = summary.input_shapes.values() if summary is not None else ()
     examples = int((story.data.get("examples") or {}).get("train") or 0)
@@ -40,8 +46,34 @@ def had_by(story: Story) -> frozenset[str]:
         PICTURES: any(len(shape) == 4 for shape in shapes),
         STANDARDIZED: dataset.get("labels") == "standardized",
         ONE_BATCH: 0 < examples <= int(dataset.get("batch_size") or 0),
+        LINEAR: _is_linear(made),
+        RELUS: any(layer.activation == "relu" or layer.class_name == "ReLU" for layer in made),
+        SQUASHED: sum(map(_is_squashing, made[:-1])) >= _MANY,
+        FIXED: _begins_fixed(spec.get("model")),
     }
     return frozenset(word for word, value in found.items() if value)
+
+
+def _is_linear(layers: Sequence[LayerSummary]) -> bool:
+    """Whether what goes into the last layer's activation is linear in the inputs."""
+    straight = all(layer.class_name in _STRAIGHT and not layer.activation for layer in layers[:-1])
+    return bool(layers) and straight and layers[-1].class_name == "Dense"
+
+
+def _is_squashing(layer: LayerSummary) -> bool:
+    return layer.activation in _SQUASHING and layer.class_name in ("Dense", "Conv1D", "Conv2D", "Activation")
+
+
+def _begins_fixed(value: Any) -> bool:
+    """Whether weights begin alike, or biases with a number: units that are all the same, or that never fire."""
+    if isinstance(value, Mapping):
+        return any(_is_fixed(str(name), inner) or _begins_fixed(inner) for name, inner in value.items())
+    return isinstance(value, list) and any(map(_begins_fixed, value))
+
+
+def _is_fixed(name: str, initializer: Any) -> bool:
+    kind = str(next(iter(initializer), "") if isinstance(initializer, Mapping) else initializer).lower()
+    return (name == "kernel_initializer" and kind in _FIXED) or (name == "bias_initializer" and kind == "constant")
 
 
 def names_in(value: Any) -> Iterator[str]:

@@ -8,6 +8,8 @@ from statistics import fmean
 
 # An epoch's loss that is so many times the least one before it is a jump, if it is so much of the whole fall, too.
 _JUMP, _OF_FALL = 1.4, 0.05
+# Means of many epochs that are so many times the least have risen.
+_RISE = 1.25
 # A first epoch's loss so many times the second's is not of the whole fall.
 _FIRST = 3.0
 # A curve falls steadily if so many of its steps go down, those of the last third by so much of the mean step.
@@ -71,7 +73,7 @@ def rise_at_end(losses: Sequence[float], rates: Sequence[float]) -> tuple[int, f
     means = [fmean(losses[first : first + part]) for first in range(len(losses) - part + 1)]
     least, end = min(means), means[-1]
     at = means.index(least) + part // 2
-    is_low = end <= _JUMP * least or any(
+    is_low = end <= _RISE * least or any(
         _begins_anew(rates, at, late) for late in range(len(losses) - part, len(losses))
     )
     return None if is_low else (at + 1, least, end)

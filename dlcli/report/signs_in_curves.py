@@ -12,12 +12,15 @@ from itertools import pairwise
 from dlcli.figures import number
 from dlcli.report.course import Course
 from dlcli.report.finding import Finding, finding_of, rate_told
+from dlcli.report.remedies import STOPS
 from dlcli.report.shapes import jumps, last_fifths, rise_at_end, whole_fall
 
 # So many epochs with a jump are unsteady.
 _UNSTEADY = 0.15
 # Of classes, a rise by less of the whole fall is one of nearly nothing.
 _OF_FALL = 0.05
+# So many times what a network that knows nothing has, or begins with, is a loss far off.
+_FAR_OFF = 3.0
 # A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
 _THROWN, _AS_TRIVIAL = 1.25, 0.95
 # The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
@@ -27,6 +30,7 @@ _FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
 _NEAR = 0.02
 # Nearly all training examples are right from here on; of numbers, with others that are so much worse.
 _LEARNED, _LEARNED_NUMBERS, _FAR = 0.985, 0.9, 0.3
+_ALL_BUT_ONE = 0.99  # of other examples: next to nothing is left, however rare a class is
 # The best epoch was so early that the rest was for nothing; but with such a gain, give or take chance, nothing is
 # missing.
 _EARLY, _GOOD, _CHANCE = 0.6, 0.95, 0.05
@@ -71,13 +75,21 @@ def _up_and_down(course: Course) -> Iterator[str]:
     found = jumps(losses, course.rates)
     rises = sum(after > before * 1.05 for before, after in pairwise(losses))
     is_unsteady = len(found) > _UNSTEADY * len(losses) and rises >= 2
-    if not is_unsteady and not (found and max(losses) > 3 * losses[0]):
+    is_far_off = max((losses[epoch - 1] for epoch in found), default=0.0) > _FAR_OFF * _untrained(course)
+    if not is_unsteady and not is_far_off:
         return
     worst = max(found, key=lambda epoch: losses[epoch - 1])
     yield (
         f"The training loss was well above its least value before in {len(found)} of {len(losses)} epochs, the most in "
         f"epoch {worst}: {number(losses[worst - 1])}, after {number(min(losses[: worst - 1]))}."
     )
+
+
+def _untrained(course: Course) -> float:
+    """The loss of a network that knows nothing, if that is known; or else the first."""
+    if course.trivial_loss is None:
+        return course.train[0]
+    return max(course.trivial_loss, math.log(max(2, course.classes)))
 
 
 def _worse_in_the_end(course: Course) -> Iterator[str]:
@@ -98,8 +110,7 @@ def thrown_off(course: Course) -> Finding | None:
     if trivial is None or len(losses) < 3:
         return None
     worst, last = max(losses), last_fifths(losses)[1]
-    untrained = math.log(max(2, course.classes))  # what a network that knows nothing begins with
-    if worst < _THROWN * max(trivial, untrained) or last < _AS_TRIVIAL * trivial:
+    if worst < _THROWN * _untrained(course) or last < _AS_TRIVIAL * trivial:
         return None
     evidence = (
         f"In epoch {losses.index(worst) + 1} the training loss was {number(worst)}, and at the end {number(last)}: to "
@@ -136,7 +147,9 @@ def undertrained(course: Course) -> Finding | None:
     if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or course.is_enough:
         return None
     train, held_out = course.gains()
-    if train is not None and train > _LEARNED and course.score is not None and course.score.perfect == 1.0:
+    if course.score is not None and course.is_of_classes and (course.score.held_out or 0.0) >= _ALL_BUT_ONE:
+        return None
+    if train is not None and train > _LEARNED and course.is_of_classes:
         return None  # all training examples are right: going on makes only surer
     if train is not None and held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR:
         return None  # nothing is left to learn from these examples
@@ -152,6 +165,8 @@ def undertrained(course: Course) -> Finding | None:
         # One epoch of validation may be worse by chance.
         if before - last <= _FALLING_OF_WHOLE * (course.train[0] - last) or best < len(losses) - 2 * part:
             return None
+    if of_training[0] - of_training[1] <= min(_NEAR * whole_fall(course.train), _FALLING * of_training[0]):
+        return None  # what only validation brings is chance, or how its examples differ
     epochs = f"the last {part} epochs" if part > 1 else "the last epoch"
     evidence = (
         f"The {which} loss still falls: {number(last)} in {epochs}, {1 - last / before:.1%} less than before that.",
@@ -164,6 +179,8 @@ def plateau(course: Course) -> Finding | None:
     losses = course.watched
     _, held_out = course.gains()
     score = course.score
+    if STOPS in course.had and len(losses) < course.planned:
+        return None  # that is what it is there for
     chance = min(_CHANCE, score.chance) if score is not None and score.perfect == 1.0 else 0.0
     if len(losses) < 10 or not all(map(math.isfinite, losses)) or (held_out or 0.0) + chance > _GOOD:
         return None
