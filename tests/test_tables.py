@@ -62,6 +62,7 @@ def test_rows_that_are_too_short_are_found(text: str, line: int, tmp_path: Path)
 def test_values_that_are_missing_at_the_end_cost_no_second_parse(
     quote: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tables, "may_need_look", lambda *given: True)
     monkeypatch.setattr(tables, "open_text", pytest.fail)
     path = write(tmp_path, "a,b\n" + f"{quote}x, y{quote},{missing}\n".replace(", y", ", y" if quote else "") * 9)
     assert read_tables([path], layout())["b"].isna().all()
@@ -76,8 +77,13 @@ def test_separators_are_counted_outside_quotes(size: int, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(
-    "text", ["a,b\n1,\0\n", "a\0,b\n1,2\n", "a,b\n1,2,3,4\n\0", 'a,b\n1,"\n\0\n', "a,b\n1,\n3\n\0"]
-)
+    "text",
+    [
+        "a,b\n1,\0\n", "a\0,b\n1,2\n", "a,b\n1,2,3,4\n\0", 'a,b\n1,"\n\0\n', "a,b\n1,\n3\n\0", "a\n1\n2\n\0003\n",
+        *("a,b\n" + "1,2\n" * 50 + f"{value}\0,2\n" for value in ("x", "1", "1.5", "NA", "", "inf")),
+        *("a,b\n" + f"1,{value}\n" * 50 + f"1,{value}\0\n" for value in ("true", "False", "")),
+    ],
+)  # fmt: skip
 def test_a_byte_of_0_is_told_whatever_else_is_wrong(text: str, tmp_path: Path) -> None:
     line = text[: text.index("\0")].count("\n") + 1
     with pytest.raises(DataError, match=f"line {line}, has a byte of 0"):

@@ -1,6 +1,6 @@
 """What the bytes of a table tell that its values do not: bytes that are no text, and rows that are too short.
 
-A file is looked at in a thread of its own while it is parsed, which takes thirty times as long.
+A file is looked at in a thread of its own while it is parsed; and only if that can tell something.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import IO, TypeAlias
+from typing import IO
 
 import numpy as np
 
@@ -20,8 +20,6 @@ from dlcli.errors import DataError
 
 _BLOCK = 2**18
 _QUOTE = ord('"')
-Look: TypeAlias = "Future[int | None]"
-"""gives how many separators there are, as `SeparatorCount`, or None if they were not counted; raises DataError"""
 
 
 class SeparatorCount:
@@ -65,37 +63,63 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb", buffering=0)  # type: ignore[return-value]
 
 
-@contextmanager
-def looked_at(path: Path, count: SeparatorCount | None) -> Iterator[Look]:
-    """Look meanwhile at all bytes of a file in whose encoding lines end as in ASCII.
+class Look:
+    """A look at all bytes of a file in whose encoding lines end as in ASCII, in a thread of its own.
 
     Args:
-        path: the file.
+        path: the file; None where nothing can be seen.
         count: counts, if the first rows make that necessary; None where bytes do not tell.
-
-    Raises:
-        DataError: it has a byte of 0, which also explains whatever error is raised meanwhile.
-        OSError: it cannot be read.
+        pool: has the thread.
+        over: is set when nobody wants to know any more.
     """
+
+    def __init__(self, path: Path | None, count: SeparatorCount | None, pool: ThreadPoolExecutor, over: Event) -> None:
+        self._look = lambda: pool.submit(_look, path, count, over)
+        self._found: Future[int | None] | None = None
+
+    def begin(self) -> None:
+        """Begin to look, unless that has begun."""
+        self._found = self._found or self._look()
+
+    def separators(self) -> int | None:
+        """How many separators there are, as `SeparatorCount`; None if they were not counted.
+
+        Raises:
+            DataError: there is a byte of 0.
+            OSError: the file cannot be read.
+        """
+        self.begin()
+        return self._found.result() if self._found is not None else None
+
+    def check(self) -> None:
+        """Raise what it has found already, as `separators`."""
+        if self._found is not None and self._found.done():
+            self._found.result()
+
+
+@contextmanager
+def looked_at(path: Path | None, count: SeparatorCount | None) -> Iterator[Look]:
+    """Yield what looks at a file, see `Look`; a byte of 0 explains whatever error is raised meanwhile."""
     over = Event()
     with ThreadPoolExecutor(1, "dlcli-look") as pool:
-        look = pool.submit(_look, path, count, over)
+        look = Look(path, count, pool, over)
         try:
             yield look
-            look.result()
         except Exception:
-            look.result()
+            look.separators()
             raise
         finally:
             over.set()
 
 
-def _look(path: Path, count: SeparatorCount | None, over: Event) -> int | None:
+def _look(path: Path | None, count: SeparatorCount | None, over: Event) -> int | None:
+    if path is None:
+        return None
     at = 0
     for block, size in _blocks(path):
         place = block.find(0, 0, size)
         if place >= 0:
-            raise _byte_of_0(path, at + place)
+            raise byte_of_0(path, _line_of(path, at + place))
         count = None if count is None or not (at or count.is_wanted(block, size)) else count
         if count is not None:
             count.add(block, size)
@@ -120,8 +144,12 @@ def separators_in(path: Path, count: SeparatorCount) -> int:
     return count.total
 
 
-def _byte_of_0(path: Path, place: int) -> DataError:
+def _line_of(path: Path, place: int) -> int:
     with open_bytes(path) as file:
-        line = 1 + file.read(place).count(b"\n")
+        return 1 + file.read(place).count(b"\n")
+
+
+def byte_of_0(path: Path, line: int) -> DataError:
+    """The error that a line has such a byte."""
     hint = "It may be written in `encoding: utf-16`; or it is damaged. `corrupt: skip` in a spec leaves such rows out."
     return DataError(f"{path}, line {line}, has a byte of 0, which is no text.", hint)

@@ -287,13 +287,14 @@ def _of_text(path: Path, layout: Layout, texts: Collection[str], skipped: Skippe
     rows, may_be_short = 0, False
     with told(path, layout), look_meanwhile(path, layout) as look:
         way = way_of(path, layout)
+        look.begin()
         for part in _parsed(path, layout, way, texts, None):
-            if look.done():
-                look.result()
+            look.check()
             rows, may_be_short = rows + len(part), may_be_short or lacks_last_values(way, part)
             yield part
+        separators = look.separators()
         if may_be_short:
-            refuse_short_rows(path, layout, way, rows, look.result())
+            refuse_short_rows(path, layout, way, rows, separators)
 
 
 def _parsed(

@@ -11,6 +11,7 @@ from typing import Literal
 
 from dlcli.data.skipping import has_wrong_bytes, open_quote
 from dlcli.data.table_layout import Layout, open_text, separation
+from dlcli.data.table_scan import byte_of_0
 from dlcli.data.table_told import not_written, told
 from dlcli.errors import DataError
 
@@ -55,6 +56,8 @@ def way_of(path: Path, layout: Layout) -> Way:
     if any(map(has_wrong_bytes, record)):
         raise not_written(path, layout, f", line {lines}", "a name of a column has bytes that are no characters")
     if layout.header is True:
+        if any("\0" in name for name in record):
+            raise byte_of_0(path, lines)
         names = [name.strip() for name in record]
         _refuse_numbers(path, names)
         return Way(_checked_names(path, names), above, lines, separator, quoting)
@@ -87,7 +90,7 @@ def first_records(path: Path, layout: Layout, count: int) -> list[list[str]]:
 
 def _refuse_numbers(path: Path, names: list[str]) -> None:
     """Tell of a first line that is a row already."""
-    if all(_is_number(name) for name in names):
+    if all(is_number(name) for name in names):
         shown = ", ".join(names)[:_MOST_SHOWN]
         raise DataError(
             f"{path} begins with numbers ({shown}), where the names of the columns are expected.",
@@ -102,7 +105,8 @@ def _checked_names(path: Path, names: list[str]) -> list[str]:
     return [name or f"column {number}" for number, name in enumerate(names, start=1)]
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is a number, as Python writes them."""
     try:
         float(text)
     except ValueError:

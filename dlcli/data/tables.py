@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from dlcli.data.skipping import Columns, Skipped, SoundRecords, values_in
 from dlcli.data.table_layout import Layout, has_lines_of_bytes, open_text, separation
 from dlcli.data.table_scan import Look, SeparatorCount, counts_separators, looked_at, separators_in
 from dlcli.data.table_told import SKIP, brief, told
-from dlcli.data.table_way import Way, way_of
+from dlcli.data.table_way import Way, is_number, way_of
 from dlcli.errors import DataError
+
+_FIRST = 20  # rows by which it is told whether a table has texts
 
 
 def read_tables(
@@ -64,13 +67,17 @@ def _read(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped |
         else:
             with look_meanwhile(path, layout) as look:
                 way = way_of(path, layout)
+                if may_need_look(path, layout, way):
+                    look.begin()
                 try:
                     with strict():  # an iterator would take a fifth longer (pandas 3.1.1)
                         frame = pd.read_csv(path, **_from_file(path, layout, way, texts))
                 except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
                     frame = _whole(path, layout, way, texts, None)
                 if lacks_last_values(way, frame):
-                    refuse_short_rows(path, layout, way, len(frame), look.result())
+                    refuse_short_rows(path, layout, way, len(frame), look.separators())
+                if any(getattr(dtype, "kind", "O") not in "iuf" for dtype in frame.dtypes):
+                    look.separators()
     if frame.empty:
         raise no_rows(path, skipped)
     return frame
@@ -87,13 +94,25 @@ def _whole(path: Path, layout: Layout, way: Way, texts: Collection[str], skipped
 def look_meanwhile(path: Path, layout: Layout) -> Iterator[Look]:
     """See `looked_at`: of a file in whose encoding bytes tell nothing, nothing is seen. Raises DataError."""
     separator, quoting = separation(path, layout)
-    if not has_lines_of_bytes(layout):
-        nothing: Look = Future()
-        nothing.set_result(None)
-        yield nothing
-        return
-    with looked_at(path, _counter(layout, separator, quoting)) as look:
+    source = path if has_lines_of_bytes(layout) else None
+    with looked_at(source, _counter(layout, separator, quoting)) as look:
         yield look
+
+
+def may_need_look(path: Path, layout: Layout, way: Way) -> bool:
+    """Whether the first rows have texts, which may have bytes of 0, or lack their last values."""
+    if _numbers_end_at_0():
+        return True
+    with open_text(path, layout, errors="replace") as file:
+        lines = list(islice(file, way.skipped, way.skipped + _FIRST))
+    rows = [line.rstrip("\r\n").split(way.separator) for line in lines]
+    return any(not row[-1] or not all(map(is_number, filter(None, row))) for row in rows)
+
+
+@cache
+def _numbers_end_at_0() -> bool:
+    """Whether pandas takes what is before a byte of 0 for a number; else its column has texts (pandas 3.1.1)."""
+    return bool(pd.api.types.is_numeric_dtype(pd.read_csv(io.BytesIO(b"a\n1\0\n"))["a"]))
 
 
 def _counter(layout: Layout, separator: str, quoting: int) -> SeparatorCount | None:
