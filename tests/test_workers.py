@@ -197,18 +197,16 @@ def test_what_is_no_worker_is_not_heeded() -> None:
 
 
 def _workers(count: int, folder: Path, *arguments: object) -> list[subprocess.Popen[str]]:
-    addresses = list(_addresses(count))
-    processes = []
-    for number in range(count):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-        command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments), "--runs-dir", str(folder)]
-        processes.append(
-            subprocess.Popen(
-                command, env={**os.environ, "TF_CONFIG": json.dumps(task)}, text=True, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        )  # fmt: skip
-    return processes
+    addresses = _addresses(count)
+    return [_worker(addresses, number, folder, *arguments) for number in range(count)]
+
+
+def _worker(addresses: tuple[str, ...], number: int, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments), "--runs-dir", str(folder)]
+    config = Cluster(addresses, number, "TF_CONFIG").tf_config()
+    return subprocess.Popen(
+        command, env={**os.environ, "TF_CONFIG": config}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def _ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
@@ -265,6 +263,22 @@ def test_two_workers_train_what_one_process_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(figures["both"][name], figures["alone"][name], atol=1e-5)
     engine = json.loads((runs["both"] / "run.json").read_text())["engine"]
     assert (engine["strategy"], engine["replicas"]) == ("multi_worker", 2)
+
+
+def test_a_worker_that_dies_as_tensorflow_starts_is_named(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(_SPEC)
+    addresses = _addresses(2)
+    chief = _worker(addresses, 0, tmp_path / "runs", spec)
+    peers = meet(Cluster(addresses, 1, "TF_CONFIG"), lambda text: None, seconds=200)
+    Crew(peers, tmp_path).share_run(None)  # whose weights to begin with
+    peers.agree({})  # that TensorFlow's servers are there, which is not so of this one
+    for line in peers._lines.values():
+        line.connection.shutdown(socket.SHUT_RDWR)
+    [(code, said)] = _ended([chief])
+    assert code == 4, said
+    assert f"Worker 1 ({addresses[1]}) is gone: the connection to it broke" in " ".join(said.split())
+    assert "Traceback" not in said
 
 
 @thorough
