@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -300,3 +301,24 @@ def test_a_killed_worker_ends_the_other_and_both_go_on_to_the_same_bits(tmp_path
     expected = _weights(tmp_path / "undisturbed" / "spec" / "one")
     for name, values in _weights(last.parents[1]).items():
         np.testing.assert_array_equal(values, expected[name])
+
+
+@thorough
+def test_folds_on_two_workers_go_on_where_they_were(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(_SPEC.replace("validation: 0.2", "folds: 2"))
+    both = _workers(2, tmp_path / "runs", spec, "--run-name", "both")
+    assert run_quietly("train", spec, "--run-name", "alone", "--runs-dir", tmp_path / "runs") == 0
+    ended = _ended(both)
+    assert [code for code, _ in ended] == [0, 0], ended
+    runs = {name: tmp_path / "runs" / "spec" / name for name in ("both", "alone")}
+    figures = {name: json.loads((run / "metrics.json").read_text()) for name, run in runs.items()}
+    for split, mean in figures["alone"]["mean"].items():
+        assert figures["both"]["mean"][split] == pytest.approx(mean, abs=1e-5)
+    shutil.rmtree(runs["both"] / "fold-2")
+    record = json.loads((runs["both"] / "run.json").read_text())
+    (runs["both"] / "run.json").write_text(json.dumps({**record, "state": "interrupted"}))
+    ended = _ended(_workers(2, tmp_path / "runs", "--resume", runs["both"]))
+    assert [code for code, _ in ended] == [0, 0], ended
+    again = json.loads((runs["both"] / "metrics.json").read_text())
+    assert again == figures["both"]

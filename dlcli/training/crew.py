@@ -18,7 +18,7 @@ from dlcli.errors import DlcliError, Interrupted, RunError, UsageError
 from dlcli.files import replacing
 from dlcli.training.cluster import Cluster, find_cluster
 from dlcli.training.peers import AGAIN, PeerGoneError, Peers, meet
-from dlcli.training.resuming import Point
+from dlcli.training.resuming import Point, find_point
 from dlcli.training.stopping import Stop
 
 if TYPE_CHECKING:
@@ -183,11 +183,12 @@ def crew_of(cluster: Cluster | None, scratch: Path, notify: Callable[[str], obje
     peers.close()
 
 
-def point_of(crew: Crew, point: Point | None) -> Path | None:
-    """The folder or file that stands for the chief's point, which all workers go on from."""
-    if point is None:
-        return crew.share_run(None)
-    path = point.run.path if point.run is not None and point.is_newest else None
-    if path is None and point.checkpoint is not None:
-        path = point.checkpoint.path
-    return crew.share_run(path)
+def shared_point(crew: Crew, point: Point | None) -> Point | None:
+    """What the chief goes on from, for all workers; what the others give does not count."""
+    path = None
+    if point is not None:
+        path = point.run.path if point.run is not None and point.is_newest else None
+        if path is None and point.checkpoint is not None:
+            path = point.checkpoint.path
+    path = crew.share_run(path)
+    return point if crew.is_chief or path is None else find_point(path, lambda text: None)
