@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dlcli.errors import DlcliError, RunError, UsageError
+from dlcli.errors import DataError, DlcliError, RunError, UsageError
 from dlcli.training.cluster import Cluster
 from dlcli.training.crew import Crew, crew_of
 from dlcli.training.peers import PeerGoneError, Peers, meet
@@ -144,7 +144,20 @@ def test_silence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _each(2, act) == [None, None]
 
 
-def test_why_a_worker_stopped_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_mistake_that_all_make_is_told_by_the_chief(tmp_path: Path, late: int) -> None:
+    def act(number: int, addresses: tuple[str, ...]) -> Any:
+        with crew_of(Cluster(addresses, number, "TF_CONFIG"), tmp_path, lambda text: None):
+            time.sleep(0.3 if number == late else 0.0)
+            raise DataError("There is no table.csv.", "Look for it.")
+
+    every = _each(2, act)
+    assert [(type(error), error.is_told) for error in every] == [(DataError, False), (DataError, True)]
+
+
+def test_why_a_worker_stopped_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcli.training.crew._TOLD_WITHIN", 0.1)
+
     def act(number: int, addresses: tuple[str, ...]) -> Any:
         cluster = Cluster(addresses, number, "TF_CONFIG")
         with crew_of(cluster, tmp_path, lambda text: None) as crew:

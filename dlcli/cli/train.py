@@ -91,12 +91,11 @@ def train(
 
     screen: Screen = context.obj
     screen.trusts_code = trust_code
+    max_seconds = check_words(max_time, device, engine, strategy, precision)
     asked = _Asked(
-        config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change,
-        options.duration("--max-time", max_time), chosen_device(device), data_dir,
-        runs_dir, run_name, no_fallback, smoke, options.is_keras_engine(engine),
-        options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None,
-        options.chosen("--precision", precision, _PRECISIONS) if precision else None, report, strict, quiet, json,
+        config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change, max_seconds,
+        chosen_device(device), data_dir, runs_dir, run_name, no_fallback, smoke, options.is_keras_engine(engine),
+        strategy, precision, report, strict, quiet, json,
     )  # fmt: skip
     check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     with (
@@ -223,6 +222,20 @@ def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report
     end = train(request, display, hooks)
     if not request.is_smoke:
         display.closing(next_line(end.run, has_report=with_report))
+
+
+def check_words(
+    max_time: str | None, device: str, engine: str, strategy: str | None, precision: str | None
+) -> float | None:
+    """The seconds of `max_time`. Raises UsageError for what an option cannot be."""
+    from dlcli.training.devices import chosen_device
+
+    chosen_device(device)
+    options.is_keras_engine(engine)
+    for name, word, words in (("--strategy", strategy, _STRATEGIES), ("--precision", precision, _PRECISIONS)):
+        if word is not None:
+            options.chosen(name, word, words)
+    return options.duration("--max-time", max_time)
 
 
 def check_usage(
