@@ -119,9 +119,11 @@ class Screen:
             self._temporary_log.unlink(missing_ok=True)
 
     def error(self, error: DlcliError) -> None:
-        """Shows an error: what is wrong, then what to do about it."""
+        """Shows an error: what is wrong, then what to do about it; unless another process does."""
         from dlcli.errors import SpecError
 
+        if error.is_told:
+            return
         if isinstance(error, SpecError):
             self.problems(error.problems)
             return

@@ -28,9 +28,13 @@ class DlcliError(Exception):
     Args:
         message: what is wrong, where, and what was received; whole sentences.
         hint: what to do about it; shown on a line of its own.
+
+    Attributes:
+        is_told: whether another process tells it, and this one only ends.
     """
 
     exit_code = 1
+    is_told = False
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)

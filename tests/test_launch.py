@@ -20,7 +20,7 @@ from dlcli.machine import process_started
 from .conftest import CONFIGS, Command, Done
 
 LAUNCHER = """
-import json, sys
+import json, os, sys
 from dlcli.console import Screen
 from dlcli.errors import DlcliError
 from dlcli.machine import gpus_here
@@ -28,7 +28,10 @@ from dlcli.training.launching import Patience, launch
 screen, gpus = Screen(), gpus_here()
 workers, patience, command = json.loads(sys.argv[1])
 try:
-    launch(command, workers, tell=screen.message, show=screen.passed_on, gpus=gpus, patience=Patience(*patience))
+    launch(
+        command, workers, tell=screen.message, show=screen.passed_on, gpus=gpus, patience=Patience(*patience),
+        chief_moves="MOVES" in os.environ,
+    )
 except DlcliError as error:
     screen.error(error)
     sys.exit(error.exit_code)
@@ -292,6 +295,26 @@ def test_a_program_that_is_not_there() -> None:
     assert "error: Worker 0 cannot be started: [Errno 2] No such file or directory: '/nowhere/python'." in done.stderr
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_lines_wait_for_bars_that_move_over_them(code: int, tmp_path: Path) -> None:
+    program = f"""
+if index == 1:
+    say("is here")
+    meet()
+    say("leaves")
+    os._exit({code})
+meet()
+time.sleep(0.5)
+print("bars", file=sys.stderr, flush=True)
+"""
+    done = ran(2, program, MEETING=str(tmp_path), MOVES="")
+    first, *rest = done.err.splitlines()
+    assert first == "bars"
+    assert rest[:2] == ["worker 1 | is here", "worker 1 | leaves"]
+    assert done.code == code
+    assert any("worker 1 (pid" in line for line in rest) == bool(code)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -316,6 +339,9 @@ def test_a_program_that_is_not_there() -> None:
             ["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--set", "train.strategy=mirrored"],
             "the strategy `mirrored` is for one process",
         ),
+        (["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--device", "gpu:x"], "--device gpu:x: it must be"),
+        (["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--max-time", "x"], "--max-time x"),
+        (["--workers", 2, "--", "train", CONFIGS / "iris.yaml", "--strategy", "x"], "--strategy x"),
         # Also without `--`, what comes after `train` is its own.
         (["--workers", 2, "train", CONFIGS / "iris.yaml", "--epoch", 2], "No such option: --epoch"),
         (["--workers", 2, "--run-name", "x", "--", "train", "a.yaml"], "No such option: --run-name"),

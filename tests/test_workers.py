@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dlcli.errors import DlcliError, RunError, UsageError
+from dlcli.errors import DataError, DlcliError, RunError, UsageError
 from dlcli.training.cluster import Cluster
 from dlcli.training.crew import Crew, crew_of
 from dlcli.training.peers import PeerGoneError, Peers, meet
@@ -143,7 +144,20 @@ def test_silence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _each(2, act) == [None, None]
 
 
-def test_why_a_worker_stopped_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_mistake_that_all_make_is_told_by_the_chief(tmp_path: Path, late: int) -> None:
+    def act(number: int, addresses: tuple[str, ...]) -> Any:
+        with crew_of(Cluster(addresses, number, "TF_CONFIG"), tmp_path, lambda text: None):
+            time.sleep(0.3 if number == late else 0.0)
+            raise DataError("There is no table.csv.", "Look for it.")
+
+    every = _each(2, act)
+    assert [(type(error), error.is_told) for error in every] == [(DataError, False), (DataError, True)]
+
+
+def test_why_a_worker_stopped_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcli.training.crew._TOLD_WITHIN", 0.1)
+
     def act(number: int, addresses: tuple[str, ...]) -> Any:
         cluster = Cluster(addresses, number, "TF_CONFIG")
         with crew_of(cluster, tmp_path, lambda text: None) as crew:
@@ -197,18 +211,16 @@ def test_what_is_no_worker_is_not_heeded() -> None:
 
 
 def _workers(count: int, folder: Path, *arguments: object) -> list[subprocess.Popen[str]]:
-    addresses = list(_addresses(count))
-    processes = []
-    for number in range(count):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-        command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments), "--runs-dir", str(folder)]
-        processes.append(
-            subprocess.Popen(
-                command, env={**os.environ, "TF_CONFIG": json.dumps(task)}, text=True, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        )  # fmt: skip
-    return processes
+    addresses = _addresses(count)
+    return [_worker(addresses, number, folder, *arguments) for number in range(count)]
+
+
+def _worker(addresses: tuple[str, ...], number: int, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments), "--runs-dir", str(folder)]
+    config = Cluster(addresses, number, "TF_CONFIG").tf_config()
+    return subprocess.Popen(
+        command, env={**os.environ, "TF_CONFIG": config}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def _ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
@@ -267,6 +279,22 @@ def test_two_workers_train_what_one_process_does(tmp_path: Path) -> None:
     assert (engine["strategy"], engine["replicas"]) == ("multi_worker", 2)
 
 
+def test_a_worker_that_dies_as_tensorflow_starts_is_named(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(_SPEC)
+    addresses = _addresses(2)
+    chief = _worker(addresses, 0, tmp_path / "runs", spec)
+    peers = meet(Cluster(addresses, 1, "TF_CONFIG"), lambda text: None, seconds=200)
+    Crew(peers, tmp_path).share_run(None)  # whose weights to begin with
+    peers.agree({})  # that TensorFlow's servers are there, which is not so of this one
+    for line in peers._lines.values():
+        line.connection.shutdown(socket.SHUT_RDWR)
+    [(code, said)] = _ended([chief])
+    assert code == 4, said
+    assert f"Worker 1 ({addresses[1]}) is gone: the connection to it broke" in " ".join(said.split())
+    assert "Traceback" not in said
+
+
 @thorough
 def test_a_killed_worker_ends_the_other_and_both_go_on_to_the_same_bits(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
@@ -286,3 +314,24 @@ def test_a_killed_worker_ends_the_other_and_both_go_on_to_the_same_bits(tmp_path
     expected = _weights(tmp_path / "undisturbed" / "spec" / "one")
     for name, values in _weights(last.parents[1]).items():
         np.testing.assert_array_equal(values, expected[name])
+
+
+@thorough
+def test_folds_on_two_workers_go_on_where_they_were(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(_SPEC.replace("validation: 0.2", "folds: 2"))
+    both = _workers(2, tmp_path / "runs", spec, "--run-name", "both")
+    assert run_quietly("train", spec, "--run-name", "alone", "--runs-dir", tmp_path / "runs") == 0
+    ended = _ended(both)
+    assert [code for code, _ in ended] == [0, 0], ended
+    runs = {name: tmp_path / "runs" / "spec" / name for name in ("both", "alone")}
+    figures = {name: json.loads((run / "metrics.json").read_text()) for name, run in runs.items()}
+    for split, mean in figures["alone"]["mean"].items():
+        assert figures["both"]["mean"][split] == pytest.approx(mean, abs=1e-5)
+    shutil.rmtree(runs["both"] / "fold-2")
+    record = json.loads((runs["both"] / "run.json").read_text())
+    (runs["both"] / "run.json").write_text(json.dumps({**record, "state": "interrupted"}))
+    ended = _ended(_workers(2, tmp_path / "runs", "--resume", runs["both"]))
+    assert [code for code, _ in ended] == [0, 0], ended
+    again = json.loads((runs["both"] / "metrics.json").read_text())
+    assert again == figures["both"]

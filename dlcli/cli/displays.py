@@ -115,6 +115,9 @@ class SilentDisplay(QuietDisplay):
     def ended(self, end: End) -> None:
         """Not shown."""
 
+    def folds_ended(self, end: FoldsEnd) -> None:
+        """Not shown."""
+
 
 class PlainDisplay(QuietDisplay):
     """A line an epoch, for logs and pipes; of many short epochs, every so many, and the last."""

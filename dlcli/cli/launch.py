@@ -44,18 +44,21 @@ def _launch(
     from dlcli.training.launching import launch as run
 
     gpus = gpus_here() if ":" not in asked["device"] else []  # else they are named, by their numbers
-    run([sys.executable, "-m", "dlcli", *arguments], workers, tell=screen.message, show=screen.passed_on, gpus=gpus)
+    moves = screen.can_redraw and not (asked["quiet"] or asked["json"])
+    command = [sys.executable, "-m", "dlcli", *arguments]
+    run(command, workers, tell=screen.message, show=screen.passed_on, gpus=gpus, chief_moves=moves)
 
 
 def _checked(context: typer.Context, arguments: list[str]) -> dict[str, Any]:
     """The options of `train`, by their names. Raises what each worker would of usage and spec: here it is told once."""
     from dlcli.cli.options import load
-    from dlcli.cli.train import check_usage
+    from dlcli.cli.train import check_usage, check_words
 
     group: Any = context.parent
     with group.command.get_command(group, "train").make_context("train", arguments, parent=group) as parsed:
         asked: dict[str, Any] = parsed.params
     config, resume = asked["config"], asked["resume"]
+    check_words(*(asked[name] for name in ("max_time", "device", "engine", "strategy", "precision")))
     check_usage(
         config, resume, asked["init_from"], asked["run_name"], smoke=asked["smoke"], allow_change=asked["allow_change"]
     )

@@ -91,12 +91,11 @@ def train(
 
     screen: Screen = context.obj
     screen.trusts_code = trust_code
+    max_seconds = check_words(max_time, device, engine, strategy, precision)
     asked = _Asked(
-        config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change,
-        options.duration("--max-time", max_time), chosen_device(device), data_dir,
-        runs_dir, run_name, no_fallback, smoke, options.is_keras_engine(engine),
-        options.chosen("--strategy", strategy, _STRATEGIES) if strategy else None,
-        options.chosen("--precision", precision, _PRECISIONS) if precision else None, report, strict, quiet, json,
+        config, epochs, seed, tuple(set_ or ()), fold, resume, init_from, allow_change, max_seconds,
+        chosen_device(device), data_dir, runs_dir, run_name, no_fallback, smoke, options.is_keras_engine(engine),
+        strategy, precision, report, strict, quiet, json,
     )  # fmt: skip
     check_usage(config, resume, init_from, run_name, smoke=smoke, allow_change=allow_change)
     with (
@@ -212,15 +211,6 @@ def _short_options(asked: _Asked, point: Point | None) -> list[Override]:
     return short
 
 
-def _shared_point(crew: Crew, point: Point | None) -> Point | None:
-    """What the chief goes on from, for all workers."""
-    from dlcli.training.crew import point_of
-    from dlcli.training.resuming import find_point
-
-    path = point_of(crew, point)
-    return point if crew.is_chief or path is None else find_point(path, lambda text: None)
-
-
 def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report: bool) -> None:
     """Train, for each of several folds if there are such; and write a report on the run, if it is one."""
     from dlcli.cli.result import next_line
@@ -232,6 +222,20 @@ def _run(screen: Screen, display: Display, request: TrainRequest, *, with_report
     end = train(request, display, hooks)
     if not request.is_smoke:
         display.closing(next_line(end.run, has_report=with_report))
+
+
+def check_words(
+    max_time: str | None, device: str, engine: str, strategy: str | None, precision: str | None
+) -> float | None:
+    """The seconds of `max_time`. Raises UsageError for what an option cannot be."""
+    from dlcli.training.devices import chosen_device
+
+    chosen_device(device)
+    options.is_keras_engine(engine)
+    for name, word, words in (("--strategy", strategy, _STRATEGIES), ("--precision", precision, _PRECISIONS)):
+        if word is not None:
+            options.chosen(name, word, words)
+    return options.duration("--max-time", max_time)
 
 
 def check_usage(
@@ -257,7 +261,9 @@ def _named_point(screen: Screen, asked: _Asked, crew: Crew | None) -> Point | No
         return None
     if crew is None:
         return _find_point(screen, asked)
-    return _shared_point(crew, _find_point(screen, asked) if crew.is_chief else None)
+    from dlcli.training.crew import shared_point
+
+    return shared_point(crew, _find_point(screen, asked) if crew.is_chief else None)
 
 
 def _find_point(screen: Screen, asked: _Asked) -> Point:
@@ -284,14 +290,15 @@ def _fold_of(point: Point | None) -> int | None:
 
 def _find_unfinished(screen: Screen, asked: _Asked, loaded: LoadedSpec, crew: Crew | None) -> Point | None:
     """Where `--resume auto` goes on from; all workers, from where the chief does."""
+    from dlcli.training.crew import shared_point
     from dlcli.training.resuming import find_unfinished
 
     if crew is not None and not crew.is_chief:
-        return _shared_point(crew, None)
+        return shared_point(crew, None)
     point = find_unfinished(asked.runs_dir, loaded.spec, lambda text: screen.panel("damaged", [text]))
     found = f"goes on in {point.run.path}" if point is not None and point.run is not None else "begins a new run"
     screen.message(f"--resume auto {found}")
-    return point if crew is None else _shared_point(crew, point)
+    return point if crew is None else shared_point(crew, point)
 
 
 def _wanted_epochs(written: str | None, point: Point | None, *, is_auto: bool) -> int | None:

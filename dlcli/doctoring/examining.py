@@ -1,4 +1,4 @@
-"""All findings, in their order: what is installed, the machine, then, with TensorFlow started, GPU and speed."""
+"""All findings, in their order: what is installed, the machine, then, with TensorFlow started, GPU, workers, speed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dlcli.doctoring.gpu import Build, look_at_gpu, with_tensorflow
 from dlcli.doctoring.gpu_rules import judge_gpu
 from dlcli.doctoring.machine import Machine, judge_machine, look_at_machine
 from dlcli.doctoring.software import SOFTWARE, judge_software, look_at_software
+from dlcli.doctoring.workers import judge_workers, look_at_workers
 
 _BROKEN = "`pip install --force-reinstall tensorflow`, in a new environment if that does not help."
 
@@ -58,7 +59,7 @@ def examine(
         started = _start(found)
         gpu = with_tensorflow(gpu, *started, log()) if started is not None else gpu
     at = next((number for number, one in enumerate(found.findings) if one.area == "data"), len(found.findings))
-    found.findings[at:at] = judge_gpu(gpu)
+    found.findings[at:at] = [*judge_gpu(gpu), *judge_workers(look_at_workers())]
     if measures and found.device is not None:
         found.figures = dict(_measured(found, tell))
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +19,14 @@ from dlcli.errors import DlcliError, Interrupted, RunError, UsageError
 from dlcli.files import replacing
 from dlcli.training.cluster import Cluster, find_cluster
 from dlcli.training.peers import AGAIN, PeerGoneError, Peers, meet
-from dlcli.training.resuming import Point
+from dlcli.training.resuming import Point, find_point
 from dlcli.training.stopping import Stop
 
 if TYPE_CHECKING:
     from dlcli.training.division import Division
 
 _FILES = ("run.json", "resolved.yaml", "spec.yaml", "checkpoints/last.h5", "checkpoints/best.h5")
+_TOLD_WITHIN = 5.0  # seconds, in which the chief makes the same mistake that this worker has made
 
 
 @dataclass
@@ -153,6 +155,8 @@ def cluster_here(strategy: str | None) -> Cluster | None:
 def crew_of(cluster: Cluster | None, scratch: Path, notify: Callable[[str], object]) -> Iterator[Crew | None]:
     """The workers that train together; None for one alone. Whatever ends this one, the others hear of it.
 
+    A mistake that the chief has made as well is the chief's to tell.
+
     Raises:
         RunError, UsageError: see `dlcli.training.peers.meet`; while entered: another worker is gone.
     """
@@ -170,11 +174,13 @@ def crew_of(cluster: Cluster | None, scratch: Path, notify: Callable[[str], obje
         peers.close(peers.gone)
         raise
     except Exception as error:
-        if peers.gone is not None:  # what failed is most likely what waited for it
+        message = error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
+        if peers.gone is not None and not _says(peers, message):  # what failed is most likely what waited for it
             peers.close(peers.gone)
             kept = f" {error.message}" if isinstance(error, RunError) else ""
             raise PeerGoneError(f"{peers.gone}.{kept}", AGAIN) from error
-        message = error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, DlcliError) and not peers.is_chief:
+            error.is_told = _says(peers, message, within=_TOLD_WITHIN)
         peers.close(f"{name} stopped: {message}")
         raise
     except BaseException:
@@ -183,11 +189,20 @@ def crew_of(cluster: Cluster | None, scratch: Path, notify: Callable[[str], obje
     peers.close()
 
 
-def point_of(crew: Crew, point: Point | None) -> Path | None:
-    """The folder or file that stands for the chief's point, which all workers go on from."""
-    if point is None:
-        return crew.share_run(None)
-    path = point.run.path if point.run is not None and point.is_newest else None
-    if path is None and point.checkpoint is not None:
-        path = point.checkpoint.path
-    return crew.share_run(path)
+def _says(peers: Peers, message: str, within: float = 0.0) -> bool:
+    """Whether another worker has ended with the same message, or does so in so many seconds."""
+    until = time.monotonic() + within
+    while peers.gone is None and time.monotonic() < until:
+        time.sleep(0.05)
+    return peers.gone is not None and peers.gone.endswith(f"stopped: {message}".rstrip("."))
+
+
+def shared_point(crew: Crew, point: Point | None) -> Point | None:
+    """What the chief goes on from, for all workers; what the others give does not count."""
+    path = None
+    if point is not None:
+        path = point.run.path if point.run is not None and point.is_newest else None
+        if path is None and point.checkpoint is not None:
+            path = point.checkpoint.path
+    path = crew.share_run(path)
+    return point if crew.is_chief or path is None else find_point(path, lambda text: None)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from dlcli.errors import DivergedError, Interrupted, RunError, UsageError
+from dlcli.errors import DivergedError, Interrupted, RunError
 from dlcli.runs import RunFolder, check_free, check_writable
 from dlcli.spec.loading import LoadedSpec
+from dlcli.training.crew import shared_point
 from dlcli.training.listening import FoldEnd, FoldsEnd, Listener
 from dlcli.training.resuming import Point, find_point
 from dlcli.training.session import Hooks, TrainRequest, run_training
+from dlcli.training.stopping import Stop
 from dlcli.training.whole import Whole
 
 Figures = Mapping[str, Mapping[str, float]]
@@ -31,9 +33,6 @@ def run_folds(request: TrainRequest, listener: Listener, hooks: Hooks) -> FoldsE
             not keep the others from being trained; the error comes at the end.
         Interrupted: a signal came, or the time was up; the work is saved.
     """
-    if request.crew is not None:
-        message = "`folds` are trained one after the other, by one process; here are several workers."
-        raise UsageError(message, "Train one fold with `--fold 1`; or all of them with `--strategy none`.")
     until = time.monotonic() + request.max_seconds if request.max_seconds is not None else None
     where = request.where
     where = replace(where, notify=_once(where.notify), beside=(*where.beside, request.spec_folder))
@@ -80,8 +79,9 @@ def _train_fold(request: TrainRequest, whole: Whole, number: int, listener: List
     point = _point(whole.run, number, request)
     if point is not None and point.is_at_end(request.loaded.spec.train.epochs):
         return
-    if whole.stop.is_asked:
-        raise _interrupted(f"Stopped before fold {number} of {folds}{whole.stop.why}.", whole, whole.stop.signal_number)
+    stop = _stop(request, whole)
+    if stop.is_asked:
+        raise _interrupted(f"Stopped before fold {number} of {folds}{stop.why}.", request, whole, stop.signal_number)
     listener.fold_started(number, folds)
     brings_weights = point is not None and point.checkpoint is not None
     one = replace(
@@ -91,14 +91,24 @@ def _train_fold(request: TrainRequest, whole: Whole, number: int, listener: List
     try:
         run_training(one, listener, hooks)
     except Interrupted as error:
-        raise _interrupted(f"Fold {number} of {folds}: {error.message}", whole, error.exit_code - 128) from error
+        message = f"Fold {number} of {folds}: {error.message}"
+        raise _interrupted(message, request, whole, error.exit_code - 128) from error
 
 
 def _point(whole: RunFolder | None, number: int, request: TrainRequest) -> Point | None:
+    """Where the fold goes on from; all workers, from where the chief does."""
     run = whole.fold(number) if whole is not None else None
-    if run is None or not run.path.exists():
-        return None
-    return find_point(run.path, request.where.notify)
+    point = find_point(run.path, request.where.notify) if run is not None and run.path.exists() else None
+    return point if request.crew is None else shared_point(request.crew, point)
+
+
+def _stop(request: TrainRequest, whole: Whole) -> Stop:
+    """Whether to stop before the next fold; of several workers, all or none."""
+    if request.crew is None:
+        return whole.stop
+    stop = request.crew.stop.follow(whole.stop)
+    stop.agree({})
+    return stop
 
 
 def _of_fold(request: TrainRequest, number: int, point: Point | None) -> LoadedSpec:
@@ -114,8 +124,9 @@ def _of_fold(request: TrainRequest, number: int, point: Point | None) -> LoadedS
     return look_for_fold(request.loaded, number, request.where, recorded)
 
 
-def _interrupted(message: str, whole: Whole, signal_number: int) -> Interrupted:
-    hint = f"`dlcli train --resume {whole.run.path}` goes on from there." if whole.run is not None else None
+def _interrupted(message: str, request: TrainRequest, whole: Whole, signal_number: int) -> Interrupted:
+    is_kept = whole.run is not None and (request.crew is None or request.crew.is_chief)
+    hint = f"`dlcli train --resume {whole.run.path}` goes on from there." if whole.run and is_kept else None
     return Interrupted(message, signal_number=signal_number, hint=hint)
 
 

@@ -11,9 +11,10 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 from dlcli.errors import DlcliError, Interrupted, ProcessError, RunError, UsageError
@@ -49,6 +50,7 @@ def launch(
     show: Show,
     gpus: Sequence[str] = (),
     patience: Patience | None = None,
+    chief_moves: bool = False,
 ) -> None:
     """Run a command as so many workers, and wait until all of them have ended.
 
@@ -62,6 +64,7 @@ def launch(
         show: gets the lines of all workers but the first.
         gpus: to be divided among them, if there is one for each; as CUDA_VISIBLE_DEVICES names them.
         patience: how long they have to end.
+        chief_moves: whether worker 0 shows bars that move, over whatever others write: then it is shown when that ends.
 
     Raises:
         UsageError: this process is a worker itself.
@@ -71,7 +74,7 @@ def launch(
     """
     _see_that_alone()
     shares = _shares(workers, gpus)
-    processes = _Processes(tell, patience or Patience())
+    processes = _Processes(tell, patience or Patience(), chief_moves=chief_moves)
     with processes.listening(), _ports(workers) as ports, processes.none_left():
         processes.start(command, ports, shares, show)
         processes.watch()
@@ -119,8 +122,9 @@ def _ports(count: int) -> Iterator[list[int]]:
 class _Processes:
     """The workers, and what is to become of them."""
 
-    def __init__(self, tell: Show, patience: Patience) -> None:
-        self._tell = tell
+    def __init__(self, tell: Show, patience: Patience, *, chief_moves: bool) -> None:
+        self._tell = partial(self._say, tell)
+        self._held: list[Callable[[], object]] | None = [] if chief_moves else None
         self._patience = patience
         self._workers: list[Worker] = []
         self._ended: list[Worker] = []
@@ -147,6 +151,20 @@ class _Processes:
                 worker.force()
                 worker.process.wait()
                 worker.close()
+            self._say_all()
+
+    def _say(self, show: Show, text: str) -> None:
+        """Show it, now or when nothing moves over it any more."""
+        if self._held is None:
+            show(text)
+        else:
+            self._held.append(partial(show, text))
+
+    def _say_all(self) -> None:
+        """Worker 0 shows nothing any more: what others have said since it began may come."""
+        held, self._held = self._held, None
+        for say in held or ():
+            say()
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -166,7 +184,8 @@ class _Processes:
         addresses = tuple(f"{HERE}:{port}" for port in ports)
         for index, share in enumerate(shares):
             if not self._signals:
-                self._workers.append(start_worker(command, Cluster(addresses, index, "TF_CONFIG"), share, show))
+                cluster = Cluster(addresses, index, "TF_CONFIG")
+                self._workers.append(start_worker(command, cluster, share, partial(self._say, show)))
         if self._signals:  # it may have come before the process was known; and none has anything to save yet
             for worker in self._workers:
                 worker.force()
@@ -193,6 +212,8 @@ class _Processes:
             if worker.pipe is not None and worker.pipe in selector.get_map():
                 selector.unregister(worker.pipe)
             worker.close()
+            if worker.index == 0:
+                self._say_all()
         # Of several at a time, one that was killed is why the others have failed.
         self._ended += sorted(ended, key=lambda worker: worker.code >= 0)
         failed = self._failed()
