@@ -26,8 +26,9 @@ from dlcli.errors import UsageError
 from dlcli.exporting.formats import FORMATS, the_format
 from dlcli.exporting.parts import Picture, parts_of, unique
 from dlcli.exporting.pictures import decode_file, fit_pictures
+from dlcli.exporting.places import new_folder
 from dlcli.exporting.prepare import STEPS
-from dlcli.exporting.served import date_numbers
+from dlcli.exporting.served import as_shown, date_numbers
 from dlcli.exporting.subject import Subject
 from dlcli.exporting.tracing import not_held
 from dlcli.training.checkpoint import Checkpoint
@@ -332,6 +333,32 @@ def test_tensorflow_takes_dates_apart_as_dlcli() -> None:
     np.testing.assert_allclose(found, column.encode(pd.Series(values), ""), atol=1e-6)
 
 
+def test_what_is_no_date_is_a_missing_one() -> None:
+    column = COLUMNS[4]
+    assert isinstance(column, Date)
+    values = ["2023-02-29", "2024-13-01", "2024-00-10", "2024-01-32", "2024-01-01 24:00", "2024-01-01 10:60", "soon"]
+    missing = [[0.0] * 6 + [1.0]] * len(values)
+    np.testing.assert_array_equal(date_numbers(column, tf.constant(values)), missing)
+    np.testing.assert_array_equal(STEPS["date"](np.asarray(values), {**column.state(), "name": "a"}), missing)
+
+
+def test_numbers_that_are_values_are_taken_as_files_have_them() -> None:
+    column = Index("a", False, ("-3", "0", "0.5", "1", "2.5", "True"))
+    wanted = {
+        "1.0": 4, "01": 4, "+1.": 4, "2.50": 5, " 2.5": 5, ".5": 3, "00": 2, "-0.0": 2, "-3.": 1, "true": 6, "TRUE": 6,
+        "3.0.0": 0, "x": 0, "": 0, "10": 0, "1.05": 0,
+    }  # fmt: skip
+    found = STEPS["index"](np.asarray(list(wanted)), {**column.state(), "name": "a"})
+    assert dict(zip(wanted, found.tolist(), strict=True)) == wanted
+    shown = as_shown(column, tf.strings.strip(tf.constant(list(wanted)))).numpy()
+    assert [column.values.index(one.decode()) + 1 if one.decode() in column.values else 0 for one in shown] == list(
+        wanted.values()
+    )
+    as_texts = Index("a", True, ("01",))
+    assert as_shown(as_texts, tf.constant(["01"])).numpy().tolist() == [b"01"]
+    assert STEPS["index"](np.asarray(["01", "1"]), {**as_texts.state(), "name": "a"}).tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("fit", ["resize", "crop", "pad"])
 @pytest.mark.parametrize("color", ["rgb", "grayscale"])
 def test_pictures_are_resized_to_the_bit(fit: str, color: str) -> None:
@@ -374,6 +401,17 @@ def test_files_are_decoded_to_the_bit(color: str) -> None:
         content = saved(made(coarse), kind)
         wanted = read_picture(io.BytesIO(content), form)
         np.testing.assert_array_equal(decode_file(tf.constant(content), picture), wanted)
+
+
+def test_what_comes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    def export() -> None:
+        with new_folder(tmp_path / "one", overwrite=False) as folder:
+            (folder / "model").touch()
+            (tmp_path / "one").mkdir()
+
+    with pytest.raises(UsageError, match="already"):
+        export()
+    assert [path.name for path in tmp_path.rglob("*")] == ["one"]
 
 
 def test_names_of_tensors_are_not_two_alike() -> None:

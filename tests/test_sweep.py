@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import optuna
 import pytest
+from pydantic import ValidationError
 
 from dlcli.cli.sweep_opening import parse_seeds
 from dlcli.errors import UsageError
@@ -21,6 +23,7 @@ from dlcli.spec.composition import put_together
 from dlcli.spec.editing import edited
 from dlcli.spec.sweep import PRUNERS, SAMPLERS, SweepSpec
 from dlcli.sweeping import one_trial
+from dlcli.sweeping.best import other_folder
 from dlcli.sweeping.journal import MOST_IN_VAIN, Journal
 from dlcli.sweeping.plan import Search, planned_trials
 from dlcli.sweeping.reading import is_whole, read_result
@@ -109,8 +112,8 @@ class TestPlan:
         assert planned_trials(fewer) == 3
 
     def test_a_grid_without_end_is_refused(self) -> None:
-        with pytest.raises(UsageError, match="no end"):
-            planned_trials(sweep_of(sampler="grid"))
+        with pytest.raises(ValidationError, match="no end"):
+            sweep_of(sampler="grid")
 
     @pytest.mark.parametrize("kinds", [SAMPLERS, PRUNERS])
     def test_arguments_and_defaults_are_optuna_s(self, kinds: dict[str, Any]) -> None:
@@ -281,6 +284,29 @@ class TestSweep:
         assert "exists" in again.err
         assert path.read_text() == text
         assert dlcli("sweep", "best", done, "--write", path, "--force").code == 0
+
+    def test_comments_stay_where_a_spec_goes_on_from_another(self, dlcli: Command, done: Path, tmp_path: Path) -> None:
+        folder = shutil.copytree(done, tmp_path / "copied")
+        data = next(line for line in SPEC.splitlines(keepends=True) if line.startswith("dataset:"))
+        (folder / "spec.yaml").write_text(SPEC.replace(data, "extends: base.yaml\n"))
+        (tmp_path / "base.yaml").write_text(data)
+        best = dlcli("sweep", "best", folder, "--write", tmp_path / "best.yaml", "--json").json
+        text = (tmp_path / "best.yaml").read_text()
+        assert "extends: base.yaml" in text
+        assert "# the one" in text
+        assert put_together(tmp_path / "best.yaml")["model"]["layers"][0]["Dense"]["units"] == best["values"][UNITS]
+        (tmp_path / "elsewhere").mkdir()
+        assert dlcli("sweep", "best", folder, "--write", tmp_path / "elsewhere" / "best.yaml").code == 0
+        assert "source: iris" in (tmp_path / "elsewhere" / "best.yaml").read_text()
+
+    def test_files_are_named_from_the_folder_of_the_spec(self, tmp_path: Path) -> None:
+        (tmp_path / "composed.yaml").write_text("dataset: {source: {csv: {path: a.csv, target: b}}}\n")
+        folder = SweepFolder(tmp_path)
+        folder.write_record({"spec_folder": str(tmp_path / "specs")})
+        assert other_folder(folder, tmp_path / "specs" / "best.yaml") is None
+        assert other_folder(folder, tmp_path / "best.yaml") == tmp_path / "specs"
+        (tmp_path / "composed.yaml").write_text("dataset: {source: iris}\n")
+        assert other_folder(folder, tmp_path / "best.yaml") is None
 
     def test_the_next_training_lets_go_of_what_those_before_have_registered(self, done: Path) -> None:
         from tensorflow.python.framework import ops

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dlcli.console import Screen
     from dlcli.errors import Problem
     from dlcli.model.summary import ModelSummary
-    from dlcli.spec.loading import Findings
+    from dlcli.spec.loading import Findings, LoadedSpec
+    from dlcli.spec.overrides import Override
 
 
 class _Checked(NamedTuple):
@@ -100,10 +101,10 @@ def _check_all(screen: Screen, configs: Sequence[Path], sets: Sequence[str], *, 
     from dlcli.training.backend import start_backend
 
     start_backend("cpu")
-    return [_built(path, findings) for path, findings in found]
+    return [_built(screen, path, findings, overrides) for path, findings in found]
 
 
-def _built(path: Path, findings: Findings) -> _Checked:
+def _built(screen: Screen, path: Path, findings: Findings, overrides: Sequence[Override]) -> _Checked:
     from dlcli.machine import machine_memory
     from dlcli.model.lints import lint_model
     from dlcli.training.rehearsal import rehearse
@@ -117,7 +118,32 @@ def _built(path: Path, findings: Findings) -> _Checked:
             findings.loaded.located(problem)
             for problem in lint_model(rehearsal.summary, findings.parts, machine_memory())
         ]
-    return _Checked(path, findings, findings.shown_with(rehearsal.problems, odd), rehearsal.summary)
+    problems = rehearsal.problems
+    if findings.loaded.spec.sweep is not None and not problems and not findings.all_errors:
+        problems = _of_sweep(screen, path, findings.loaded, overrides)
+    return _Checked(path, findings, findings.shown_with(problems, odd), rehearsal.summary)
+
+
+def _of_sweep(screen: Screen, path: Path, loaded: LoadedSpec, overrides: Sequence[Override]) -> list[Problem]:
+    """The mistakes of what the spec's `sweep` may come to, which show when that is built."""
+    from dlcli.errors import SpecError
+    from dlcli.spec.loading import load_spec
+    from dlcli.spec.overrides import option
+    from dlcli.sweeping.keeping import Kept
+    from dlcli.sweeping.rehearsing import try_models
+
+    catalogue, run_code = options.catalogue(screen), options.code_runner(screen)
+    look, kept = options.looker(screen, only_looks=True), Kept()
+
+    def load_with(more: Sequence[Override]) -> LoadedSpec:
+        values = [*overrides, *more, option("sweep", "sweep", None)]
+        return load_spec(path, catalogue, values, (), run_code, lambda one: look(kept.with_kept(one)))
+
+    try:
+        try_models(loaded, load_with, path.parent)
+    except SpecError as error:
+        return list(error.problems)
+    return []
 
 
 def _print_problems(screen: Screen, checked: Sequence[_Checked]) -> None:

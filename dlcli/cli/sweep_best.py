@@ -41,7 +41,7 @@ def sweep_best(
     from dlcli.cli.sweep_displays import show_best, trial_json
     from dlcli.files import to_json
     from dlcli.runs.sweeps import find_sweep
-    from dlcli.sweeping.best import check_free, write_best
+    from dlcli.sweeping.best import check_free, other_folder, write_best
     from dlcli.sweeping.reading import read_result
 
     folder = find_sweep(sweep, runs_dir)
@@ -53,6 +53,9 @@ def sweep_best(
         check_free(write, is_forced=force)
         if not write_best(folder, result, best, write):
             screen.message("The spec's comments are not kept: its text has no place for these values.")
+        elsewhere = other_folder(folder, write)
+        if elsewhere is not None:
+            screen.message(f"The files that it names are looked for from {write.parent} now, not from {elsewhere}.")
     if json:
         written = str(write) if write is not None else None
         screen.out.print(to_json({**trial_json(best), "written": written}), soft_wrap=True, markup=False)

@@ -18,12 +18,13 @@ from dlcli.figures import duration, seconds_of, written_time
 from dlcli.runs.sweeps import SweepFolder, seconds_used
 from dlcli.spec.loading import LoadedSpec, Look, load_spec
 from dlcli.spec.overrides import Override, option, parse_overrides
-from dlcli.sweeping.beginning import Goal, NewSweep, create_sweep, goal_of, try_models
+from dlcli.sweeping.beginning import Goal, NewSweep, create_sweep, goal_of
 from dlcli.sweeping.jobs import run_jobs
 from dlcli.sweeping.keeping import Kept
 from dlcli.sweeping.page import write_page
 from dlcli.sweeping.plan import Load, Plan, Search, Seeds, planned_trials
 from dlcli.sweeping.reading import is_whole
+from dlcli.sweeping.rehearsing import try_models
 from dlcli.sweeping.result import COMPLETE, FAILED, PRUNED, SweepResult
 from dlcli.sweeping.running import SweepRequest, run_sweep
 from dlcli.training.devices import DeviceChoice

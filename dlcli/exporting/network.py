@@ -20,6 +20,8 @@ from dlcli.exporting.parts import Columns, Part, Taken
 
 OUTPUT = "output"
 """the name of the only output"""
+_LARGEST_HALF = 65504.0  # of float16
+_STEP = 2.0**15
 
 
 def whole_network(
@@ -29,6 +31,8 @@ def whole_network(
     parts: Mapping[str, Part],
     taken: Mapping[str, Sequence[Taken]],
     batch_size: int | None = None,
+    *,
+    is_halved: bool = False,
 ) -> keras.Model:
     """A model that takes tensors by name, and answers in the targets' own units.
 
@@ -39,6 +43,7 @@ def whole_network(
         parts: what each of its inputs is made of.
         taken: the tensors for each of them: columns where there are several, or the raw examples themselves.
         batch_size: how many examples it takes at a time; None for any number.
+        is_halved: whether its constants will be in float16.
     """
     tensors: dict[str, Any] = {}
     for each in taken.values():
@@ -50,7 +55,7 @@ def whole_network(
     several = isinstance(preparation, Preparations)
     prepared = _layers_named(preparation).apply(raw if several else next(iter(raw.values())))
     outputs = model(prepared, training=False)
-    return keras.Model(tensors, _in_units(outputs, encoding), name=model.name)
+    return keras.Model(tensors, _in_units(outputs, encoding, is_halved=is_halved), name=model.name)
 
 
 def _raw(part: Part, tensors: Sequence[Any], taken: Sequence[Taken]) -> Any:
@@ -115,12 +120,16 @@ def _layers_named(preparation: AnyPreparation) -> AnyPreparation:
     return renamed("", preparation)
 
 
-def _in_units(outputs: Any, encoding: AnyEncoding) -> Any:
+def _in_units(outputs: Any, encoding: AnyEncoding, *, is_halved: bool) -> Any:
     """Outputs in the targets' own units."""
 
     def restored(one: Encoding, output: Any, name: str) -> Any:
         if one.kind != "standardized":
             return output
+        if is_halved and max(one.deviation, abs(one.mean)) > _LARGEST_HALF:
+            # In two steps, with a `maximum` that changes nothing, lest the converter makes one of them.
+            near = keras.layers.Rescaling(one.deviation / _STEP, one.mean / _STEP, name=name)(output)
+            return ops.maximum(near, -_LARGEST_HALF) * _STEP
         return keras.layers.Rescaling(one.deviation, one.mean, name=name)(output)
 
     if isinstance(encoding, Encodings):

@@ -188,7 +188,8 @@ def _column(name: str, column: Fitted, axes: tuple[int, ...]) -> Taken:
         return Taken(name, "string", axes, (raw,), "a text in small letters", ({"kind": "small letters", "name": raw},))
     if isinstance(column, (Category, Index)):
         says = 'a value as text, without blanks around it; "" where it is missing'
-        return Taken(name, "string", axes, (raw,), says, ({"kind": "stripped", "name": raw},))
+        step = {"kind": "stripped", "name": raw, "is_text": column.is_text}
+        return Taken(name, "string", axes, (raw,), says, (step,))
     return _as_it_is(name, "float64", axes, raw, "a number; NaN where it is missing")
 
 

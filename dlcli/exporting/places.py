@@ -29,6 +29,7 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.mkdir()
         yield beside
+        check_place(path, overwrite=overwrite)  # another process may have written meanwhile
         if path.exists():
             path.rename(old)
         beside.rename(path)

@@ -20,6 +20,8 @@ _BLANKS = re.compile(r"[ \t\n\r\f\v]+")
 _DATE = re.compile(
     r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?(?:(Z)|([+-])(\d{2}):?(\d{2}))?"
 )
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_TRUTHS = {"true": "True", "TRUE": "True", "false": "False", "FALSE": "False"}
 _BITS = 22  # of the fractions with which Pillow weighs pixels
 
 Step = Mapping[str, Any]
@@ -61,25 +63,32 @@ def _number(values: Any, step: Step) -> Any:
 def _category(values: Any, step: Step) -> Any:
     """A 1 in the column of its value, or of a missing one; none for a value that training did not have."""
     known = [*step["values"], *([""] * step["has_missing"])]
-    return np.equal.outer(_positions(values, known), np.arange(len(known)))
+    return np.equal.outer(_positions(values, known, step), np.arange(len(known)))
 
 
 def _index(values: Any, step: Step) -> Any:
     """The position of its value, from 1 on; 0 for one that training did not have."""
-    return _positions(values, step["values"]) + 1
+    return _positions(values, step["values"], step) + 1
 
 
-def _positions(values: Any, known: Sequence[str]) -> Any:
+def _positions(values: Any, known: Sequence[str], step: Step) -> Any:
     positions = {value: number for number, value in enumerate(known)}
-    return _each(values, lambda value: positions.get(_shown(value), -1))
+    return _each(values, lambda value: positions.get(_shown(value, step), -1))
 
 
-def _shown(value: Any) -> str:
-    """A value as training had it: whole numbers without a point, texts without the blanks around them."""
+def _shown(value: Any, step: Step) -> str:
+    """A value as training had it: whole numbers without a point, texts without the blanks around them.
+
+    Of a column that is no text, `1.0` and `01` are numbers as well, and `true` is True.
+    """
+    text = str(value).strip()
+    if not step["is_text"]:
+        value = float(text) if _NUMBER.fullmatch(text) else value
+        text = _TRUTHS.get(text, text)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         number = float(value)
         return "" if np.isnan(number) else str(int(number)) if number.is_integer() else repr(number)
-    return str(value).strip()
+    return text
 
 
 def _date(values: Any, step: Step) -> Any:
@@ -96,11 +105,13 @@ def _parts(text: str) -> list[float]:
     found = _DATE.fullmatch(text)
     if found is None:
         return [float("nan")] * 6
-    year, month, day, hour, minute, second = (int(found[number] or 0) for number in range(1, 7))
-    moment = datetime(year, month, day, hour, minute, second)
-    if found[8]:
-        shift = timedelta(hours=int(found[9]), minutes=int(found[10]))
-        moment += shift if found[8] == "-" else -shift
+    try:
+        moment = datetime(*(int(found[number] or 0) for number in range(1, 7)))
+        if found[8]:
+            shift = timedelta(hours=int(found[9]), minutes=int(found[10]))
+            moment += shift if found[8] == "-" else -shift
+    except (ValueError, OverflowError):  # such as the 30th of February
+        return [float("nan")] * 6
     return [moment.year, moment.month, moment.day, moment.weekday(), moment.timetuple().tm_yday, moment.hour]
 
 
@@ -185,7 +196,7 @@ def _rounded(sums: Any) -> Any:
 
 STEPS: dict[str, Callable[[Any, Step], Any]] = {
     "as it is": lambda values, step: values,
-    "stripped": lambda values, step: _each(values, _shown),
+    "stripped": lambda values, step: _each(values, lambda value: _shown(value, step)),
     "small letters": lambda values, step: _each(values, lambda value: str(value).lower()),
     "number": _number, "plain": _number, "category": _category, "index": _index, "date": _date, "text": _text,
     "picture": _picture,

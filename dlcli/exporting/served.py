@@ -15,6 +15,11 @@ _DATE = (
     r"^(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?)?(?:Z|([+-])(\d{2}):?(\d{2}))?$"
 )
 _DAY = 24 * 60
+_SHOWN = (
+    (r"^\+([\d.])", r"\1"), (r"^(-?)\.(\d)", r"\10.\2"), (r"^(-?)0+(\d)", r"\1\2"), (r"^(-?\d+\.\d*?)0+$", r"\1"),
+    (r"^(-?\d+)\.$", r"\1"), (r"^-0$", "0"), (r"^(true|TRUE)$", "True"), (r"^(false|FALSE)$", "False"),
+)  # fmt: skip
+"""how numbers, true and false are brought to the form in which training had them as values"""
 
 
 def front(
@@ -47,7 +52,21 @@ def _made(part: Part, column: Fitted | None, tensor: Any, *, files: bool) -> Any
         return date_numbers(column, tf.strings.strip(tensor))
     if isinstance(column, Text):
         return tf.strings.lower(tensor, encoding="utf-8")
-    return tf.strings.strip(tensor) if isinstance(column, (Category, Index)) else tensor
+    if isinstance(column, (Category, Index)):
+        return as_shown(column, tf.strings.strip(tensor))
+    return tensor
+
+
+def as_shown(column: Category | Index, texts: Any) -> Any:
+    """Values as training had them: of a column of numbers, or of true and false, `1.0` and `01` are 1, and `true` True.
+
+    Numbers with an exponent, which nobody writes for a value, stay as they are.
+    """
+    if column.is_text:
+        return texts
+    for pattern, instead in _SHOWN:
+        texts = tf.strings.regex_replace(texts, pattern, instead)
+    return texts
 
 
 def _pictures(part: Picture, tensor: Any, *, files: bool) -> Any:
@@ -70,7 +89,10 @@ def date_numbers(column: Date, texts: Any) -> Any:
     sign = tf.where(tf.strings.regex_full_match(whole, r".*-\d{2}:?\d{2}$"), 1, -1)
     has_zone = tf.strings.regex_replace(whole, _DATE, r"\6") != ""
     shift = tf.where(has_zone, tf.cast(sign, tf.int64) * (group(7) * 60 + group(8)), 0)
-    minutes = _days(group(1), group(2), group(3)) * _DAY + group(4) * 60 + group(5) + shift
+    day_written = _days(group(1), group(2), group(3))
+    is_day = tf.reduce_all(tf.stack(_civil(day_written)) == tf.stack([group(1), group(2), group(3)]), axis=0)
+    known = known & is_day & (group(4) < 24) & (group(5) < 60)
+    minutes = day_written * _DAY + group(4) * 60 + group(5) + shift
     days = minutes // _DAY
     year, month, day = _civil(days)
     parts = [year, month, day, (days + 3) % 7, days - _days(year, 1, 1) + 1, minutes % _DAY // 60]

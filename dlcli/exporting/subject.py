@@ -67,9 +67,13 @@ class Subject:
             restore_encoding(contents.encoding), reader, parts_of(reader, preparation),
         )  # fmt: skip
 
-    def network(self, taken: Mapping[str, Sequence[Taken]], batch_size: int | None = None) -> keras.Model:
+    def network(
+        self, taken: Mapping[str, Sequence[Taken]], batch_size: int | None = None, *, is_halved: bool = False
+    ) -> keras.Model:
         """The model that takes these tensors; see `whole_network`."""
-        return whole_network(self.model, self.preparation, self.encoding, self.parts, taken, batch_size)
+        return whole_network(
+            self.model, self.preparation, self.encoding, self.parts, taken, batch_size, is_halved=is_halved
+        )
 
     @property
     def outputs(self) -> list[dict[str, Any]]:

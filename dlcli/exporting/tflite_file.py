@@ -23,7 +23,7 @@ def taken(parts: Mapping[str, Part]) -> dict[str, list[Taken]]:
 
 def write(subject: Subject, path: Path, precision: str, calibration: Sequence[Tensors]) -> None:
     """See `formats.Writer`; `calibration` has examples to train on, one each, for int8."""
-    network = subject.network(taken(subject.parts), FORMATS["tflite"].batch_size)
+    network = subject.network(taken(subject.parts), FORMATS["tflite"].batch_size, is_halved=precision == "float16")
     function, _ = traced(network)
     # Not the model itself: what Keras 3 tracks of it TensorFlow 2.21 does not find, and its weights become NaN.
     module = tf.Module()

@@ -77,7 +77,9 @@ class Application:
     def _fastapi(self) -> FastAPI:
         name = str(self._metadata["name"])
         # FastAPI's own pages on the API load scripts from elsewhere.
-        app = FastAPI(title=f"dlcli: {name}", version=__version__, docs_url=None, redoc_url=None)
+        app = FastAPI(
+            title=f"dlcli: {name}", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False
+        )
         html, policy = page(name)
 
         async def show_page() -> Response:

@@ -93,6 +93,11 @@ class PatientProtocol(H11Protocol):
             self._began, self._received = self.loop.time(), len(data)
             self._check = self.loop.call_later(self.limits.patience, self._check_pace)
 
+    def eof_received(self) -> None:
+        """See `asyncio.Protocol`: who sends nothing more in the middle of a request may still read an answer."""
+        if self._left_to_drop is None and self.is_arriving:
+            self.refuse(400, f"The request ends after {self._received:,} bytes, in its middle.", "Send all of it.")
+
     @property
     def is_arriving(self) -> bool:
         """Whether a request has begun to come, and is not there as a whole."""

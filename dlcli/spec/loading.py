@@ -23,6 +23,7 @@ from dlcli.spec.grammar import VERSION, Spec
 from dlcli.spec.graph import check_graph
 from dlcli.spec.heads import check_heads
 from dlcli.spec.indices import check_indices
+from dlcli.spec.likeness import suggestion
 from dlcli.spec.lints import MODEL_CODES, check_silence, codes_asked, lint, silenced
 from dlcli.spec.lints.heads import lint_heads
 from dlcli.spec.marks import Document
@@ -32,6 +33,7 @@ from dlcli.spec.parts import SHAPE, Parts, sound_part
 from dlcli.spec.source import FileSource
 from dlcli.spec.translation import translate_all
 from dlcli.spec.trying import try_sweep
+from dlcli.spec.variables import UNUSED
 
 Item = TypeVar("Item")
 _MOST_TOLD = 300
@@ -272,7 +274,12 @@ def _problems_with(
     """The same of a spec without mistakes, with some of its values replaced, and without its `sweep`."""
     document = compose(path, [*overrides, *more])
     document = replace(document, data={key: value for key, value in document.data.items() if key != "sweep"})
-    return [*document.problems, *document.without_consequences(_problems(document, catalogue))]
+    problems = [*document.problems, *document.without_consequences(_problems(document, catalogue))]
+    tried = {tuple(key for key, _ in override.segments) for override in more}
+    known = [str(path[1]) for path in document.keys if path[:1] == ("variables",) and len(path) == 2]
+    unused = [one for one in document.warnings if one.code == UNUSED and one.path in tried]
+    hints = [suggestion(str(one.path[1]), [name for name in known if name != one.path[1]]) for one in unused]
+    return [*problems, *(replace(one, code=None, hint=hint) for one, hint in zip(unused, hints, strict=True))]
 
 
 def _problems_of_grammar(document: Document) -> list[Problem]:

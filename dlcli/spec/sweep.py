@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -18,7 +18,23 @@ from dlcli.spec.source import Count, Seed
 from dlcli.spec.strict import List, Part
 from dlcli.spec.writing import to_flow
 
-Number = Annotated[int | float, Field(allow_inf_nan=False)]
+
+def _number(raw: Any) -> Any:
+    """Here, since of a whole number or another pydantic tells two mistakes."""
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)):
+        raise refusal(f"must be a number; received `{shortened(to_flow(raw))}`")
+    return raw
+
+
+def _above_zero(raw: Any) -> Any:
+    if raw is not None and _number(raw) <= 0:
+        raise refusal(f"must be greater than 0; received {raw}")
+    return raw
+
+
+Number = Annotated[int | float, Field(allow_inf_nan=False), BeforeValidator(_number)]
+MOST_COMBINATIONS = 1_000_000
+"""of a grid"""
 _TIME = "must be a time, such as `90s`, `30m` or `2h`"
 
 
@@ -162,7 +178,7 @@ def _named(raw: Any, kinds: Mapping[str, type[Named]], what: str) -> Any:
     name, arguments = split_object(raw, f"the name of a {what}")
     if name not in kinds:
         raise refusal(f"is wrong: `{shortened(name)}` is not a {what}", suggestion(name, kinds))
-    return within((name,) if isinstance(raw, Mapping) else (), lambda: kinds[name].model_validate(arguments))
+    return within((name,), lambda: kinds[name].model_validate(arguments))
 
 
 class Parameter(Part):
@@ -172,7 +188,10 @@ class Parameter(Part):
     """the least it may be"""
     high: Number | None = None
     """the most it may be; whole numbers are tried if both are whole"""
-    step: Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    step: Annotated[
+        Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+        BeforeValidator(_above_zero),
+    ] = None
     """how far apart the numbers are that are tried; left out: 1 for whole numbers, any for others"""
     logarithmic: bool = False
     """whether numbers are tried as often between 0.001 and 0.01 as between 0.1 and 1"""
@@ -184,12 +203,8 @@ class Parameter(Part):
     @field_validator("choices")
     @classmethod
     def _choices(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        if value is not None and not value:
-            raise refusal("must not be empty")
-        texts = [label_of(choice) for choice in value or ()]
-        for number, text in enumerate(texts):
-            if text in texts[:number]:
-                raise refusal(f"is wrong: `{shortened(text)}` is there twice", None, (number,))
+        if value is not None:
+            _check_choices(value)
         return value
 
     @model_validator(mode="after")
@@ -211,6 +226,9 @@ class Parameter(Part):
             raise refusal(f"needs `low` and `high`, or choices; `{'low' if low is None else 'high'}` is missing", hint)
         if high < low:
             raise refusal(f"is wrong: `high` is {high}, and less than `low`, {low}", None, ("high",))
+        if step is not None and 0 < high - low < step:
+            text = f"is wrong: `step` is {step}, and `high` is {high - low:g} above `low`: only {low} would be tried"
+            raise refusal(text, "Give it a smaller step, or choices.", ("step",))
         if step is not None and self.is_whole and not isinstance(step, int):
             raise refusal(f"is wrong: the numbers are whole, so `step` must be; received {step}", None, ("step",))
         if self.logarithmic and low <= 0:
@@ -225,17 +243,22 @@ class Parameter(Part):
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
-    def each(self) -> tuple[Any, ...] | None:
-        """Every value that it may have; None if there is no end of them, or only one in many is tried."""
+    def count(self) -> int | None:
+        """How many values it may have; None if there is no end of them, or only one in many is tried."""
         if self.choices is not None:
-            return self.choices
+            return len(self.choices)
         low, high, step = self.low or 0, self.high or 0, self.step or (1 if self.is_whole else None)
         if low == high:
-            return (low,)
-        if step is None:
-            return None
-        count = math.floor((high - low) / step * (1 + 1e-12)) + 1
-        values = (low + number * step for number in range(count))
+            return 1
+        return None if step is None else math.floor((high - low) / step * (1 + 1e-12)) + 1
+
+    @property
+    def each(self) -> tuple[Any, ...] | None:
+        """Every value that it may have; None where `count` is."""
+        if self.choices is not None or self.count is None:
+            return self.choices
+        low, step = self.low or 0, self.step or 1
+        values = (low + number * step for number in range(self.count))
         return tuple(values) if self.is_whole else tuple(float(f"{value:.12g}") for value in values)
 
     @property
@@ -244,6 +267,15 @@ class Parameter(Part):
         if self.choices is not None:
             return tuple(enumerate(self.choices))
         return (("low", self.low), *([("high", self.high)] if self.high != self.low else []))
+
+
+def _check_choices(choices: Sequence[Any]) -> None:
+    if not choices:
+        raise refusal("must not be empty")
+    texts = [label_of(choice) for choice in choices]
+    for number, text in enumerate(texts):
+        if text in texts[:number]:
+            raise refusal(f"is wrong: `{shortened(text)}` is there twice", None, (number,))
 
 
 def label_of(value: Any) -> str:
@@ -263,14 +295,21 @@ def wanted_values(wanted: Any) -> tuple[Any, ...]:
     return tuple(wanted) if isinstance(wanted, (list, tuple)) else (wanted,)
 
 
+_MEANT = {"log": "logarithmic", "min": "low", "max": "high", "values": "choices"}
+"""what others call the same"""
+
+
 def _parameter(raw: Any) -> Any:
     if isinstance(raw, Parameter):
         return raw
     if isinstance(raw, (list, tuple)):
-        return within((), lambda: Parameter(choices=tuple(raw)))
+        _check_choices(raw)
+        return Parameter(choices=tuple(raw))
     if not isinstance(raw, Mapping):
         hint = "Write `{low: 1, high: 10}`, or a list of choices, such as `[relu, tanh]`."
         raise refusal(f"must be a range or a list of choices; received `{shortened(str(raw))}`", hint)
+    for key in _MEANT.keys() & raw.keys():
+        raise refusal(f"is wrong: `{key}` is not a key of a parameter", f"Did you mean `{_MEANT[key]}`?", (key,))
     return within((), lambda: Parameter.model_validate(raw))
 
 
@@ -316,6 +355,17 @@ class SweepSpec(Part):
                 _check_condition(value, path, other, wanted)
         in_order(value)
         return value
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        counts = {path: parameter.count for path, parameter in self.parameters.items()}
+        wrong = next((path for path, count in counts.items() if count is None or count > MOST_COMBINATIONS), None)
+        if isinstance(self.sampler, Grid) and wrong is not None:
+            many = "no end" if counts[wrong] is None else f"more than {MOST_COMBINATIONS:,}"
+            text = f"is wrong: a grid tries each value of `{shortened(wrong)}`, and there is {many} of them"
+            hint = "Give it a larger `step`, or choices; or take another sampler, such as `random`."
+            raise refusal(text, hint, ("parameters", wrong))
+        return self
 
     @property
     def ordered(self) -> tuple[str, ...]:

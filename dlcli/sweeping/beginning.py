@@ -1,8 +1,8 @@
-"""What comes before the first trial of a sweep: the specs that it may come to are tried out, and its folder is made."""
+"""What comes before the first trial of a sweep: what it is about is found out, and its folder is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,16 @@ from typing import Any
 import optuna
 
 import dlcli
-from dlcli.errors import Problem, SpecError
+from dlcli.errors import SpecError
 from dlcli.files import write_text
 from dlcli.runs import RunFolder, check_writable, create_run
 from dlcli.runs.sweeps import SweepFolder, now
 from dlcli.spec.loading import LoadedSpec
-from dlcli.spec.overrides import Override
 from dlcli.spec.parts import EVERYTHING
-from dlcli.spec.trying import try_sweep
 from dlcli.spec.writing import to_yaml
 from dlcli.sweeping.result import MAXIMIZE, MINIMIZE
 from dlcli.training.monitoring import choose_goal
 from dlcli.training.rehearsal import rehearse
-
-LoadWith = Callable[[Sequence[Override]], LoadedSpec]
-"""reads the spec with other values than its own, and without its `sweep`"""
 
 
 @dataclass(frozen=True)
@@ -55,24 +50,6 @@ def goal_of(loaded: LoadedSpec, folder: Path, metric: str | None = None) -> Goal
     else:
         chosen, is_larger_better = choose_goal(loaded, rehearsal.figures, metric)
     return Goal(chosen, MAXIMIZE if is_larger_better else MINIMIZE)
-
-
-def try_models(loaded: LoadedSpec, load: LoadWith, folder: Path) -> None:
-    """Build the models that a sweep may come to, with shapes and no weights.
-
-    Raises:
-        SpecError: with the mistakes that this shows, at the places of the values that they come with.
-    """
-
-    def find(overrides: Sequence[Override]) -> Sequence[Problem]:
-        try:
-            return rehearse(load(overrides), EVERYTHING, folder=folder).problems
-        except SpecError as error:
-            return error.problems
-
-    problems = try_sweep(loaded.spec.sweep, find) if loaded.spec.sweep is not None else []
-    if problems:
-        raise loaded.error(*problems)
 
 
 @dataclass(frozen=True)

@@ -72,22 +72,39 @@ def _differing(then: Any, now: Any, path: SpecPath = ()) -> Iterator[SpecPath]:
 
 def _as_written(folder: SweepFolder, data: dict[str, Any], path: Path) -> str | None:
     """The spec's own text with the values; None if it does not say the same where it is to be."""
-    written = folder.path / "spec.yaml"
-    then = _without_sweep({**put_together(written), "name": data["name"]})
-    text = edited(written.read_text(encoding="utf-8"), _differing(then, data), data, without=("sweep",))
-    if text is None:
+    written = (folder.path / "spec.yaml").read_text(encoding="utf-8")
+    try:
+        # There, since what it extends is not in the sweep's folder.
+        then = {**_read_at(path, written), "name": data["name"]}
+        text = edited(written, _differing(_without_sweep(then), data), data, without=("sweep",))
+        found = _read_at(path, text) if text is not None else {}
+    except SpecError:
         return None
+    return _named(text, data) if text is not None and {**found, "name": data["name"]} == data else None
+
+
+def _read_at(path: Path, text: str) -> dict[str, Any]:
+    """What a text says as a spec in the folder of `path`. Raises SpecError, RunError."""
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part.yaml")
     try:
         beside.write_text(text, encoding="utf-8")
-        found = put_together(beside)
-    except SpecError:
-        return None
+        return put_together(beside)
     except OSError as error:
         raise writing_failed(path, error) from error
     finally:
         beside.unlink(missing_ok=True)
-    return _named(text, data) if {**found, "name": data["name"]} == data else None
+
+
+def other_folder(folder: SweepFolder, path: Path) -> Path | None:
+    """The folder of the sweep's spec, if its files are named from there, and `path` is in another one."""
+    spec_folder = Path(str(folder.read_record().get("spec_folder") or path.parent))
+    if path.parent.resolve() == spec_folder.resolve():
+        return None
+    data = put_together(folder.composed) if folder.composed.exists() else {}
+    source = (data.get("dataset") or {}).get("source")
+    arguments = next(iter(source.values()), None) if isinstance(source, dict) else None
+    names_files = isinstance(arguments, dict) and bool({"path", "function"} & set(arguments))
+    return spec_folder if names_files or data.get("extensions") else None
 
 
 def _named(text: str, data: Mapping[str, Any]) -> str:

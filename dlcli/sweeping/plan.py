@@ -18,7 +18,7 @@ from dlcli.runs.sweeps import SweepFolder
 from dlcli.spec.composition import put_together
 from dlcli.spec.loading import LoadedSpec, Look
 from dlcli.spec.overrides import Override, option
-from dlcli.spec.sweep import Grid, Qmc, SweepSpec, label_of
+from dlcli.spec.sweep import MOST_COMBINATIONS, Grid, Qmc, SweepSpec, label_of
 from dlcli.spec.sweep import Parameter as Written
 from dlcli.spec.trying import overrides_of
 from dlcli.spec.writing import to_yaml
@@ -28,7 +28,6 @@ Values = dict[str, Any]
 Load = Callable[[Path, Sequence[Override], Look], LoadedSpec]
 """reads a spec with other values than its own, and looks into the files of its data"""
 USUAL_TRIALS = 20
-_MOST_COMBINATIONS = 1_000_000
 _DIGITS = 12  # that count: steps of 0.05 come to 0.15, and not to 0.15000000000000002
 
 
@@ -177,16 +176,12 @@ class Seeds:
 
 
 def planned_trials(sweep: SweepSpec) -> int:
-    """How many trials a sweep is to have. Raises UsageError for a grid without end."""
+    """How many trials a sweep is to have. Raises UsageError for a grid that is too large."""
     if not isinstance(sweep.sampler, Grid):
         return sweep.trials or USUAL_TRIALS
-    endless = [path for path, parameter in sweep.parameters.items() if parameter.each is None]
-    if endless:
-        message = f"A grid tries each value of `{endless[0]}`, and there is no end of them."
-        raise UsageError(message, "Give it a `step`, or choices; or take another sampler, such as `random`.")
-    combinations = sum(1 for _ in islice(_combinations(sweep), _MOST_COMBINATIONS + 1))
-    if combinations > _MOST_COMBINATIONS:
-        raise UsageError(f"The grid has more than {_MOST_COMBINATIONS:,} combinations.", "Give it larger steps.")
+    combinations = sum(1 for _ in islice(_combinations(sweep), MOST_COMBINATIONS + 1))
+    if combinations > MOST_COMBINATIONS:
+        raise UsageError(f"The grid has more than {MOST_COMBINATIONS:,} combinations.", "Give it larger steps.")
     return min(sweep.trials or combinations, combinations)
 
 
