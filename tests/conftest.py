@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,6 +64,12 @@ def pytest_collection() -> Generator[None, object, object]:
     if "tensorflow" in sys.modules and not IS_THOROUGH:
         _take_one_thread()
     return collected
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests, which take long, come first: at the end, what is short keeps all processes of tests busy."""
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: counts[item.path])
 
 
 def _take_one_thread() -> None:
