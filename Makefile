@@ -35,7 +35,7 @@ types: $(INSTALLED)  ## Check types
 	$(VENV)/bin/mypy
 
 unit: $(INSTALLED)  ## Run the tests
-	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 benchmark: $(INSTALLED)  ## Time dlcli beside plain Keras and, if installed, PyTorch and Lightning; needs DLCLI_DATA_DIR with MNIST
 	$(VENV)/bin/python -m tests.benchmarks $(NETWORKS)

@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +49,39 @@ def some_of(names: Sequence[str], *chosen: str) -> list[str]:
     return list(names if IS_THOROUGH else chosen)
 
 
-def pytest_collection_finish() -> None:
-    """What the tests have imported stays; `keras.utils.clear_session` need not look there for garbage each time."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What the tests import stays: no garbage is looked for there, by `keras.utils.clear_session` for one."""
+    gc.disable()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in () if IS_THOROUGH else ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+                patch.setenv(name, "1")  # for a module that computes when it is imported
+            collected = yield
+    finally:
+        gc.freeze()
+        gc.enable()
+    if "tensorflow" in sys.modules and not IS_THOROUGH:
+        _take_one_thread()
+    return collected
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests, which take long, come first: at the end, what is short keeps all processes of tests busy."""
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: counts[item.path])
+
+
+def _take_one_thread() -> None:
+    """Let TensorFlow have one thread in this process, since there is a process of tests for each processor.
+
+    Of more threads each would only wait for others. A process that a test starts has those that dlcli chooses.
+    """
+    import tensorflow as tf
+
+    with suppress(RuntimeError):  # it has begun to compute, with one
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 @dataclass(frozen=True)

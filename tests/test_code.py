@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -235,16 +233,16 @@ def test_what_functions_cannot_say_is_written_out(dlcli: Command, tmp_path: Path
     assert all(np.array_equal(a, b) for a, b in zip(weights_of(model), new_weights(spec), strict=True))
 
 
-def test_of_a_checkpoint_and_into_a_file_that_runs_alone(small_run: Path, dlcli: Command, tmp_path: Path) -> None:
+def test_of_a_checkpoint_and_into_a_file_that_runs_without_dlcli(
+    small_run: Path, dlcli: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "small.py"
     assert dlcli("code", small_run, "--output", file).code == 0
     assert dlcli("code", small_run, "--output", file).code == 2  # it is not overwritten
     text = file.read_text()
     assert "dlcli" not in text.replace("`dlcli code", "")
-    file.write_text(text.replace("epochs=3", "epochs=1"))
-    done = subprocess.run([sys.executable, "-W", "ignore", file], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "'accuracy'" in done.stdout
+    run_script(text.replace("epochs=3", "epochs=1"), tmp_path)
+    assert "'accuracy'" in capfd.readouterr().out
 
 
 def test_mistakes(dlcli: Command, tmp_path: Path, small_run: Path) -> None:
