@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +74,7 @@ class Look:
     """
 
     def __init__(self, path: Path | None, count: SeparatorCount | None, pool: ThreadPoolExecutor, over: Event) -> None:
-        self._look = lambda: pool.submit(_look, path, count, over)
+        self._look: Callable[[], Future[int | None]] = lambda: pool.submit(_look, path, count, over)
         self._found: Future[int | None] | None = None
 
     def begin(self) -> None:
