@@ -23,6 +23,7 @@ from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
 from dlcli.report.advice import advice_for
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, NumberAnswers
 from dlcli.report.base import differences_from_base
+from dlcli.report.charts import predicted_true
 from dlcli.report.course import Course, Score
 from dlcli.report.diagnosis import diagnose
 from dlcli.report.drawing import drawing
@@ -480,6 +481,8 @@ def test_a_page_on_numbers_and_pictures() -> None:
         word for word in ("R²", "predicted against true", "residuals", "The largest errors") if word in page.text
     }
     assert sum(address.startswith("data:image/png") for address in page.addresses) > 30
+    with drawing():
+        assert "<image" not in predicted_true(truth, answers.predicted).svg  # it would not have the page's colours
 
 
 def test_figures_of_classes_are_those_of_scikit_learn() -> None:

@@ -9,13 +9,18 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dlcli.cli import displays
 from dlcli.cli.app import COMMANDS
 from dlcli.console import Screen
 from dlcli.errors import RunError
+from dlcli.training.listening import EpochEnd
 
 from .conftest import CONFIGS, Command
 
@@ -118,6 +123,32 @@ def test_bars_move_where_the_cursor_does(
     screen = Screen()
     monkeypatch.setattr(screen, "_error_file", file())
     assert screen.can_redraw is expected
+
+
+@pytest.mark.parametrize(
+    ("epochs", "done", "seconds", "expected"),
+    [
+        (30, 30, 0.0, range(1, 31)),
+        (1500, 1500, 0.0, [*range(1, 1500, 8), 1500]),
+        (1500, 20, 0.0, [1, 9, 17, 20]),  # it was stopped
+        (1500, 20, 60.0, range(1, 21)),  # an epoch takes a minute
+    ],
+)
+def test_of_many_short_epochs_a_log_keeps_some_and_the_last(
+    epochs: int, done: int, seconds: float, expected: Iterable[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    screen = SimpleNamespace(message=lines.append, wrap_width=80)
+    display = displays.PlainDisplay(screen)  # type: ignore[arg-type]
+    display.start = SimpleNamespace(epochs=epochs, monitor="loss")  # type: ignore[assignment]
+    clock = count(1e6, seconds)
+    monkeypatch.setattr(displays.time, "monotonic", lambda: next(clock))
+    for epoch in range(1, done + 1):
+        display.epoch_ended(EpochEnd(epoch, {"epoch": epoch, "loss": 0.5}, seconds, False))
+    display.close()
+    header, *rows = lines
+    assert [int(row.split("/")[0]) for row in rows] == list(expected)
+    assert {len(row) for row in rows} == {len(header)}
 
 
 def test_messages_break_between_words_and_not_in_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

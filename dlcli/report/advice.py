@@ -35,6 +35,7 @@ _SLOW, _SPENT = 0.7, 0.05
 # Of a gain so high a larger network has little more to find; with gains so near, it does as well elsewhere.
 _HIGH, _SAME, _ALIKE = 0.9, 0.05, 1.2
 _LONG, _POOR = 10, 0.5
+_HUGE = 1000.0  # times the least loss: what large inputs begin with
 _MANY_MISTAKES = 30
 _ENOUGH = 50  # examples, some of which can be held out
 
@@ -70,6 +71,8 @@ def _unstable(course: Course) -> Lines:
     if not course.is_shuffled:
         yield "`dataset.shuffle: true`: examples in a fixed order pull the weights to and fro."
     yield "A smaller learning rate: a third or a tenth of it."
+    if max(course.train) > _HUGE * min(course.train):
+        yield "Look at the inputs for values that are very large: `dlcli data`. They make the steps as large."
     if ONE_BATCH not in course.had:
         yield "Larger batches, whose gradients differ less: twice `dataset.batch_size`."
     if SCHEDULE not in course.had:

@@ -182,7 +182,7 @@ def predicted_true(truth: Array, predicted: Array, prefix: str = "") -> Chart:
     """Predicted against true numbers, and the line where they are equal."""
     figure, axis = new_figure(height=3.6)
     chosen = _chosen(len(truth))
-    axis.scatter(truth[chosen], predicted[chosen], s=9, color=COLORS["train"], alpha=0.7, linewidths=0, rasterized=True)
+    axis.scatter(truth[chosen], predicted[chosen], s=9, color=COLORS["train"], alpha=0.7, linewidths=0)
     both = np.concatenate([truth, predicted])
     both = both[np.isfinite(both)]
     if len(both):

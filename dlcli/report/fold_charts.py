@@ -66,6 +66,7 @@ def by_fold(name: str, each: Mapping[str, Mapping[int, float]], means: Mapping[s
     axis.set_xlim(min(folds) - 0.5, max(folds) + 0.5)
     axis.xaxis.set_major_locator(MaxNLocator(min(10, len(folds)), integer=True))
     axis.set_xlabel("fold")
-    axis.legend(loc="best")
+    axis.margins(y=0.22)  # with room for the legend above all points
+    axis.legend(loc="upper center", ncols=max(1, len(each)))
     title = f"{name.replace('_', ' ')} by fold"
     return chart_of(figure, f"{name}_by_fold", title, f"{name} of each fold and split", "Dashed: the means.")

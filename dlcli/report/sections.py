@@ -14,6 +14,7 @@ from dlcli.figures import number
 from dlcli.report import charts
 from dlcli.report.answers import Answers, AnyAnswers, ClassAnswers, CopyAnswers, NumberAnswers
 from dlcli.report.drawing import Chart, rgb
+from dlcli.report.frame import short
 from dlcli.report.looks import Look, looks_of, picture_address, taken
 
 _MOST_PICTURES, _MOST_ROWS, _MOST_MISTAKES = 24, 12, 12
@@ -197,12 +198,13 @@ def _two_classes(one: ClassAnswers, prefix: str) -> tuple[list[Chart], list[tupl
     """ROC, precision against recall, and the threshold, of the second class."""
     positive, scores = one.truth == 1, one.scores[:, 1]
     if not positive.any() or positive.all():
-        only = one.names[int(positive.any())]
+        only = short(one.names[int(positive.any())])
         return (
             [],
             [],
             [f"All examples of this split are “{only}”: there is no ROC curve, nor one of precision and recall."],
         )
+    name = short(one.names[1])
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     hits, told = np.cumsum(positive[order])[ends], ends + 1.0
@@ -218,7 +220,7 @@ def _two_classes(one: ClassAnswers, prefix: str) -> tuple[list[Chart], list[tupl
     facts = [
         ("area under the ROC curve", f"{area:.4f}"),
         ("average precision", f"{average:.4f}"),
-        (f"F1 of “{one.names[1]}” at the threshold 0.5", f"{usual:.4f}"),
+        (f"F1 of “{name}” at the threshold 0.5", f"{usual:.4f}"),
         (f"best F1, at the threshold {thresholds[best]:.3f}", f"{float(f1[best]):.4f}"),
     ]
     share = float(positive.mean())
@@ -236,7 +238,7 @@ def _two_classes(one: ClassAnswers, prefix: str) -> tuple[list[Chart], list[tupl
         charts.lines(
             f"{prefix}threshold", "threshold", thresholds[::-1],
             {"precision": precision[::-1], "recall": recall[::-1], "F1": f1[::-1]}, "threshold",
-            float(thresholds[best]), f"From which probability on an example is “{one.names[1]}”. Dashed: the best F1.",
+            float(thresholds[best]), f"From which probability on an example is “{name}”. Dashed: the best F1.",
         ),
     ]  # fmt: skip
     return made, facts, []
@@ -263,7 +265,7 @@ def _plane(job: Any, answers: Answers, one: ClassAnswers, prefix: str) -> Iterat
     regions = pixels.reshape(_GRID, _GRID, 4), (low[0], high[0], low[1], high[1])
     colors = [_REGIONS[int(at)] for at in one.truth]
     words = {"train": "blue", "held": "orange", "good": "green", "other": "violet", "bad": "red", "muted": "grey"}
-    note = ", ".join(f"{words[_REGIONS[at]]}: {name}" for at, name in enumerate(one.names))
+    note = ", ".join(f"{words[_REGIONS[at]]}: {short(name)}" for at, name in enumerate(one.names))
     yield charts.points(places, colors, regions, f"Points are the truth, areas what the model says. {note}.", prefix)
 
 
