@@ -18,7 +18,8 @@ import numpy as np
 
 from dlcli.errors import DataError
 
-_BLOCK = 2**18
+# Few, since the thread must wait for Python's lock between them, which whoever makes texts of values holds long.
+_BLOCK = 2**21
 _QUOTE = ord('"')
 
 

@@ -121,6 +121,11 @@ class SpooledRows(TableRows):
     _kept: Array | None = None
     _numbers: frozenset[str] = frozenset()
 
+    @property
+    def kept_names(self) -> tuple[str, ...]:
+        """See `TableRows.kept_names`."""
+        return tuple(self.kinds)
+
     def __len__(self) -> int:
         return sum(piece.rows for piece in self._pieces) if self._kept is None else int(self._kept.sum())
 
