@@ -46,7 +46,9 @@ BAD: dict[str, tuple[str | bytes | None, str, str]] = {
     "JSON": ('[{"size": 1, "kind": "a"}]\n', SPEC, "is JSON, not a table as text"),
     "pointer": ("version https://git-lfs.github.com/spec/v1\nsize 12\n", SPEC, "is a pointer to a file of Git LFS"),
     "a line above the names": ("sep=;\n" + GOOD.replace(",", ";"), SPEC, "more values than there are names"),
-    "page of a web site": ("<html>\n<body>404</body>\n</html>\n", SPEC, "has no column `kind`"),
+    "page of a web site": ("<html>\n<body>404</body>\n</html>\n", SPEC, "is a page of the web, not a table as text"),
+    "names again": (GOOD + GOOD, SPEC, "row 41 has the names of the columns again"),
+    "a target of blanks": (GOOD.replace("cat", "  ").replace("dog", " "), SPEC, "the same `kind`, a blank: there is"),
     "thousands": (GOOD.replace("2.5", '"1,234.5"'), SPEC, "has numbers, but for"),
     "decimal commas": (GOOD.replace(",", ";").replace(".", ","), SPEC, "`size` has numbers with commas, such as `0,5`"),
     "impossible date": (DATES.replace("02-07", "02-30", 1), SPEC, "row 7 has `2024-02-30`, which is no date"),
@@ -90,6 +92,14 @@ def test_bad_tables_are_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message) as told:
         known_spec(write(tmp_path, table, spec, file))
     assert told.value.exit_code == 3
+
+
+@pytest.mark.parametrize(("old", "new"), [(",", "  "), ("\n", '"\n"')])
+def test_lines_that_are_taken_for_one_value_are_told(old: str, new: str, tmp_path: Path) -> None:
+    table = GOOD.replace(old, new)
+    with pytest.raises(DataError, match="has no column `kind`") as told:
+        known_spec(write(tmp_path, f'"{table[:-1]}' if '"' in table else table))
+    assert "is taken for one name: say what stands between" in (told.value.hint or "")
 
 
 def test_a_long_message_has_the_exit_code_of_data_as_well(tmp_path: Path, dlcli: Command) -> None:

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dlcli.data import streaming
+from dlcli.data import record_columns, streaming
 from dlcli.data.checksums import crc32c, masked_crc32c
 from dlcli.data.dataset import Dataset
 from dlcli.data.example_proto import MalformedError, parse_example
@@ -437,6 +437,18 @@ def test_a_record_that_is_damaged_later_is_told_when_it_is_read(tmp_path: Path) 
     (tmp_path / "a.tfrecord").write_bytes(CONTENT[:500])
     with pytest.raises(DataError, match="has become shorter"):
         inputs[np.arange(5, 9)]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_all_features_are_read_in_one_pass(stream: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+    parse = record_columns.parse_example
+    monkeypatch.setattr(record_columns, "parse_example", lambda raw, names: parsed.append(raw) or parse(raw, names))
+    dataset = known(files, f"{{path: a.tfrecord, features: [numbers], target: colour, stream: {stream}}}")
+    assert np.array_equal(dataset.train.targets, Y)
+    assert parsed[:40] == MESSAGES
+    assert len(parsed) == 40 or stream == "true"  # rows of what stays in the file are in the fingerprint
+    assert np.array_equal(dataset.train.inputs[:], NUMBERS)
 
 
 def test_only_headers_are_read_before_rows_are_asked_for(tmp_path: Path) -> None:

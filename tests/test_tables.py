@@ -62,7 +62,7 @@ def test_rows_that_are_too_short_are_found(text: str, line: int, tmp_path: Path)
 def test_values_that_are_missing_at_the_end_cost_no_second_parse(
     quote: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "may_need_look", lambda *given: True)
+    monkeypatch.setattr(tables, "_may_need_look", lambda *given: True)
     monkeypatch.setattr(tables, "open_text", pytest.fail)
     path = write(tmp_path, "a,b\n" + f"{quote}x, y{quote},{missing}\n".replace(", y", ", y" if quote else "") * 9)
     assert read_tables([path], layout())["b"].isna().all()

@@ -10,8 +10,10 @@ from PIL import Image
 
 from dlcli.code.arrays import assignments
 from dlcli.data.finding import find_all
-from dlcli.data.record_features import Column, First, Layout
+from dlcli.data.record_columns import Column
+from dlcli.data.record_features import First
 from dlcli.data.record_files import compression_of, open_records
+from dlcli.data.record_layout import Layout
 from dlcli.data.record_reader import RecordReader, record_files
 from dlcli.data.stored import Stored
 from dlcli.errors import UsageError

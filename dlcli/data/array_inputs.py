@@ -77,11 +77,11 @@ class ArrayInput:
             raise DataError(message, "Its first axis is that of the examples.")
         return InFile(stored, (len(stored), *self.shape), self.dtype, lambda rows, at: self._convert(rows, at, stored))
 
-    def counted(self, rows: InFile) -> ArrayInput:
-        """The same for indices, once it is known how many there are. Raises DataError."""
+    def counted(self, rows: InFile | Array) -> ArrayInput:
+        """The same for indices, once it is known by all raw examples how many there are. Raises DataError."""
         if self.kind != "indices":
             return self
-        size = max(1, _COUNTED_AT_ONCE // max(1, rows.row_bytes))
+        size = max(1, _COUNTED_AT_ONCE * len(rows) // max(1, rows.nbytes))
         most = max(int(rows[first : first + size].max(initial=0)) for first in range(0, len(rows), size))
         return replace(self, numbers=most + 1)
 

@@ -13,6 +13,7 @@ from dlcli.data.array_files import SUFFIXES, find_array, open_arrays, shown_name
 from dlcli.data.array_inputs import ArrayInput
 from dlcli.data.array_targets import ArrayTarget
 from dlcli.data.dataset import Array, OneOrNamed, one_or_named
+from dlcli.data.held import read_together
 from dlcli.data.shuffling import Windows
 from dlcli.data.stored import InFile, Stored
 from dlcli.data.streaming import fit_into_memory
@@ -69,8 +70,9 @@ class ArrayReader:
         for group in groups:
             rows = check_lengths({name: self.inputs[name].on(stored) for name, stored in group.items()})
             is_held = len(groups) > 1 or fit_into_memory(rows.values())
+            read, _ = read_together(rows, {}, is_held=is_held)
             for name, collected in parts.items():
-                collected.append(rows[name].whole() if is_held else rows[name])
+                collected.append(read[name])
         joined = {name: each[0] if len(each) == 1 else np.concatenate(each) for name, each in parts.items()}
         return one_or_named(joined.items())
 

@@ -10,7 +10,7 @@ message Int64List { repeated int64 value = 1 [packed = true]; }
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -56,26 +56,25 @@ class Feature:
         return np.concatenate([np.empty(0, np.float32 if self.kind == "float" else np.int64), *parts])
 
 
-def parse_example(message: bytes, only: str | None = None) -> dict[str, Feature]:
+def parse_example(message: bytes, only: Collection[bytes] | None = None) -> dict[str, Feature]:
     """The features of an Example, by name.
 
     What it has of fields that are not known is passed over, and what comes twice is put together, as by protobuf.
 
     Args:
         message: its bytes.
-        only: the name of the one that is wanted; None for all.
+        only: the names of those that are wanted, in UTF-8; None for all.
 
     Raises:
         MalformedError: it is none.
     """
     found: dict[str, Feature] = {}
-    wanted = None if only is None else only.encode("utf-8")
     for number, wire, start, stop in _fields(message, 0, len(message)):
         if number == 1 and wire == _LENGTH:
             for inner, kind, first, last in _fields(message, start, stop):
                 if inner == 1 and kind == _LENGTH:
                     key, values = _entry(message, first, last)
-                    if wanted is None or key == wanted:
+                    if only is None or key in only:
                         found[_text(key)] = _feature(message, values)
     return found
 

@@ -62,7 +62,7 @@ def fitted_target(column: str, values: pd.Series, *, kind: str | None, loss: str
     if kind is None and loss and not compares_classes(loss) and not is_number:
         _refuse_nearly_numbers(column, values, loss, where)
     if len(classes) == 1:
-        message = f"{where}: every row has the same `{column}`, {classes[0]}: there is nothing to learn."
+        message = f"{where}: every row has the same `{column}`, {classes[0] or 'a blank'}: there is nothing to learn."
         raise DataError(message, _ANOTHER)
     return TargetColumn(column, classes, not is_number and not pd.api.types.is_bool_dtype(values))
 

@@ -9,16 +9,10 @@ from pathlib import Path
 from dlcli.data.dataset import Dataset
 from dlcli.data.finding import find_all
 from dlcli.data.from_stored import Chosen, Part, check_chosen, read_stored
-from dlcli.data.record_features import (
-    Column,
-    First,
-    Layout,
-    fit_input,
-    fit_target,
-    looks_like_picture,
-    without_damaged,
-)
+from dlcli.data.record_columns import Column, without_damaged
+from dlcli.data.record_features import First, fit_input, fit_target, looks_like_picture
 from dlcli.data.record_files import SKIP, DamagedError, Records, capital, open_records
+from dlcli.data.record_layout import Layout
 from dlcli.data.record_reader import RecordReader, record_files
 from dlcli.data.splits import Splits, split_as_written
 from dlcli.data.where import Where

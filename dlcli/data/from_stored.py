@@ -14,6 +14,7 @@ from dlcli.data.array_targets import ArrayTarget, fit_target
 from dlcli.data.dataset import Array, Dataset, Examples, one_or_named
 from dlcli.data.encoding import compares_classes, snake_case
 from dlcli.data.fingerprint import fingerprint_of
+from dlcli.data.held import read_together
 from dlcli.data.shuffling import Windows
 from dlcli.data.stored import InFile, Stored
 from dlcli.data.streaming import check_in_place, fit_into_memory, told_of, windows_of
@@ -75,18 +76,22 @@ def read_stored(
         _check_lengths(check_lengths(tested), chosen.test.targets)
     every = [*rows.values(), *(tested.values() if tested is not None else ())]
     if reader is None:
-        targets, values = _fit_targets(loaded, chosen)
         windows = windows_of(rows.values()) if _stays_in_files(chosen, every, where) else None
-        reader = ArrayReader({name: one.counted(rows[name]) for name, one in inputs.items()}, targets, windows)
     else:
-        values = {name: one.encode(chosen.train.targets[name]) for name, one in targets.items()}
-    if reader.windows is not None:
+        windows = reader.windows
+    if windows is not None:
         check_in_place(every)
-    train = _examples(rows, values, reader.windows)
+    raw, stored = read_together(rows, chosen.train.targets, is_held=windows is None)
+    if reader is None:
+        targets, values = _fit_targets(loaded, chosen, stored)
+        reader = ArrayReader({name: one.counted(raw[name]) for name, one in inputs.items()}, targets, windows)
+    else:
+        values = {name: one.encode(stored[name]) for name, one in targets.items()}
+    train = _examples(raw, values, windows)
     test = None
     if chosen.test is not None and tested is not None:
-        stored = chosen.test.targets
-        test = _examples(tested, {name: one.encode(stored[name]) for name, one in targets.items()}, reader.windows)
+        raw, stored = read_together(tested, chosen.test.targets, is_held=windows is None)
+        test = _examples(raw, {name: one.encode(stored[name]) for name, one in targets.items()}, windows)
     dataset = Dataset(
         source=loaded.spec.dataset.source.name,
         kind=one_or_named((name, one.kind) for name, one in inputs.items()),
@@ -122,13 +127,8 @@ def _stays_in_files(chosen: Chosen, rows: Sequence[InFile], where: Where) -> boo
     return True
 
 
-def _examples(rows: Mapping[str, InFile], values: Mapping[str, Array], windows: Windows | None) -> Examples:
-    inputs: Any
-    try:
-        inputs = one_or_named((name, one.whole() if windows is None else one) for name, one in rows.items())
-    except MemoryError as error:
-        names = " and ".join(str(one.stored) for one in rows.values())
-        raise DataError(f"There is not enough memory for {names}.", "With `stream: true` it stays there.") from error
+def _examples(rows: Mapping[str, Any], values: Mapping[str, Array], windows: Windows | None) -> Examples:
+    inputs = one_or_named(rows.items())
     if not values:
         return Examples(inputs, np.zeros(len(next(iter(rows.values()))), np.float32), windows)
     return Examples(inputs, one_or_named(values.items()), windows)
@@ -146,10 +146,12 @@ def _check_lengths(rows: Mapping[str, InFile], targets: Mapping[str, Stored]) ->
             raise DataError(f"The arrays have different lengths: {each}.", "Each example has a row in each of them.")
 
 
-def _fit_targets(loaded: LoadedSpec, chosen: Chosen) -> tuple[dict[str, ArrayTarget], dict[str, Array]]:
+def _fit_targets(
+    loaded: LoadedSpec, chosen: Chosen, stored: Mapping[str, Stored]
+) -> tuple[dict[str, ArrayTarget], dict[str, Array]]:
     heads = heads_of(loaded.spec)
     targets, values = {}, {}
-    for name, array in chosen.train.targets.items():
+    for name, array in stored.items():
         loss = snake_case(heads[name].loss.name) if name in heads else ""
         is_for_classes = compares_classes(loss)
         targets[name], values[name] = fit_target(array, loss, compares_classes=is_for_classes, names=chosen.class_names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,6 +68,7 @@ def load_table(
 
     rows, checked = loaded.once(("table", reader and reader.texts), read)
     asked = {column: rows.different(column) for column in source.target or ()} if reader is None else {}
+    _refuse_names_again(rows, asked, paths[0])
     targets = reader.targets if reader else fitting.targets(asked)
     table = TableReader(layout_of(source), {}, targets, rows.names, checked=checked)
     raw = Examples(np.empty((len(rows), 0), np.float32), rows.targets(table, name))
@@ -119,6 +120,16 @@ def _stays_on_disk(source: Csv, reader: TableReader | None, paths: Sequence[Path
     if stays:
         where.notify(f"What goes in stays in temporary files in {spool_folder()}, which are gone at the end.")
     return bool(stays)
+
+
+def _refuse_names_again(rows: TableRows, asked: Mapping[str, pd.Series], path: Path) -> None:
+    """See that no row has the names of the columns, as where files were put together; `asked` has different values."""
+    for column, values in asked.items():
+        for row in values.index[(values.astype("str") == column).to_numpy()]:
+            [found] = (part.loc[row] for part in rows.parts(rows.kept_names) if row in part.index)
+            if all(str(found[name]) == name for name in rows.kept_names):
+                message = f"{path}: row {row + 1} has the names of the columns again."
+                raise DataError(message, "Files that were put together are often so: take that line out.")
 
 
 def _weights(column: str, values: pd.Series, where: str) -> Array:

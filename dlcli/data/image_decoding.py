@@ -46,6 +46,7 @@ _TURNS = {
 _SAYS_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
+_BEGIN = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _POINTER = b"version https://git-lfs."  # git-lfs 3.6, docs/spec.md
 _HEAD = 1 << 16  # bytes in which a header mostly is, whole
 _MOST_SCRATCH = 1 << 24
@@ -304,9 +305,20 @@ def _reason(path: Picture, error: Exception) -> str:
         first = _bytes_of(path, len(_POINTER))
         if first == _POINTER:
             return "it only points to a file of Git LFS, which `git lfs pull` fetches"
-        return f"it is none of {', '.join(map(str, _FORMATS))}" if first else "the file is empty"
+        return _what_else(first) if first else "the file is empty"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(reason).splitlines()[0].rstrip(".")
+
+
+def _what_else(first: bytes) -> str:
+    """What a file is of which Pillow makes nothing, by its first bytes."""
+    for begin, name in _BEGIN.items():
+        if first.startswith(begin):
+            return f"it begins as a {name}, but its header is damaged or not whole, or says more pixels than can be"
+    kinds = f"none of {', '.join(map(str, _FORMATS))}"
+    if first[4:8] == b"ftyp":
+        return f"it is HEIC, AVIF or a film, and {kinds}"
+    return f"it is drawn in SVG, and {kinds}" if first.startswith((b"<svg", b"<?xml")) else f"it is {kinds}"
 
 
 def _orientation(image: Image.Image) -> int:

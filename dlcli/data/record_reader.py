@@ -11,8 +11,9 @@ from dlcli.data.array_reader import ArrayReader
 from dlcli.data.dataset import Array, OneOrNamed
 from dlcli.data.image_decoding import SUFFIXES
 from dlcli.data.image_reader import ImageReader
-from dlcli.data.record_features import Column, Layout
+from dlcli.data.record_columns import Column
 from dlcli.data.record_files import open_records
+from dlcli.data.record_layout import Layout
 from dlcli.errors import DataError
 from dlcli.spec.source import InputFacts
 

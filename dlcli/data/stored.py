@@ -5,7 +5,7 @@ their rows become, is decided elsewhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +96,10 @@ class Stored:
         with self.opened() as read:
             for first in range(0, len(self), size):
                 yield first, read(first, min(size, len(self) - first))
+
+    def blocks_with(self, others: Sequence[Stored]) -> Iterator[tuple[int, list[Array]]] | None:
+        """As `blocks`, the rows of this and of others, read in one pass; None where that is no less work."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -260,8 +264,12 @@ class InFile:
         """All raw examples, in memory. Raises DataError."""
         found = empty(self.shape, self.dtype)
         for first, rows in self.stored.blocks():
-            found[first : first + len(rows)] = self._convert(rows, np.arange(first, first + len(rows)))
+            self.put(found, first, rows)
         return found
+
+    def put(self, found: Array, first: int, rows: Array) -> None:
+        """Make raw examples of rows, the first of which has this number, at their place among all. Raises DataError."""
+        found[first : first + len(rows)] = self._convert(rows, np.arange(first, first + len(rows)))
 
     def __getitem__(self, chosen: Any) -> Array:
         """The raw examples with these numbers, an array or a slice, in that order. Raises DataError.

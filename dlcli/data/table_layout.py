@@ -30,6 +30,10 @@ _OTHERS = (
     (b"\x89PNG", "a picture", "The source `images` reads such."),
     (b"\xff\xd8\xff", "a picture", "The source `images` reads such."),
     (b"version http", "a pointer to a file of Git LFS", "Fetch that file: `git lfs pull`."),
+    (b"<!DOC", "a page of the web", "Often it is what a server says instead: fetch the table itself."),
+    (b"<!doc", "a page of the web", "Often it is what a server says instead: fetch the table itself."),
+    (b"<html", "a page of the web", "Often it is what a server says instead: fetch the table itself."),
+    (b"<?xml", "XML", "Write it as .csv."),
     (b'{"', "JSON", "Write it as .csv."),
     (b"[{", "JSON", "Write it as .csv."),
 )

@@ -195,7 +195,14 @@ def check_columns(frame: pd.DataFrame, needed: Iterable[str], path: Path, key: s
     if missing:
         names = " and ".join(f"`{name}`" for name in missing[:5])
         place = (key,) if key is not None else ()
-        raise DataError(f"{path} has no column {names}.", suggestion(missing[0], list(frame.columns)), place)
+        hint = suggestion(missing[0], list(frame.columns))
+        if len(frame.columns) == 1 and all(name in str(frame.columns[0]) for name in missing):
+            line = str(frame.columns[0])[:60]
+            hint = (
+                f"The whole first line, `{line}`, is taken for one name: say what stands between names with "
+                "`separator`; or take out quotes that are around whole lines."
+            )
+        raise DataError(f"{path} has no column {names}.", hint, place)
 
 
 def _facts(columns: tuple[Fitted, ...]) -> InputFacts:

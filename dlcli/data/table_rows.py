@@ -27,6 +27,11 @@ class TableRows(ABC):
     names: tuple[str, ...]
     skipped: Skipped | None
 
+    @property
+    def kept_names(self) -> tuple[str, ...]:
+        """Of the columns that can be asked for."""
+        return self.names
+
     @abstractmethod
     def __len__(self) -> int:
         """How many rows there are."""

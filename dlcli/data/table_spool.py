@@ -24,9 +24,10 @@ from dlcli.data.table_rows import TableRows
 from dlcli.data.table_told import told
 from dlcli.data.table_way import Way, way_of
 from dlcli.data.tables import (
+    bytes_told,
     check_same_columns,
     lacks_last_values,
-    look_meanwhile,
+    look_at,
     no_rows,
     parquet_told,
     parser,
@@ -120,6 +121,11 @@ class SpooledRows(TableRows):
     _pieces: list[_Piece] = field(default_factory=list)
     _kept: Array | None = None
     _numbers: frozenset[str] = frozenset()
+
+    @property
+    def kept_names(self) -> tuple[str, ...]:
+        """See `TableRows.kept_names`."""
+        return tuple(self.kinds)
 
     def __len__(self) -> int:
         return sum(piece.rows for piece in self._pieces) if self._kept is None else int(self._kept.sum())
@@ -285,14 +291,12 @@ def _of_text(path: Path, layout: Layout, texts: Collection[str], skipped: Skippe
             yield from _parsed(path, layout, way, texts, skipped)
         return
     rows, may_be_short = 0, False
-    with told(path, layout), look_meanwhile(path, layout) as look:
+    with told(path, layout), bytes_told(path, layout):
         way = way_of(path, layout)
-        look.begin()
+        separators = look_at(path, layout)
         for part in _parsed(path, layout, way, texts, None):
-            look.check()
             rows, may_be_short = rows + len(part), may_be_short or lacks_last_values(way, part)
             yield part
-        separators = look.separators()
         if may_be_short:
             refuse_short_rows(path, layout, way, rows, separators)
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from dlcli.data.skipping import Columns, Skipped, SoundRecords, values_in
 from dlcli.data.table_layout import Layout, has_lines_of_bytes, open_text, separation
-from dlcli.data.table_scan import Look, SeparatorCount, counts_separators, looked_at, separators_in
+from dlcli.data.table_scan import SeparatorCount, counts_separators, scan, separators_in
 from dlcli.data.table_told import SKIP, brief, told
 from dlcli.data.table_way import Way, is_number, way_of
 from dlcli.errors import DataError
@@ -61,25 +61,29 @@ def _read(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped |
             if skipped is not None:
                 skipped.has_rows(path, len(frame))
             return frame
-        if skipped is not None:
-            way = way_of(path, layout)
-            frame = _whole(path, layout, way, texts, skipped)
+        if skipped is None:
+            frame = _strictly_read(path, layout, texts)
         else:
-            with look_meanwhile(path, layout) as look:
-                way = way_of(path, layout)
-                if may_need_look(path, layout, way):
-                    look.begin()
-                try:
-                    with strict():  # an iterator would take a fifth longer (pandas 3.1.1)
-                        frame = pd.read_csv(path, **_from_file(path, layout, way, texts))
-                except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
-                    frame = _whole(path, layout, way, texts, None)
-                if lacks_last_values(way, frame):
-                    refuse_short_rows(path, layout, way, len(frame), look.separators())
-                if any(getattr(dtype, "kind", "O") not in "iuf" for dtype in frame.dtypes):
-                    look.separators()
+            frame = _whole(path, layout, way_of(path, layout), texts, skipped)
     if frame.empty:
         raise no_rows(path, skipped)
+    return frame
+
+
+def _strictly_read(path: Path, layout: Layout, texts: Collection[str]) -> pd.DataFrame:
+    with bytes_told(path, layout):
+        way = way_of(path, layout)
+        is_seen = _may_need_look(path, layout, way)
+        separators = look_at(path, layout) if is_seen else None
+        try:
+            with strict():  # an iterator would take a fifth longer (pandas 3.1.1)
+                frame = pd.read_csv(path, **_from_file(path, layout, way, texts))
+        except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
+            frame = _whole(path, layout, way, texts, None)
+        if lacks_last_values(way, frame):
+            refuse_short_rows(path, layout, way, len(frame), separators)
+        if not is_seen and any(getattr(dtype, "kind", "O") not in "iuf" for dtype in frame.dtypes):
+            look_at(path, layout)
     return frame
 
 
@@ -90,16 +94,25 @@ def _whole(path: Path, layout: Layout, way: Way, texts: Collection[str], skipped
     return frame
 
 
-@contextmanager
-def look_meanwhile(path: Path, layout: Layout) -> Iterator[Look]:
-    """See `looked_at`: of a file in whose encoding bytes tell nothing, nothing is seen. Raises DataError."""
+def look_at(path: Path, layout: Layout) -> int | None:
+    """How many separators a file has, as `scan`; None if that is not counted. Raises DataError for a byte of 0."""
+    if not has_lines_of_bytes(layout):
+        return None
     separator, quoting = separation(path, layout)
-    source = path if has_lines_of_bytes(layout) else None
-    with looked_at(source, _counter(layout, separator, quoting)) as look:
-        yield look
+    return scan(path, _counter(layout, separator, quoting))
 
 
-def may_need_look(path: Path, layout: Layout, way: Way) -> bool:
+@contextmanager
+def bytes_told(path: Path, layout: Layout) -> Iterator[None]:
+    """A byte of 0 explains whatever error is raised meanwhile. Raises DataError for it."""
+    try:
+        yield
+    except Exception:
+        look_at(path, layout)
+        raise
+
+
+def _may_need_look(path: Path, layout: Layout, way: Way) -> bool:
     """Whether the first rows have texts, which may have bytes of 0, or lack their last values."""
     if _numbers_end_at_0():
         return True

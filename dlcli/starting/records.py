@@ -13,7 +13,8 @@ import numpy as np
 from dlcli.data.array_targets import read_labels
 from dlcli.data.example_proto import Values
 from dlcli.data.image_decoding import appearance, set_up
-from dlcli.data.record_features import Column, First, fit_target, looks_like_picture
+from dlcli.data.record_columns import Column
+from dlcli.data.record_features import First, fit_target, looks_like_picture
 from dlcli.data.record_files import DamagedError, Records, capital, open_records
 from dlcli.data.record_reader import record_files
 from dlcli.errors import DataError, UsageError
