@@ -243,8 +243,8 @@ def _merge(copies: Sequence[Copy], portions: Sequence[Any]) -> None:
     assign(updates[0].seeds)  # the first copy draws by the numbers of the variable itself
     assign(updates[0].counts)
     for values in zip(*(one.averaged for one in updates), strict=True):
-        assign([(values[0][0], _mean([_kept(value) for _, value in values], portions))])
+        assign([(values[0][0], _mean([value for _, value in values], portions))])
 
 
 def _mean(values: Sequence[Any], portions: Sequence[Any]) -> Any:
-    return tf.add_n([shares_of([value], part)[0] for value, part in zip(values, portions, strict=True)])
+    return tf.add_n([_kept(shares_of([value], part)[0]) for value, part in zip(values, portions, strict=True)])
