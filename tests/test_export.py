@@ -24,6 +24,7 @@ from dlcli.data.image_decoding import Form, form_pixels, read_picture
 from dlcli.data.preparation import Preparation
 from dlcli.errors import UsageError
 from dlcli.exporting.formats import FORMATS, the_format
+from dlcli.exporting.network import _in_units
 from dlcli.exporting.parts import Picture, parts_of, unique
 from dlcli.exporting.pictures import decode_file, fit_pictures
 from dlcli.exporting.places import new_folder
@@ -401,6 +402,16 @@ def test_files_are_decoded_to_the_bit(color: str) -> None:
         content = saved(made(coarse), kind)
         wanted = read_picture(io.BytesIO(content), form)
         np.testing.assert_array_equal(decode_file(tf.constant(content), picture), wanted)
+
+
+def test_large_units_are_reached_with_numbers_that_float16_has() -> None:
+    given = keras.Input((1,))
+    encoding = Encoding("standardized", None, 4e5, 9e4)
+    network = keras.Model(given, _in_units(given, encoding, is_halved=True))
+    values = np.array([[-9.0], [-0.3], [2.5]], np.float32)
+    np.testing.assert_allclose(network(values), values * 9e4 + 4e5, rtol=1e-6)
+    scales = [layer.scale for layer in network.layers if isinstance(layer, keras.layers.Rescaling)]
+    assert max(scales) < 65504
 
 
 def test_what_comes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+import uvicorn
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -37,8 +38,10 @@ from dlcli.serving.batching import Batches
 from dlcli.serving.content import Rows, safe_name
 from dlcli.serving.numbers import NumbersIntake
 from dlcli.serving.page import page
+from dlcli.serving.protocol import PatientProtocol
 from dlcli.serving.refusals import Held, Limits, RefusedError
 from dlcli.serving.served import Served
+from dlcli.serving.server import LastAnswers, open_socket
 from dlcli.serving.tables import SeriesIntake, TableIntake
 from dlcli.training.checkpoint import open_checkpoint
 from dlcli.training.choices import Choices
@@ -319,6 +322,40 @@ def test_more_bytes_than_can_be_held_have_to_come_later() -> None:
     assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
     held.give_back(8)
     held.take(10)
+
+
+def test_what_is_on_its_way_is_answered_before_the_server_ends() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    class Protocol(PatientProtocol):
+        pass
+
+    listening = open_socket("127.0.0.1", 0)
+    server = LastAnswers(uvicorn.Config(app, http=Protocol, loop="asyncio", ws="none", lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    asked = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+    with socket.create_connection(listening.getsockname()) as first:
+        first.sendall(asked)
+        answer = b""
+        while not answer.endswith(b"ok"):
+            answer += first.recv(1000)
+        first.sendall(b"GET / HTTP/1.1\r\n")  # the rest is on its way
+        with socket.create_connection(listening.getsockname()) as half:
+            half.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\nab")
+            half.shutdown(socket.SHUT_WR)
+            told = b"".join(iter(lambda: half.recv(1000), b""))
+        server.should_exit = True
+        while not Protocol.is_over:
+            time.sleep(0.01)
+        first.sendall(b"Host: here\r\n\r\n")
+        assert b"".join(iter(lambda: first.recv(1000), b"")).startswith(b"HTTP/1.1 200")
+    thread.join()
+    assert told.startswith(b"HTTP/1.1 400")
 
 
 def test_names_of_files_lead_nowhere() -> None:

@@ -16,6 +16,7 @@ from dlcli.sweeping.importance import WatchedImportance, importances
 from dlcli.sweeping.naming import condition_text, configuration_text, range_text, short_names, value_text
 from dlcli.sweeping.page import write_page
 from dlcli.sweeping.result import CHOICE, FLOAT, INTEGER, MAXIMIZE, MINIMIZE, Parameter, SweepResult, Trial
+from dlcli.sweeping.scatter import _told_apart
 from tests.test_report import Page
 
 UNITS = Parameter("model.layers.hidden.Dense.units", INTEGER, low=32, high=1024, step=32)
@@ -122,6 +123,11 @@ def test_ranges_and_values_are_told_as_a_spec_has_them() -> None:
     assert value_text(0.123456789) == "0.1235"
     told = configuration_text(sweep([]), trial(0, 1.0))
     assert told.startswith("units 800, rate 0.")
+
+
+def test_choices_that_begin_alike_are_told_apart() -> None:
+    labels = _told_apart(["{Dense: {units: 5, activation: tanh}}", "{Dense: {units: 7, activation: gelu}}", "SGD"])
+    assert labels == ["…ivation: tanh}}", "…ivation: gelu}}", "SGD"]
 
 
 def test_importance_is_that_of_what_matters_and_always_the_same() -> None:

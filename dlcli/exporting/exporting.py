@@ -93,6 +93,9 @@ def export(checkpoint: Checkpoint, request: Request, where: Where, choices: Choi
     """
     with new_folder(request.folder, overwrite=request.overwrite) as folder:
         subject = Subject.of(checkpoint)
+        trained_in = subject.loaded.spec.precision
+        if trained_in != "float32":
+            where.notify(f"It was trained in {trained_in}: what is exported computes in float32, and so is compared.")
 
         @cache
         def load() -> Job:

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from dlcli.files import to_json
 from dlcli.serving.refusals import Limits, told
 
+_LAST_SECONDS = 0.3  # for a request that was sent before anybody could know that all ends
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 64 * 2**20
 _ANSWERED = (h11.IDLE, h11.SEND_RESPONSE)
@@ -53,9 +54,11 @@ class PatientProtocol(H11Protocol):
 
     Attributes:
         limits: set by whoever makes a class of it for a server.
+        is_over: whether that server is to end: each connection then has one more answer at most.
     """
 
     limits = Limits()
+    is_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
@@ -69,6 +72,8 @@ class PatientProtocol(H11Protocol):
             self.refuse(503, "Too many connections are open.", "Come again in a second.", retry_after="1")
             return
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        if self.is_over:
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -106,9 +111,24 @@ class PatientProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """What uvicorn calls at the end of an answer: what has still to come of its request is not waited for."""
-        if self.is_arriving and not self.transport.is_closing():
+        if (self.is_arriving or self.is_over) and not self.transport.is_closing():
             self.transport.close()
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """What uvicorn calls when all ends: a request that is on its way is still answered."""
+        if self._is_answering:
+            super().shutdown()
+        else:
+            self.loop.call_later(_LAST_SECONDS, self._close_if_idle)
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if not self._is_answering and not self.is_arriving:
+            self.transport.close()
 
     def _stop_checking(self) -> None:
         if self._check is not None:
@@ -142,7 +162,7 @@ class PatientProtocol(H11Protocol):
             )
             for event in events:
                 self.transport.write(self.conn.send(event) or b"")
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not None and self._is_answering:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,6 +20,32 @@ from dlcli.serving.protocol import PatientProtocol
 from dlcli.serving.refusals import Limits
 
 _LAST_SECONDS = 10
+
+
+class LastAnswers(uvicorn.Server):
+    """A server that ends once all is answered that was sent, by those, too, whose connection waits to be accepted."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`, which (0.54) would close those connections, and the ones nothing has come from yet."""
+        protocol: Any = self.config.http_protocol_class
+        protocol.is_over = True
+        loop = asyncio.get_running_loop()
+        made = partial(protocol, self.config, self.server_state, self.lifespan.state)
+        for listening in sockets or ():
+            for connection in _waiting(listening):
+                await loop.connect_accepted_socket(made, connection)
+        await super().shutdown(sockets)
+
+
+def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
+    """The connections that wait to be accepted."""
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # none is left
+            return
+        connection.setblocking(False)
+        yield connection
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -59,7 +88,7 @@ def serve(app: ASGIApp, found: socket.socket, limits: Limits) -> int:
         server_header=False, timeout_keep_alive=int(limits.idle), timeout_graceful_shutdown=_LAST_SECONDS,
         h11_max_incomplete_event_size=limits.header,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = LastAnswers(config)
     with _signals(server) as caught:
         try:
             server.run(sockets=[found])

@@ -125,6 +125,15 @@ def _colors(direction: str) -> Colormap:
     return ListedColormap(colormaps["viridis"](steps if direction == MAXIMIZE else steps[::-1]))
 
 
+def _told_apart(texts: Sequence[str]) -> list[str]:
+    """Choices with room for few characters: their ends, where several begin alike."""
+    labels = [plain(text, _LONGEST) for text in texts]
+    return [
+        label if labels.count(label) == 1 or len(text) <= _LONGEST else plain(f"…{text[1 - _LONGEST :]}", _LONGEST)
+        for text, label in zip(texts, labels, strict=True)
+    ]
+
+
 def _without(result: SweepResult, having: Sequence[Trial]) -> list[str]:
     """A sentence on the trials that do not have what is drawn; none if all have it."""
     ended = sum(trial.state in KINDS for trial in result.trials)
@@ -143,7 +152,7 @@ class Places:
     def __init__(self, parameter: Parameter, trials: Sequence[Trial]) -> None:
         self.parameter = parameter
         self._rows: dict[str, int] = {}
-        self._labels: list[str] = []
+        self._labels: Sequence[str] = ()
         self.extra, self.margin = 0.0, 0.155
         if parameter.kind == CHOICE:
             self._number([*parameter.choices, *(trial.values[parameter.path] for trial in trials)])
@@ -151,11 +160,12 @@ class Places:
             self._numbers = [float(trial.values[parameter.path]) for trial in trials]
 
     def _number(self, values: Sequence[Any]) -> None:
+        texts = []
         for value in values:
-            text = to_flow(value)
-            if text not in self._rows:
+            if (text := to_flow(value)) not in self._rows:
                 self._rows[text] = len(self._rows)
-                self._labels.append(plain(value_text(value), _LONGEST))
+                texts.append(value_text(value))
+        self._labels = _told_apart(texts)
         longest = max(map(len, self._labels))
         self.margin = min(0.4, 0.11 + 0.0145 * longest)
         if self._is_slanted:
