@@ -33,6 +33,9 @@ DATA_DIR = os.environ.get("DLCLI_DATA_DIR")
 OF_FILES = ("cifar10_folders", "mpg", "penguins", "sms_spam", "temperatures")
 
 
+IMAGE_SETS = {"mnist": (28, 28), "cifar10": (32, 32, 3)}
+
+
 def skip_without_files(name: str) -> None:
     """Skips a test of a config whose data is not there."""
     if name in OF_FILES and not DATA_DIR:
@@ -235,3 +238,19 @@ def small_run(small_spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     runs = tmp_path_factory.mktemp("runs")
     assert run_quietly("train", small_spec, "--runs-dir", runs, "--run-name", "first", "--quiet") == 0
     return runs / "small" / "first"
+
+
+@pytest.fixture(scope="session")
+def few_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few images of noise for each class, in the files of MNIST and CIFAR-10."""
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for name, shape in IMAGE_SETS.items():
+        made = {}
+        for split, count in (("train", 100), ("test", 40)):
+            made[f"x_{split}"] = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+            made[f"y_{split}"] = rng.permutation(np.arange(count, dtype=np.uint8) % 10)
+        np.savez(folder / f"{name}.npz", **made)
+    return folder

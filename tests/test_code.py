@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import CONFIGS, Command, known_spec, run_quietly, skip_without_files, some_of
+from tests.conftest import CONFIGS, IMAGE_SETS, Command, known_spec, run_quietly, skip_without_files, some_of
 from tests.test_nested import SPEC
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -20,7 +20,6 @@ BUILT = some_of(NAMES, "mnist_gru", "mnist_mlp_initializers", "pairs", "xor")
 TRAINED = some_of(NAMES, "mnist_cnn_dropout", "penguins")
 # What must be downloaded is left out.
 CHANGES = {"cifar10_mobilenet": ["--set", "model.layers.base.weights=null"]}
-IMAGES = {"mnist": (28, 28), "cifar10": (32, 32, 3)}
 GRAPH = """name: graph
 dataset:
   source: {moons: {samples: 200}}
@@ -107,34 +106,20 @@ def new_weights(path: Path) -> list[np.ndarray]:
     return weights_of(model_without_data(known_spec(path)))
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few images of noise for each class, in the files of MNIST and CIFAR-10."""
-    folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(0)
-    for name, shape in IMAGES.items():
-        made = {}
-        for split, count in (("train", 100), ("test", 40)):
-            made[f"x_{split}"] = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
-            made[f"y_{split}"] = rng.permutation(np.arange(count, dtype=np.uint8) % 10)
-        np.savez(folder / f"{name}.npz", **made)
-    return folder
-
-
-def give_keras(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def give_keras(few_images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def loaded(name: str) -> Any:
-        with np.load(images / f"{name}.npz") as file:
+        with np.load(few_images / f"{name}.npz") as file:
             column = (-1, 1) if name.startswith("cifar") else (-1,)  # as Keras has them
             return tuple((file[f"x_{split}"], file[f"y_{split}"].reshape(column)) for split in ("train", "test"))
 
-    for name in IMAGES:
+    for name in IMAGE_SETS:
         monkeypatch.setattr(f"keras.datasets.{name}.load_data", lambda name=name: loaded(name))
 
 
-def trained(spec: Path, images: Path, folder: Path, changes: list[str]) -> dict[str, np.ndarray]:
+def trained(spec: Path, few_images: Path, folder: Path, changes: list[str]) -> dict[str, np.ndarray]:
     """What dlcli trains, in Keras's own way, by the weights' names."""
     arguments = ["train", spec, "--runs-dir", folder, "--run-name", "one", "-q", "--engine", "keras", "--no-fallback"]
-    assert run_quietly(*arguments, "--data-dir", images, *changes) == 0
+    assert run_quietly(*arguments, "--data-dir", few_images, *changes) == 0
     found: dict[str, np.ndarray] = {}
     with h5py.File(next(folder.rglob("last.h5"))) as file:
         group = file["model_weights"]
@@ -155,27 +140,27 @@ def test_the_model_of_a_config_begins_with_the_same_weights(name: str, dlcli: Co
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_script_of_a_config_comes_to_the_same_weights(
-    name: str, dlcli: Command, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, dlcli: Command, few_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     skip_without_files(name)
-    give_keras(images, monkeypatch)
+    give_keras(few_images, monkeypatch)
     changes = [word for change in ("dataset.shuffle=false", "dataset.augment=[]", "train.epochs=1")
                for word in ("--set", change)] + CHANGES.get(name, [])  # fmt: skip
     text = script_of(dlcli, CONFIGS / f"{name}.yaml", *changes)
     model = run_script(text, tmp_path)["model"]
-    ours = trained(CONFIGS / f"{name}.yaml", images, tmp_path, changes)
+    ours = trained(CONFIGS / f"{name}.yaml", few_images, tmp_path, changes)
     assert len(ours) == len(model.weights)
     for weight, value in zip(model.weights, ours.values(), strict=True):
         np.testing.assert_allclose(weight.numpy(), value, rtol=1e-5, atol=1e-6, err_msg=weight.path)
 
 
-def test_preparation_as_it_is_written(dlcli: Command, images: Path, tmp_path: Path) -> None:
+def test_preparation_as_it_is_written(dlcli: Command, few_images: Path, tmp_path: Path) -> None:
     spec = tmp_path / "prepared.yaml"
     spec.write_text(PREPARED)
     text = script_of(dlcli, spec)
     assert text.count("import") == 5  # keras, layers, numpy, the split, and within the function that draws
     model = run_script(text, tmp_path)["model"]
-    ours = trained(spec, images, tmp_path, [])
+    ours = trained(spec, few_images, tmp_path, [])
     for weight, value in zip(model.weights, ours.values(), strict=True):
         np.testing.assert_allclose(weight.numpy(), value, rtol=1e-5, atol=1e-6, err_msg=weight.path)
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.config_headers import CONFIGS, read_header, table
-from tests.conftest import DATA_DIR, Command, run_quietly, skip_without_files, some_of
+from tests.conftest import DATA_DIR, IMAGE_SETS, Command, run_quietly, skip_without_files, some_of
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 PARAMETERS = {
@@ -87,6 +87,8 @@ SHORTER = {
         "dataset.batch_size=4", "model.layers.base.weights=null", "model.layers.base.alpha=0.35",
     ],
 }  # fmt: skip
+# Of all of them; of fewer examples no halves would be made.
+FEWER = "dataset.batch_size=16"
 
 
 # Other tests train these at each run: below, in test_code and in test_csv.
@@ -94,12 +96,14 @@ TRAINED_ELSEWHERE = ("iris", "mnist_cnn_dropout", "mnist_two_layer", "penguins",
 
 
 @pytest.mark.parametrize("name", some_of(NAMES, *(name for name in NAMES if name not in TRAINED_ELSEWHERE)))
-def test_config_trains(dlcli: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_trains(dlcli: Command, name: str, few_images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skip_without_files(name)
-    # Without real data at hand the fallback is trained; nothing reaches for the network in a test.
+    # Nothing reaches for the network in a test.
     monkeypatch.setattr("dlcli.data.keras_cache.probe", lambda url: "no network in this test")
-    changes = [word for change in SHORTER.get(name, ()) for word in ("--set", change)]
-    done = dlcli("train", CONFIGS / f"{name}.yaml", "--smoke", *changes)
+    text = (CONFIGS / f"{name}.yaml").read_text()
+    where = ("--data-dir", few_images) if any(f"source: {one}\n" in text for one in IMAGE_SETS) else ()
+    changes = [word for change in [FEWER, *SHORTER.get(name, ())] for word in ("--set", change)]
+    done = dlcli("train", CONFIGS / f"{name}.yaml", "--smoke", *where, *changes)
     assert done.code == 0, done.err
     assert "smoke run" in done.out
 

@@ -80,7 +80,7 @@ def _graph() -> keras.Model:
 _MODELS: dict[str, Callable[[], keras.Model]] = {
     "regularized": lambda: _stack(layers.Dense(8, activation="relu", kernel_regularizer="l2")),
     "regularized activity": lambda: _stack(layers.Dense(8, activity_regularizer="l2")),
-    "masks": lambda: _stack(layers.Reshape((12, 1)), layers.Masking(0.0), layers.LSTM(4, return_sequences=True),
+    "masks": lambda: _stack(layers.Reshape((12, 1)), layers.Masking(0.0), layers.SimpleRNN(4, return_sequences=True),
                             layers.GlobalAveragePooling1D()),
     "clipped and accumulated": lambda: _stack(
         layers.Dense(8), optimizer=keras.optimizers.Adam(0.01, global_clipnorm=0.1, gradient_accumulation_steps=2)
