@@ -105,8 +105,8 @@ def _parts(text: str) -> list[float]:
     found = _DATE.fullmatch(text)
     if found is None:
         return [float("nan")] * 6
-    year, month, day, hour, minute, second = (int(found[number] or 0) for number in range(1, 7))
     try:
+        year, month, day, hour, minute, second = (int(found[number] or 0) for number in range(1, 7))
         moment = datetime(year, month, day, hour, minute, second)
         if found[8]:
             shift = timedelta(hours=int(found[9]), minutes=int(found[10]))

@@ -78,7 +78,7 @@ def samples_of(subject: Subject, where: Where, load: Callable[[], Job]) -> list[
             return _of_pictures(files, subject.reader)
         return [_of_job(load())]
     except DataError as error:
-        where.notify(f"The data cannot be reached: {error.message} Examples are made up instead.")
+        where.notify(f"No examples of the data can be taken: {error.message} They are made up instead.")
         return [made_up_samples(subject)]
 
 
