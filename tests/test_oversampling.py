@@ -71,6 +71,7 @@ def test_it_is_what_repeated_rows_do(dlcli: Command, tmp_path: Path, often: str,
     run = tmp_path / "weighed" / "latest"
     record = json.loads((run / "run.json").read_text())["data"]
     assert record["examples_per_epoch"] == record["examples"]["train"] + 2 * 8
+    assert -1 <= record["sortedness"] <= 1  # the spec does not shuffle
     script = tmp_path / "script.py"
     script.write_text(dlcli("code", spec).out)
     assert "np.resize" in script.read_text()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlcli.data.sortedness import sortedness
 from dlcli.evaluation.by_class import by_class
 from dlcli.figures import number
 from dlcli.model.summary import LayerSummary, ModelSummary, WeightSummary
@@ -272,6 +273,53 @@ def test_the_word_on_the_fit_of_trainings_that_were_made_so(name: str, expected:
     assert [finding.kind for finding in findings] == expected
     assert all(re.search(r"\d", " ".join(finding.evidence)) for finding in findings)
     assert all(finding.advice for finding in findings if not finding.is_good)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"is_shuffled": False, "sortedness": 0.97}, ["not-shuffled"]),
+        ({"is_shuffled": False, "sortedness": 0.97, "classes": 0}, ["not-shuffled"]),
+        ({"is_shuffled": False, "sortedness": 0.1}, ["undertrained"]),
+        ({"is_shuffled": False}, ["undertrained"]),
+    ],
+    ids=str,
+)
+def test_examples_that_come_class_by_class_are_told_whatever_the_curves_are(
+    given: dict[str, Any], expected: list[str]
+) -> None:
+    written = COURSES["undertrained_digits"]
+    course = Course(**{**written, "score": Score(**written["score"]), "classes": 10, **given})
+    findings = diagnose(course)
+    assert [finding.kind for finding in findings] == expected
+    assert ("97%" in findings[0].evidence[-1]) == (course.classes > 0 and expected == ["not-shuffled"])
+    assert course.score is not None
+    enough = replace(course, score=replace(course.score, train=0.99, held_out=0.98))
+    assert "not-shuffled" not in [finding.kind for finding in diagnose(enough)]
+    series = replace(course, score=replace(course.score, last_value=0.1))
+    assert "not-shuffled" not in [finding.kind for finding in diagnose(series)]
+
+
+@pytest.mark.parametrize(
+    ("targets", "least", "most"),
+    [
+        (np.repeat([0, 1, 2], 40).astype(np.int32), 0.95, 1.0),
+        (np.random.default_rng(0).integers(0, 3, 600).astype(np.int32), -0.15, 0.15),
+        (np.tile(np.arange(3, dtype=np.int32), 40), -0.6, -0.4),
+        (np.linspace(-1, 1, 50, dtype=np.float32), 0.99, 1.01),
+        (np.random.default_rng(0).normal(size=600).astype(np.float32), -0.15, 0.15),
+    ],
+    ids=["class by class", "classes by chance", "classes by turns", "sorted numbers", "numbers by chance"],
+)
+def test_how_sorted_targets_are(targets: np.ndarray, least: float, most: float) -> None:
+    found = sortedness(targets)
+    assert found is not None
+    assert least <= found <= most
+
+
+@pytest.mark.parametrize("targets", [np.zeros(9, np.int32), np.ones(9, np.float32), np.eye(4), np.zeros(2, np.int32)])
+def test_of_what_does_not_differ_nothing_is_said(targets: np.ndarray) -> None:
+    assert sortedness(targets) is None
 
 
 @pytest.mark.parametrize(

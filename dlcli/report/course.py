@@ -85,6 +85,7 @@ class Course:
         examples: to train on.
         parameters: that were trained.
         is_shuffled: whether the examples came in another order in each epoch.
+        sortedness: if they did not, how much each target is like the one before, from 0 to 1; None if not known.
         confidence: how much surer right answers are than mistakes, as an area under the ROC curve; None if not known.
         mistakes: how many mistakes that is measured on.
         rates: the learning rate of each epoch.
@@ -111,6 +112,7 @@ class Course:
     examples: int = 0
     parameters: int = 0
     is_shuffled: bool = True
+    sortedness: float | None = None
     confidence: float | None = None
     mistakes: int = 0
     rates: Sequence[float] = field(default_factory=tuple)

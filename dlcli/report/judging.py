@@ -45,6 +45,7 @@ def course_of(story: Story, answers: Answers | None, telling: str = "") -> Cours
         examples=int((story.data.get("examples") or {}).get("train") or 0),
         parameters=story.summary.trainable_parameters if story.summary is not None else 0,
         is_shuffled=bool((story.spec.get("dataset") or {}).get("shuffle", True)),
+        sortedness=story.data.get("sortedness"),
         confidence=confidence,
         mistakes=mistakes,
         rates=column(history, "learning_rate"),

@@ -15,10 +15,14 @@ from dlcli.report.finding import Finding, finding_of, rate_told
 from dlcli.report.remedies import STOPS
 from dlcli.report.shapes import jumps, last_fifths, rise_at_end, whole_fall
 
+# Examples are sorted that are so much like the ones before them; 0 is chance, and 1 the most.
+_SORTED = 0.8
 # So many epochs with a jump are unsteady.
 _UNSTEADY = 0.15
 # Of classes, a rise by less of the whole fall is one of nearly nothing.
 _OF_FALL = 0.05
+# A rise by so much of it is one whatever other examples do.
+_LOST = 0.3
 # So many times what a network that knows nothing has, or begins with, is a loss far off.
 _FAR_OFF = 3.0
 # A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
@@ -41,22 +45,35 @@ _SPENT, _SPENT_EPOCHS, _STUCK, _GAP = 0.05, 0.4, 0.05, 0.06
 
 def not_shuffled(course: Course) -> Finding | None:
     """Examples in a fixed order: what an epoch ends with is remembered, and the rest forgotten."""
-    if (
-        course.is_shuffled
-        or course.train_loss is None
-        or not course.best_epoch
-        or course.best_epoch > len(course.train)
-    ):
+    if course.is_shuffled or course.is_enough:
         return None
-    meanwhile = course.train[course.best_epoch - 1]
-    if not course.train_loss > 1.5 * meanwhile + 1e-9 or course.is_enough:
-        return None
-    evidence = (
-        "The spec says `shuffle: false`, so the examples came in the same order in each epoch.",
-        f"While epoch {course.best_epoch} ran, the loss was {number(meanwhile)}; on all training examples at its end "
-        f"it was {number(course.train_loss)}: what came last was learned, and what came first forgotten.",
-    )
-    return finding_of(course, "not-shuffled", evidence)
+    evidence = [*_forgotten(course), *_sorted(course)]
+    always = "The spec says `shuffle: false`, so the examples came in the same order in each epoch."
+    return finding_of(course, "not-shuffled", [always, *evidence]) if evidence else None
+
+
+def _forgotten(course: Course) -> Iterator[str]:
+    best = course.best_epoch or 0
+    if course.train_loss is None or not 0 < best <= len(course.train):
+        return
+    meanwhile = course.train[best - 1]
+    if course.train_loss > 1.5 * meanwhile + 1e-9:
+        yield (
+            f"While epoch {best} ran, the loss was {number(meanwhile)}; on all training examples at its end it was "
+            f"{number(course.train_loss)}: what came last was learned, and what came first forgotten."
+        )
+
+
+def _sorted(course: Course) -> Iterator[str]:
+    """What is true of one example is mostly true of the next. Of a series it is so by its nature."""
+    is_series = course.score is not None and course.score.last_value is not None
+    if course.sortedness is None or course.sortedness < _SORTED or is_series:
+        return
+    if course.classes:
+        alike = f"{course.sortedness:.0%} alike, where 0% is an order by chance"
+        yield f"They come class by class: an example and the one before it are {alike}."
+    else:
+        yield f"They are sorted: each number and the one before it have a correlation of {course.sortedness:.2f}."
 
 
 def unstable(course: Course) -> Finding | None:
@@ -93,10 +110,12 @@ def _untrained(course: Course) -> float:
 
 
 def _worse_in_the_end(course: Course) -> Iterator[str]:
-    """On the training examples themselves and, where there are others, on these."""
+    """On the training examples themselves and, where there are others, on these; or by more than chance explains."""
     found = [rise_at_end(losses, course.rates) for losses in (course.train, course.validation) if losses]
-    enough = _OF_FALL * whole_fall(course.train) if course.is_of_classes else 0.0
-    if any(one is None or one[2] - one[1] <= enough for one in found):
+    fall = whole_fall(course.train)
+    enough = _OF_FALL * fall if course.is_of_classes else 0.0
+    is_lost = found[0] is not None and found[0][2] - found[0][1] > _LOST * fall
+    if not is_lost and any(one is None or one[2] - one[1] <= enough for one in found):
         return
     for which, one in zip(("training", "validation"), found, strict=False):
         if one is not None:

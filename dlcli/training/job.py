@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dlcli.data.aligned import aligned
@@ -28,6 +29,7 @@ from dlcli.data.loading import load_data
 from dlcli.data.oversampling import Oversampling, oversampling_of
 from dlcli.data.preparation import AnyPreparation, Preparation, Preparations, fit_preparation, usual_layers
 from dlcli.data.scaling import with_scales, with_scales_of
+from dlcli.data.sortedness import sortedness
 from dlcli.data.splits import Splits
 from dlcli.data.stored import InFile
 from dlcli.data.weighting import example_weights
@@ -115,6 +117,15 @@ class Job:
         if self.oversampling is not None:
             order = self.oversampling.rows(order, seed=spec.seed, epoch=epoch)
         return rows.data.shuffled(order, seed=spec.seed, epoch=epoch) if spec.dataset.shuffle else order
+
+    @property
+    def sortedness(self) -> float | None:
+        """How much like the one before it each target is, where examples come in a fixed order; see `sortedness`."""
+        rows = self.rows["train"]
+        targets = rows.data.targets
+        if self.loaded.spec.dataset.shuffle or isinstance(targets, (Mapping, InFile)):
+            return None
+        return sortedness(np.asarray(targets)[rows.order])
 
     @property
     def examples_per_epoch(self) -> int:

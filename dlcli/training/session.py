@@ -381,7 +381,8 @@ def _make_record(request: TrainRequest, ready: _Ready, best: Best) -> RunRecord:
     job, point = ready.job, request.point
     then = point.record if point is not None else {}
     command = list(request.command)
-    data = {**job.facts.record(job.sizes), "examples_per_epoch": job.examples_per_epoch}
+    counted = {"examples_per_epoch": job.examples_per_epoch, "sortedness": job.sortedness}
+    data = {**job.facts.record(job.sizes), **counted}
     record = RunRecord(
         RunFolder(Path()), job.loaded.spec.name, list(then.get("command") or command), ready.backend,
         job.loaded.spec.seed, data, git_commit(request.spec_folder), request.is_smoke,

@@ -82,8 +82,8 @@ class Whole:
         then = point.record if point is not None else {}
         record = replace(
             of_fold, run=self.run or RunFolder(Path()), command=list(then.get("command") or command), seconds={},
-            engine={}, resumed=[], data={**of_fold.data, "examples": None, "examples_per_epoch": None},
-            folds=self._request.loaded.spec.dataset.folds,
+            engine={}, resumed=[], folds=self._request.loaded.spec.dataset.folds,
+            data={**of_fold.data, **dict.fromkeys(("examples", "examples_per_epoch", "sortedness"))},
         )  # fmt: skip
         if point is not None:
             record.began = then.get("began") or record.began
