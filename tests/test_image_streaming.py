@@ -285,7 +285,7 @@ def test_the_second_time_nothing_is_decoded(tmp_path: Path, cache: Path, monkeyp
 def test_decoded_pictures_that_are_out_of_date_are_removed_unless_somebody_reads_them(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held: dict[Path, Any] = {}
+    held: dict[Path, int] = {}
     monkeypatch.setattr(image_cache_age, "_HELD", held)
     root, sources = (
         class_folders(tmp_path / "photos", each=2),
@@ -299,7 +299,7 @@ def test_decoded_pictures_that_are_out_of_date_are_removed_unless_somebody_reads
         before = set(cache.glob("*.npy"))
         if not is_read:
             for path in set(held) - {kept}:
-                held.pop(path).close()
+                os.close(held.pop(path))
         os.utime(root / "red" / "0.png", (step, step))
         _, _, told = load(tmp_path, sources[0])
         gone = before - set(cache.glob("*.npy"))
@@ -307,7 +307,7 @@ def test_decoded_pictures_that_are_out_of_date_are_removed_unless_somebody_reads
         assert len([line for line in told if "have changed" in line]) == len(gone)
         assert all(not path.with_suffix(".json").exists() for path in gone)
     for file in held.values():
-        file.close()
+        os.close(file)
 
 
 def test_where_nothing_can_be_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

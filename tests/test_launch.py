@@ -40,8 +40,8 @@ WORKER = """
 import json, os, signal, sys, time
 config = json.loads(os.environ["TF_CONFIG"])
 workers, index = config["cluster"]["worker"], config["task"]["index"]
-def say(text):
-    print(text, flush=True)
+def say(text, to=1):
+    os.write(to, (text + os.linesep).encode())  # in one piece, also with PYTHONUNBUFFERED: others write there, too
 def on(number, do):
     signal.signal(number, lambda *_: do())
 def leave(code):
@@ -168,13 +168,13 @@ SAVES = """
 asked = []
 def stop(number):
     asked.append(number)
-    print(f"asked {len(asked)}", file=sys.stderr, flush=True)
+    say(f"asked {len(asked)}", to=2)
     if len(asked) > 1:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 on(signal.SIGINT, lambda: stop(signal.SIGINT))
 on(signal.SIGTERM, lambda: stop(signal.SIGTERM))
-print("ready", file=sys.stderr, flush=True)
+say("ready", to=2)
 """
 
 
@@ -201,7 +201,7 @@ def test_a_second_signal_is_passed_on() -> None:
 
 
 def test_after_a_second_signal_what_hangs_is_killed() -> None:
-    program = "on(signal.SIGTERM, lambda: say('no'))\nprint('ready', file=sys.stderr, flush=True)\n"
+    program = "on(signal.SIGTERM, lambda: say('no'))\nsay('ready', to=2)\n"
     launched = Launched(2, program + "while True: time.sleep(0.05)", (LONG, 0.2, LONG))
     launched.hears("ready", 2)
     launched.process.send_signal(signal.SIGTERM)
@@ -247,7 +247,7 @@ while True:
 here.accept()
 processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 seen = [os.environ.get(name) for name in ("no_grpc_proxy", "CUDA_VISIBLE_DEVICES")]
-print(json.dumps([workers, index, processors, *seen]), file=sys.stderr, flush=True)
+say(json.dumps([workers, index, processors, *seen]), to=2)
 meet(8)
 """
 
@@ -305,7 +305,7 @@ if index == 1:
     os._exit({code})
 meet()
 time.sleep(0.5)
-print("bars", file=sys.stderr, flush=True)
+say("bars", to=2)
 """
     done = ran(2, program, MEETING=str(tmp_path), MOVES="")
     first, *rest = done.err.splitlines()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +19,8 @@ try:
 except ImportError:  # Windows: nothing is removed there
     fcntl = None  # type: ignore[assignment]
 
-_HELD: dict[Path, BinaryIO] = {}
+_HELD: dict[Path, int] = {}
+"""what this process reads, as file descriptors: it lets go of them when it ends"""
 
 
 def described(files: Sequence[Path]) -> dict[str, Any]:
@@ -39,12 +40,12 @@ def _status(file: Path) -> tuple[int, int]:
 
 def hold(path: Path) -> None:
     """Let other processes know, as long as this one lives, that it reads a file of decoded pictures."""
-    if fcntl is None or (path in _HELD and os.path.samestat(os.fstat(_HELD[path].fileno()), path.stat())):
+    if fcntl is None or (path in _HELD and os.path.samestat(os.fstat(_HELD[path]), path.stat())):
         return
-    file = path.open("rb")
+    file = os.open(path, os.O_RDONLY)
     fcntl.flock(file, fcntl.LOCK_SH)
     if path in _HELD:
-        _HELD.pop(path).close()  # it was written anew meanwhile
+        os.close(_HELD.pop(path))  # it was written anew meanwhile
     _HELD[path] = file
 
 
