@@ -42,6 +42,7 @@ def start_backend(device: DeviceChoice = "auto") -> Backend:
     if device.startswith("cpu"):
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     _import()
+    _spare_first_calls()
     import keras
     import numpy as np
     import tensorflow as tf
@@ -108,6 +109,32 @@ def _import() -> None:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _spare_first_calls() -> None:
+    """Let TensorFlow do less before it runs an operation, or a graph, for the first time.
+
+    TensorFlow 2.21.0 makes a function for each kind of operation that runs outside graphs, and has no setting for it:
+    `tensorflow/python/eager/context.py` asks for them. One takes 0.75 ms to make, a kernel alone 0.03 (2 cores). Each
+    variable is a kind of its own, and seeding forgets them all: a network of three layers needs some two hundred.
+
+    It looks for a better form of each graph twice over. The second look takes a third of the time and finds nothing
+    more in what networks consist of; nor does the choice of a layout, which is for GPUs alone.
+    """
+    import tensorflow as tf
+    from tensorflow.python import pywrap_tfe
+    from tensorflow.python.eager import context
+
+    there = context.context()
+    if there._context_handle is not None:  # somebody has used TensorFlow in this process before
+        pywrap_tfe.TFE_ContextSetRunEagerOpAsFunction(there._context_handle, False)
+        return
+    original = pywrap_tfe.TFE_ContextOptionsSetRunEagerOpAsFunction
+    pywrap_tfe.TFE_ContextOptionsSetRunEagerOpAsFunction = lambda options, _: original(options, False)
+    there._config = tf.compat.v1.ConfigProto()
+    there._config.graph_options.rewrite_options.meta_optimizer_iterations = 1
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "-1" or not tf.config.list_physical_devices("GPU"):
+        tf.config.optimizer.set_experimental_options({"layout_optimizer": False})
 
 
 def _is_news(record: logging.LogRecord) -> bool:
