@@ -22,8 +22,8 @@ from dlcli.runs import RunFolder, check_free, check_writable, create_run
 from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts
 from dlcli.training.backend import Backend, make_deterministic, start_backend, use_threads
-from dlcli.training.choices import Choices, choose
-from dlcli.training.devices import DeviceChoice, device_text
+from dlcli.training.choices import Choices, choose, for_copies
+from dlcli.training.devices import DeviceChoice, copies, device_text
 from dlcli.training.listening import End, FoldsEnd, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.resuming import (
@@ -291,10 +291,11 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
 
     def choose_for(model: ModelSummary) -> None:
         nonlocal choices, division
+        then = like.choices if like is not None else None
         if strategy != "none":
+            choices = use_threads(_for_copies(request, strategy, backend, like))
             division = begin(strategy, request.crew)
         elif not is_plain:
-            then = like.choices if like is not None else None
             dataset = loaded.spec.dataset
             besides = {layer.name for layer in (*(dataset.preparation or ()), *dataset.augment)}
             choose_here = partial(choose, besides=besides, precision=loaded.spec.precision)
@@ -331,6 +332,17 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     job = for_smoke(job) if request.is_smoke else job
     seconds = {"starting": began - started.began, "assembling": time.perf_counter() - began}
     return _Ready(backend, job, is_plain, other or other_data, seconds)
+
+
+def _for_copies(request: TrainRequest, strategy: str, backend: Backend, like: Point | None) -> Choices:
+    """How steps run that are divided: as in an earlier run, if that had as many copies."""
+    workers = request.crew.peers.count if request.crew is not None else 1
+    count = copies(strategy, request.device, workers, backend.gpu_count)
+    if like is not None and like.choices is not None and like.engine.get("replicas") == count:
+        return like.choices
+    if backend.device != "cpu":
+        return Choices(f"{count} copies of the model work side by side")
+    return for_copies(count, count // workers)
 
 
 def _examples_per_epoch(loaded: LoadedSpec, dataset: Dataset, splits: Splits) -> int:
