@@ -260,7 +260,7 @@ def _start(request: TrainRequest, listener: Listener) -> _Started:
     backend = start_backend(device)
     if backend.device == "cpu" and device == "auto" and has_nvidia_driver():
         lines = ["TensorFlow cannot use this machine's GPU, so the CPU trains.", "`dlcli doctor` says what is missing."]
-        listener.notice("no GPU", lines)
+        listener.notice_here("no GPU", lines)
     if loaded.spec.deterministic:
         make_deterministic()
     return _Started(backend, reading, began)
@@ -289,13 +289,14 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     is_plain = request.is_plain or (like is not None and like.is_plain)
     choices = Choices("Keras's own way was asked for")
 
+    if strategy != "none":  # before the model is tried out, since there are layers that compute when they are made
+        choices = use_threads(_for_copies(request, strategy, backend, like))
+        division = begin(strategy, request.crew)
+
     def choose_for(model: ModelSummary) -> None:
-        nonlocal choices, division
-        then = like.choices if like is not None else None
-        if strategy != "none":
-            choices = use_threads(_for_copies(request, strategy, backend, like))
-            division = begin(strategy, request.crew)
-        elif not is_plain:
+        nonlocal choices
+        if strategy == "none" and not is_plain:
+            then = like.choices if like is not None else None
             dataset = loaded.spec.dataset
             besides = {layer.name for layer in (*(dataset.preparation or ()), *dataset.augment)}
             choose_here = partial(choose, besides=besides, precision=loaded.spec.precision)
