@@ -271,13 +271,14 @@ train: {epochs: 2}
 """
 
 
-# Columns of zeros are masked for the statistics of each column, and of all.
+# Columns of zeros are masked.
 _MASKED = """    - Reshape: {target_shape: [8, 8]}
     - Permute: {dims: [2, 1]}
     - Masking
     - BatchNormalization: {synchronized: true}
+    - SimpleRNN: {units: 8, return_sequences: true}
     - TimeDistributed: {layer: {BatchNormalization: {synchronized: true}}}
-    - LSTM: {units: 8}
+    - Bidirectional: {layer: {SimpleRNN: {units: 4}}}
 """
 
 
@@ -322,13 +323,13 @@ def test_one_process_repeats_three_workers_to_the_bit(tmp_path: Path, monkeypatc
     spec.write_text(_CONVOLUTIONS)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     there = _workers(3, tmp_path / "there", spec, "--run-name", "one")
-    command = ["train", spec, "--runs-dir", tmp_path / "here", "--run-name", "one"]
-    command += ["--strategy", "mirrored", "--device", "cpu:0,1,2"]
-    here = subprocess.Popen(
-        [sys.executable, "-m", "dlcli", *map(str, command)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    ended = _ended([*there, here])
-    assert [code for code, _ in ended] == [0] * 4, ended
+    options = ["--runs-dir", tmp_path / "here", "--run-name", "one", "--strategy", "mirrored", "--device", "cpu:0,1,2"]
+    run = tmp_path / "here" / "spec" / "one"
+    for arguments in ([spec, *options, "--epochs", "1"], ["--resume", run, "--epochs", "2"]):
+        command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    ended = _ended(there)
+    assert [code for code, _ in ended] == [0] * 3, ended
     runs = [tmp_path / where / "spec" / "one" for where in ("there", "here")]
     expected, weights = map(_weights, runs)
     for name, values in expected.items():

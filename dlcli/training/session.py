@@ -23,7 +23,7 @@ from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts
 from dlcli.training.backend import Backend, make_deterministic, start_backend, use_threads
 from dlcli.training.choices import Choices, choose, for_copies
-from dlcli.training.devices import DeviceChoice, copies, device_text
+from dlcli.training.devices import DeviceChoice, copies, cpu_text, device_text
 from dlcli.training.listening import End, FoldsEnd, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.resuming import (
@@ -250,10 +250,9 @@ def _start(request: TrainRequest, listener: Listener) -> _Started:
     The functions that run meanwhile must not hold the model later: modules of TensorFlow keep errors that they have
     met, each with the frames that it came through, and those that called for the import (TensorFlow 2.21).
     """
-    loaded, device, like = request.loaded, request.device, request.like or request.point
+    loaded, device, like = request.loaded, _device(request), request.like or request.point
     began = time.perf_counter()
     if like is not None and like.engine:
-        device = _device_of(like) if device == "auto" else device
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1" if like.engine["choices"]["onednn"] else "0")
     reading = ReadAhead(loaded, request.where, like.data if like is not None else None)
     listener.phase("starting TensorFlow")
@@ -266,10 +265,15 @@ def _start(request: TrainRequest, listener: Listener) -> _Started:
     return _Started(backend, reading, began)
 
 
-def _device_of(like: Point) -> DeviceChoice:
-    """The device of an earlier run; the same GPUs, if it named some."""
-    gpus = like.engine.get("gpus")
-    return device_text(gpus) if gpus else str(like.engine["device"])
+def _device(request: TrainRequest) -> DeviceChoice:
+    """The device that is asked for; else that of an earlier run: the same GPUs, if it named some, or parts of a CPU."""
+    like = request.like or request.point
+    if request.device != "auto" or like is None or not like.engine:
+        return request.device
+    if like.engine.get("gpus"):
+        return device_text(like.engine["gpus"])
+    is_divided = like.engine["device"] == "cpu" and like.engine.get("strategy") == "mirrored"
+    return cpu_text(like.engine["replicas"]) if is_divided else str(like.engine["device"])
 
 
 def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _Ready:
@@ -338,7 +342,7 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
 def _for_copies(request: TrainRequest, strategy: str, backend: Backend, like: Point | None) -> Choices:
     """How steps run that are divided: as in an earlier run, if that had as many copies."""
     workers = request.crew.peers.count if request.crew is not None else 1
-    count = copies(strategy, request.device, workers, backend.gpu_count)
+    count = copies(strategy, _device(request), workers, backend.gpu_count)
     if like is not None and like.choices is not None and like.engine.get("replicas") == count:
         return like.choices
     if backend.device != "cpu":
