@@ -284,7 +284,7 @@ _MASKED = """    - Reshape: {target_shape: [8, 8]}
 
 def test_two_workers_train_what_one_process_does(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
-    spec.write_text(_SPEC.replace("    - Flatten\n", _MASKED))
+    spec.write_text(_SPEC.replace("    - Flatten\n", _MASKED).replace("validation: 0.2", "validation: test"))
     both = _workers(2, tmp_path / "runs", spec, "--run-name", "both")
     assert run_quietly("train", spec, "--run-name", "alone", "--runs-dir", tmp_path / "runs") == 0
     ended = _ended(both)
@@ -299,6 +299,12 @@ def test_two_workers_train_what_one_process_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(figures["both"][name], figures["alone"][name], atol=1e-5)
     engine = json.loads((runs["both"] / "run.json").read_text())["engine"]
     assert (engine["strategy"], engine["replicas"]) == ("multi_worker", 2)
+    record = json.loads((runs["both"] / "run.json").read_text())
+    (runs["both"] / "run.json").write_text(json.dumps({**record, "state": "interrupted"}))
+    shutil.rmtree(runs["both"] / "report")
+    ended = _ended(_workers(2, tmp_path / "runs", "--resume", runs["both"]))
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert (runs["both"] / "report" / "report.html").exists()  # by the chief alone
 
 
 _CONVOLUTIONS = """

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,7 +213,17 @@ def _train(
     )
     for one in tracking:
         one.finished(training.history, end.metrics)
-    return end, Final(job, training.outputs)
+    return end, Final(_alone(job), training.outputs)
+
+
+def _alone(job: Job) -> Job:
+    """The job as one process runs it: the other workers, if there were some, have come to their end."""
+    from dlcli.training.engine import Engine
+
+    engine = job.engine
+    if engine.division.name != "multi_worker":
+        return job
+    return replace(job, engine=Engine(engine.model, engine.feed, choices=engine.choices))
 
 
 @dataclass(frozen=True)
