@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dlcli.model.summary import summarize
 from dlcli.training.backend import use_threads
-from dlcli.training.choices import Choices, choose
+from dlcli.training.choices import Choices, choose, for_copies
 from dlcli.training.engine import Engine
 from dlcli.training.feeding import Resident, Rows
 from dlcli.training.towers import divisible
@@ -62,6 +62,19 @@ def test_what_was_not_measured_is_left_to_tensorflow() -> None:
     assert chosen(convolutional(), processors=16) == nothing
     assert chosen(convolutional(), batch_size=4) == nothing
     assert chosen(stack(layers.Dense(3), shape=(2,)), device="gpu") == nothing
+
+
+@pytest.mark.parametrize(
+    ("here", "asked", "threads"), [(1, "", 8), (3, "", 2), (16, "", 1), (3, "4", 4), (3, "0", 2), (3, "all", 2)]
+)
+def test_copies_have_their_part_of_the_processors(
+    monkeypatch: pytest.MonkeyPatch, here: int, asked: str, threads: int
+) -> None:
+    monkeypatch.setattr("dlcli.training.choices.cores", lambda: 8)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", asked)
+    chosen = for_copies(3, here)
+    assert (chosen.intra_op_threads, chosen.inter_op_threads) == (threads, max(here, 8))
+    assert chosen.because == "3 copies of the model work side by side"
 
 
 def test_threads_are_not_said_to_be_what_they_are_not() -> None:

@@ -93,15 +93,19 @@ def test_tensorflow_sees_no_others(
 
 def test_a_run_goes_on_where_it_was() -> None:
     from dlcli.training.backend import Backend
-    from dlcli.training.session import _device_of
+    from dlcli.training.session import _device
+
+    def device_of(engine: dict[str, Any]) -> str:
+        return _device(SimpleNamespace(device="auto", like=None, point=SimpleNamespace(engine=engine)))  # type: ignore[arg-type]
 
     for gpus, expected in (((1,), "gpu:1"), (None, "gpu")):
         backend = Backend("gpu", "GPU", {}, 1, gpus)
         record = RunRecord(None, "a", [], backend, 0, {}, None)  # type: ignore[arg-type]
         engine = SimpleNamespace(path="graph", fallback=None, record=dict, division=Undivided())
-        then = SimpleNamespace(engine=record.engine_now(engine))  # type: ignore[arg-type]
-        assert _device_of(then) == expected  # type: ignore[arg-type]
-    assert _device_of(SimpleNamespace(engine={"device": "cpu"})) == "cpu"  # type: ignore[arg-type]
+        assert device_of(record.engine_now(engine)) == expected  # type: ignore[arg-type]
+    assert device_of({"device": "cpu"}) == "cpu"
+    assert device_of({"device": "cpu", "strategy": "mirrored", "replicas": 3}) == "cpu:0,1,2"
+    assert device_of({"device": "cpu", "strategy": "multi_worker", "replicas": 3}) == "cpu"
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "serve", "sweep"])

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from dlcli.data.memory import cores
 from dlcli.machine import process_started
 
 from .conftest import CONFIGS, Command, Done
@@ -246,7 +247,7 @@ while True:
         time.sleep(0.02)
 here.accept()
 processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-seen = [os.environ.get(name) for name in ("no_grpc_proxy", "CUDA_VISIBLE_DEVICES")]
+seen = [os.environ.get(name) for name in ("no_grpc_proxy", "CUDA_VISIBLE_DEVICES", "TF_NUM_INTRAOP_THREADS")]
 say(json.dumps([workers, index, processors, *seen]), to=2)
 meet(8)
 """
@@ -254,7 +255,7 @@ meet(8)
 
 def test_each_has_an_address_processors_and_gpus_of_its_own(tmp_path: Path) -> None:
     counts = (2, 5, 1)
-    plain = {"no_grpc_proxy": "", "no_proxy": ""}
+    plain = {"no_grpc_proxy": "", "no_proxy": "", "TF_NUM_INTRAOP_THREADS": ""}
     environments = (
         {**plain, "no_proxy": "local", "CUDA_VISIBLE_DEVICES": "4,GPU-a, 6,7,8"},
         {**plain, "CUDA_VISIBLE_DEVICES": "0,1,-1,2,3,4"},
@@ -283,7 +284,8 @@ def test_each_has_an_address_processors_and_gpus_of_its_own(tmp_path: Path) -> N
             assert len(shared) == len(set(shared)) == len(every) // count * count
         else:
             assert sorted(shared) == sorted(every * count)
-        assert [(direct, gpus) for *_, direct, gpus in told] == own
+            assert {threads for *_, threads in told} == {str(max(1, cores() // count))}
+        assert [(direct, gpus) for *_, direct, gpus, _ in told] == own
     assert len(set(addresses)) == len(addresses) == 8
     assert all(address.startswith("127.0.0.1:") for address in addresses)
 

@@ -95,6 +95,9 @@ class Hears:
     def notice(self, title: str, lines: Any) -> None:
         self.notices.append(" ".join([title, *lines]))
 
+    def notice_here(self, title: str, lines: Any) -> None:
+        self.notice(title, lines)
+
 
 def test_each_epoch_once_whatever_has_happened(
     tmp_path: Path, mlflow: StandIn, monkeypatch: pytest.MonkeyPatch

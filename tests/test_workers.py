@@ -20,10 +20,13 @@ import h5py
 import numpy as np
 import pytest
 
+from dlcli.cli.displays import make_display
+from dlcli.console import Screen
 from dlcli.errors import DataError, DlcliError, RunError, UsageError
 from dlcli.training.cluster import Cluster
 from dlcli.training.crew import Crew, crew_of
-from dlcli.training.peers import PeerGoneError, Peers, meet
+from dlcli.training.meeting import meet
+from dlcli.training.peers import PeerGoneError, Peers
 from tests.conftest import run_quietly, thorough
 
 
@@ -155,6 +158,14 @@ def test_a_mistake_that_all_make_is_told_by_the_chief(tmp_path: Path, late: int)
     assert [(type(error), error.is_told) for error in every] == [(DataError, False), (DataError, True)]
 
 
+def test_what_all_workers_see_is_told_by_the_chief(capsys: pytest.CaptureFixture[str]) -> None:
+    with make_display(Screen(), quiet=True, json=False, is_told=True) as display:
+        display.notice("fold 2 failed", ["The loss is no number."])
+        display.notice_here("no GPU", ["The CPU trains."])
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "no GPU: The CPU trains.\n")
+
+
 def test_why_a_worker_stopped_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlcli.training.crew._TOLD_WITHIN", 0.1)
 
@@ -260,9 +271,20 @@ train: {epochs: 2}
 """
 
 
+# Columns of zeros are masked.
+_MASKED = """    - Reshape: {target_shape: [8, 8]}
+    - Permute: {dims: [2, 1]}
+    - Masking
+    - BatchNormalization: {synchronized: true}
+    - SimpleRNN: {units: 8, return_sequences: true}
+    - TimeDistributed: {layer: {BatchNormalization: {synchronized: true}}}
+    - Bidirectional: {layer: {SimpleRNN: {units: 4}}}
+"""
+
+
 def test_two_workers_train_what_one_process_does(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
-    spec.write_text(_SPEC)
+    spec.write_text(_SPEC.replace("    - Flatten\n", _MASKED).replace("validation: 0.2", "validation: test"))
     both = _workers(2, tmp_path / "runs", spec, "--run-name", "both")
     assert run_quietly("train", spec, "--run-name", "alone", "--runs-dir", tmp_path / "runs") == 0
     ended = _ended(both)
@@ -277,6 +299,50 @@ def test_two_workers_train_what_one_process_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(figures["both"][name], figures["alone"][name], atol=1e-5)
     engine = json.loads((runs["both"] / "run.json").read_text())["engine"]
     assert (engine["strategy"], engine["replicas"]) == ("multi_worker", 2)
+    record = json.loads((runs["both"] / "run.json").read_text())
+    (runs["both"] / "run.json").write_text(json.dumps({**record, "state": "interrupted"}))
+    shutil.rmtree(runs["both"] / "report")
+    ended = _ended(_workers(2, tmp_path / "runs", "--resume", runs["both"]))
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert (runs["both"] / "report" / "report.html").exists()  # by the chief alone
+
+
+_CONVOLUTIONS = """
+dataset: {source: digits, validation: 0.5, batch_size: 32}
+model:
+  layers:
+    - Conv2D: {filters: 8, kernel_size: 3, use_bias: false}
+    - BatchNormalization: {synchronized: true}
+    - Conv2D: {filters: 8, kernel_size: 3, activation: relu}
+    - MaxPooling2D
+    - Flatten
+    - Dense: {units: 10, activation: softmax}
+loss: sparse_categorical_crossentropy
+optimizer: Adam
+metrics: [accuracy]
+train: {epochs: 2}
+"""
+
+
+def test_one_process_repeats_three_workers_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(_CONVOLUTIONS)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    there = _workers(3, tmp_path / "there", spec, "--run-name", "one")
+    options = ["--runs-dir", tmp_path / "here", "--run-name", "one", "--strategy", "mirrored", "--device", "cpu:0,1,2"]
+    run = tmp_path / "here" / "spec" / "one"
+    for arguments in ([spec, *options, "--epochs", "1"], ["--resume", run, "--epochs", "2"]):
+        command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    ended = _ended(there)
+    assert [code for code, _ in ended] == [0] * 3, ended
+    runs = [tmp_path / where / "spec" / "one" for where in ("there", "here")]
+    expected, weights = map(_weights, runs)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(weights[name], values)
+    figures = [np.genfromtxt(run / "history.csv", delimiter=",", names=True) for run in runs]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_array_equal(figures[0][name], figures[1][name])
 
 
 def test_a_worker_that_dies_as_tensorflow_starts_is_named(tmp_path: Path) -> None:

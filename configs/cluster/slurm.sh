@@ -16,6 +16,9 @@
 # With GPUs, one for each worker: a line `#SBATCH --gpus-per-task=1`.
 set -uo pipefail
 
+# Where Slurm does not bind a task to its processors, TensorFlow counts the whole node's.
+export TF_NUM_INTRAOP_THREADS=$SLURM_CPUS_PER_TASK
+
 # Node by node, as dlcli counts the workers. Each notices itself when another is lost, and says so; --wait ends what
 # hangs, and --kill-on-bad-exit=1 would end the worker that is saving.
 srun --distribution=block --cpus-per-task="$SLURM_CPUS_PER_TASK" --label --kill-on-bad-exit=0 --wait=600 \

@@ -37,10 +37,17 @@ class Display(Listener, Protocol):
 
 
 @contextmanager
-def make_display(screen: Screen, *, quiet: bool, json: bool, silent: bool = False) -> Iterator[Display]:
-    """The display that fits the options and the terminal; closed at the end, whatever happens."""
+def make_display(
+    screen: Screen, *, quiet: bool, json: bool, silent: bool = False, is_told: bool = False
+) -> Iterator[Display]:
+    """The display that fits the options and the terminal; closed at the end, whatever happens.
+
+    If it `is_told` by another worker, only what that one cannot know is shown.
+    """
     display: Display
-    if silent:
+    if is_told:
+        display = WorkerDisplay(screen)
+    elif silent:
         display = SilentDisplay(screen)
     elif json:
         display = JsonDisplay(screen)
@@ -70,6 +77,10 @@ class QuietDisplay:
         """A line each."""
         for line in lines:
             self.screen.message(f"{title}: {line}")
+
+    def notice_here(self, title: str, lines: Sequence[str]) -> None:
+        """As `notice`."""
+        self.notice(title, lines)
 
     def started(self, start: Start) -> None:
         """Not shown."""
@@ -117,6 +128,17 @@ class SilentDisplay(QuietDisplay):
 
     def folds_ended(self, end: FoldsEnd) -> None:
         """Not shown."""
+
+
+class WorkerDisplay(SilentDisplay):
+    """Shows only what nobody else sees: the rest is told by worker 0."""
+
+    def notice(self, title: str, lines: Sequence[str]) -> None:
+        """Not shown."""
+
+    def notice_here(self, title: str, lines: Sequence[str]) -> None:
+        """A line each."""
+        super().notice(title, lines)
 
 
 class PlainDisplay(QuietDisplay):

@@ -160,6 +160,10 @@ class LiveDisplay:
         self._print_lines(at_once=True)
         self.screen.panel(title, lines)
 
+    def notice_here(self, title: str, lines: Sequence[str]) -> None:
+        """A panel."""
+        self.notice(title, lines)
+
     def started(self, start: Start) -> None:
         """What is trained, then the bars."""
         self._start, self._epochs_done = start, start.epochs_done

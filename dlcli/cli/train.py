@@ -103,7 +103,7 @@ def train(
         crew_of(cluster_here(strategy), Path(scratch), screen.message) as crew,
     ):
         if crew is not None and not crew.is_chief:
-            asked = replace(asked, runs_dir=Path(scratch) / "runs", report=False, quiet=True, is_silent=True)
+            asked = replace(asked, runs_dir=Path(scratch) / "runs", report=False, quiet=True, is_told=True)
         elif smoke:
             asked = replace(asked, runs_dir=Path(scratch) / "runs", report=False)
         _train(screen, asked, crew)
@@ -135,7 +135,7 @@ class _Asked:
     strict: bool
     quiet: bool
     json: bool
-    is_silent: bool = False
+    is_told: bool = False
 
 
 def _train(screen: Screen, asked: _Asked, crew: Crew | None) -> None:
@@ -166,13 +166,13 @@ def _train(screen: Screen, asked: _Asked, crew: Crew | None) -> None:
     from dlcli.data.where import Where
     from dlcli.training.session import TrainRequest
 
-    with make_display(screen, quiet=asked.quiet, json=asked.json, silent=asked.is_silent) as display:
+    with make_display(screen, quiet=asked.quiet, json=asked.json, is_told=asked.is_told) as display:
         if asked.json and not asked.quiet and loaded.warnings:
             display.notice("warnings", [f"{problem.position}: {problem.message}" for problem in loaded.warnings])
         where = Where(
             data_folder,
             not asked.no_fallback,
-            lambda text: display.notice("data", [text]),
+            lambda text: display.notice_here("data", [text]),
             display.phase,
             trusts_code=screen.trusts_code,
         )

@@ -93,6 +93,10 @@ class _Reporter:
         """Passed on."""
         self._listener.notice(f"trial {self._taken.number}: {title}", lines)
 
+    def notice_here(self, title: str, lines: Sequence[str]) -> None:
+        """Passed on."""
+        self.notice(title, lines)
+
     def started(self, start: Start) -> None:
         """Not told."""
 

@@ -14,6 +14,7 @@ from dlcli.data.memory import cores
 from dlcli.model.summary import LayerSummary, ModelSummary
 
 EVALUATION_BATCH_SIZE = 256
+THREADS = "TF_NUM_INTRAOP_THREADS"
 
 # Multiply-adds of a step, all layers forward, below which one thread is the fastest: three dense layers took 0.6 of the
 # time of two threads with 16 and 64 units, 0.8 with 256 (9 million), and 1.4 of it with 512 (85 million).
@@ -92,6 +93,18 @@ def core_shares(parts: int) -> list[set[int]] | None:
         return None
     every = sorted(os.sched_getaffinity(0))
     return [set(every[number::parts]) for number in range(parts)]
+
+
+def for_copies(copies: int, here: int) -> Choices:
+    """How the steps of a model run that has copies on processors, so many of them in this process.
+
+    Among how many threads an operation is divided decides its last bits. It is as many as a copy has processors, so
+    that workers of this machine come to what copies in one process do; or what TF_NUM_INTRAOP_THREADS says, which is
+    TensorFlow's own variable, to do here what workers elsewhere did.
+    """
+    asked = os.environ.get(THREADS, "")
+    threads = int(asked) if asked.isdecimal() and int(asked) else max(1, cores() // here)
+    return Choices(f"{copies} copies of the model work side by side", threads, max(here, cores()))
 
 
 def choose(

@@ -110,3 +110,13 @@ def of_rows(gradient: Any) -> bool:
     same row. What does not grow with the batch, as for a table of positions, is named by all copies alike.
     """
     return isinstance(gradient, tf.IndexedSlices) and gradient.values.shape[0] is None
+
+
+def kept(value: Any) -> Any:
+    """The value as it is computed: TensorFlow 2.21 would put sums into one another, and take out common factors."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def kept(one: Any) -> Any:
+        return tf.raw_ops.Snapshot(input=one), lambda upstream: upstream
+
+    return kept(value)

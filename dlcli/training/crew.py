@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from dlcli.errors import DlcliError, Interrupted, RunError, UsageError
 from dlcli.files import replacing
 from dlcli.training.cluster import Cluster, find_cluster
-from dlcli.training.peers import AGAIN, PeerGoneError, Peers, meet
+from dlcli.training.meeting import meet
+from dlcli.training.peers import AGAIN, PeerGoneError, Peers
 from dlcli.training.resuming import Point, find_point
 from dlcli.training.stopping import Stop
 
@@ -158,7 +159,7 @@ def crew_of(cluster: Cluster | None, scratch: Path, notify: Callable[[str], obje
     A mistake that the chief has made as well is the chief's to tell.
 
     Raises:
-        RunError, UsageError: see `dlcli.training.peers.meet`; while entered: another worker is gone.
+        RunError, UsageError: see `dlcli.training.meeting.meet`; while entered: another worker is gone.
     """
     if cluster is None:
         yield None

@@ -66,6 +66,11 @@ def device_text(numbers: Sequence[int]) -> DeviceChoice:
     return f"gpu:{','.join(map(str, numbers))}"
 
 
+def cpu_text(count: int) -> DeviceChoice:
+    """What makes so many devices of the CPU."""
+    return f"cpu:{','.join(map(str, range(count)))}" if count > 1 else "cpu"
+
+
 def taken(device: DeviceChoice, names: Sequence[str]) -> list[int]:
     """The numbers of the GPUs to use, of those that TensorFlow sees, which have these names.
 

@@ -75,8 +75,6 @@ class Engine:
         self.division = division or Undivided()
         _measure_in_units(model, feed)
         choices = choices or Choices()
-        if self.division.replicas > 1:
-            choices = Choices(f"{self.division.replicas} copies of the model work side by side")
         if max(choices.towers, choices.test_towers) > 1 and not divisible(model):
             because = f"{choices.because}; but a layer of this model looks beyond its example"
             choices = replace(choices, because=because, towers=1, test_towers=1)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 
+from dlcli.data.memory import cores
 from dlcli.errors import DlcliError, Interrupted, ProcessError, RunError, UsageError
 from dlcli.training.choices import core_shares
 from dlcli.training.cluster import Cluster, find_cluster
@@ -94,11 +95,14 @@ def _see_that_alone() -> None:
 def _shares(workers: int, gpus: Sequence[str]) -> list[Share]:
     """What each worker uses alone, where there is enough for all: as much as each other, or they would wait for it."""
     processors: Sequence[set[int] | None] = [None] * workers
-    if (cores := core_shares(workers)) is not None:
-        processors = [set(sorted(own)[: min(map(len, cores))]) for own in cores]
+    threads = None
+    if (own_cores := core_shares(workers)) is not None:
+        processors = [set(sorted(own)[: min(map(len, own_cores))]) for own in own_cores]
+    else:
+        threads = max(1, cores() // workers)
     each = len(gpus) // workers
     own_gpus = [gpus[number * each : (number + 1) * each] if each else None for number in range(workers)]
-    return [Share(*share) for share in zip(processors, own_gpus, strict=True)]
+    return [Share(*share, threads) for share in zip(processors, own_gpus, strict=True)]
 
 
 @contextmanager

@@ -146,7 +146,10 @@ class Listener(Protocol):
         """Something that takes a moment begins, such as loading the data."""
 
     def notice(self, title: str, lines: Sequence[str]) -> None:
-        """Something that must not be overlooked."""
+        """Something that must not be overlooked; of several workers, all of them see it."""
+
+    def notice_here(self, title: str, lines: Sequence[str]) -> None:
+        """As `notice`, of what another worker may see otherwise."""
 
     def started(self, start: Start) -> None:
         """The first step is about to run."""

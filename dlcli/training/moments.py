@@ -2,16 +2,22 @@
 
 Each share has them of its own, and they are put together: by Chan, Golub and LeVeque, "Updating formulae and a pairwise
 algorithm for computing sample variances" (1979), which loses fewer digits than the mean of squares.
+
+Their gradients are given in one piece, and sums are kept as they are: a tape, and TensorFlow's graph optimizer, would
+add in an order, and so to bits, that depend on where the shares are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+
+from dlcli.training.copies import kept
 
 
 class Moments(NamedTuple):
@@ -41,17 +47,51 @@ def of_share(layer: Any, inputs: Any, mask: Any, *, is_empty: Any) -> Moments:
     weights = tf.cast(tf.expand_dims(mask, -1), inputs.dtype) if mask is not None else tf.ones([], inputs.dtype)
     counted = tf.cast(tf.logical_not(is_empty), inputs.dtype)
     number = tf.reduce_sum(weights * tf.ones_like(inputs), axes, keepdims=True)
-    mean = tf.reduce_sum(weights * inputs, axes, keepdims=True) / tf.maximum(number, 1.0)
-    spread = tf.reduce_sum(weights * tf.square(inputs - mean), axes, keepdims=True)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def measured(values: Any) -> Any:
+        mean = tf.reduce_sum(weights * values, axes, keepdims=True) / tf.maximum(number, 1.0)
+        distances = values - mean
+        spread = tf.reduce_sum(weights * tf.square(distances), axes, keepdims=True)
+
+        def gradient(of_mean: Any, of_spread: Any) -> Any:
+            return kept(weights * (of_mean / tf.maximum(number, 1.0) + 2.0 * distances * of_spread))
+
+        return (mean, spread), gradient
+
+    mean, spread = measured(inputs)
     return Moments(counted * number, mean, counted * spread)
 
 
 def joined(shares: Sequence[Moments], axes: Sequence[int]) -> tuple[Any, Any]:
     """Mean and variance of all shares together, without these axes."""
-    number = tf.maximum(tf.add_n([share.number for share in shares]), 1.0)
-    mean = tf.add_n([share.number * share.mean for share in shares]) / number
-    spread = tf.add_n([share.spread + share.number * tf.square(share.mean - mean) for share in shares])
-    return tf.squeeze(mean, axes), tf.squeeze(spread / number, axes)
+    numbers = [share.number for share in shares]
+    total = tf.maximum(_summed(numbers), 1.0)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def measured(*parts: Any) -> Any:
+        means, spreads = parts[: len(shares)], parts[len(shares) :]
+        mean = _summed([number * one for number, one in zip(numbers, means, strict=True)]) / total
+        apart = [one - mean for one in means]
+        between = [number * tf.square(distance) for number, distance in zip(numbers, apart, strict=True)]
+        variance = _summed([*spreads, *between]) / total
+
+        def gradient(of_mean: Any, of_variance: Any) -> Any:
+            of_means = [
+                number * (of_mean + 2.0 * distance * of_variance) / total
+                for number, distance in zip(numbers, apart, strict=True)
+            ]
+            return [*of_means, *[of_variance / total] * len(shares)]
+
+        return (mean, variance), gradient
+
+    mean, variance = measured(*(share.mean for share in shares), *(share.spread for share in shares))
+    return tf.squeeze(mean, axes), tf.squeeze(variance, axes)
+
+
+def _summed(parts: Sequence[Any]) -> Any:
+    """Their sum in this order; that of `tf.add_n` depends on what is known of their shapes."""
+    return reduce(lambda whole, part: kept(whole + part), parts)
 
 
 @contextmanager

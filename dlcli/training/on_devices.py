@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend import get_keras_mask, set_keras_mask
 
-from dlcli.training.copies import Copy, assign, of_rows, portion, shares_of, variables_of
+from dlcli.training.copies import Copy, assign, kept, of_rows, portion, shares_of, variables_of
 from dlcli.training.division import Undivided
 from dlcli.training.moments import Moments, joined, of_share, seen_by_all
 from dlcli.training.shares import share
@@ -33,12 +33,17 @@ class Devices(Undivided):
     @contextmanager
     def tracing(self, model: keras.Model) -> Iterator[None]:
         """See `Division`."""
-        call = model.call
+        call, step = model.call, model.train_step
         model.call = partial(self._call, model, call)
+        model.train_step = partial(self._train_step, step)
         try:
             yield
         finally:
-            del model.call
+            del model.call, model.train_step
+
+    def _train_step(self, step: Any, data: Any) -> Any:
+        with tf.compat.v1.device(_beside_its_inputs):
+            return step(data)
 
     def _call(self, model: keras.Model, call: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         held = variables_of(model)
@@ -77,8 +82,9 @@ class _Copy:
 
     def rows_of(self, tensor: Any) -> Any:
         """The rows of the share; the last one if it has none, which is left out at the end."""
-        first, count = tf.minimum(self.first, tf.shape(tensor)[0] - 1), tf.maximum(self.count, 1)
-        return tensor[first : first + count]
+        with tf.device(self.device):
+            first, count = tf.minimum(self.first, tf.shape(tensor)[0] - 1), tf.maximum(self.count, 1)
+            return tensor[first : first + count]
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,16 @@ class _Together:
     """What a tensor is in each copy of a model."""
 
     parts: tuple[Any, ...]
+
+
+def _beside_its_inputs(operation: Any) -> str:
+    """The device of an operation that none was asked for: that of what it is made from.
+
+    So gradients are computed where the copy is that they are of. By themselves they would all be on the first device
+    (TensorFlow 2.21), and those of convolutions other operations there than beside what they are gradients of.
+    """
+    asked = (operation.device, *(tensor.device for tensor in operation.inputs))
+    return next(filter(None, asked), "")
 
 
 def _read(variable: Any, devices: Sequence[str]) -> list[Any]:
@@ -111,21 +127,11 @@ def _seen(tensor: Any, devices: Sequence[str]) -> list[Any]:
 def _added(parts: Sequence[Any]) -> Any:
     """The sum of gradients, one of each copy."""
     if not all(map(of_rows, parts)):
-        return _kept(tf.add_n([tf.convert_to_tensor(part) for part in parts]))
+        return kept(tf.add_n([tf.convert_to_tensor(part) for part in parts]))
     values, indices = (
         tf.concat(every, axis=0) for every in zip(*((part.values, part.indices) for part in parts), strict=True)
     )
     return tf.IndexedSlices(values, indices, parts[0].dense_shape)
-
-
-def _kept(value: Any) -> Any:
-    """The value as it is computed: TensorFlow 2.21 would put sums into one another, and take out common factors."""
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def kept(one: Any) -> Any:
-        return tf.raw_ops.Snapshot(input=one), lambda upstream: upstream
-
-    return kept(value)
 
 
 def _moved(tensors: Sequence[Any], devices: Sequence[str]) -> list[Any]:
@@ -195,7 +201,7 @@ def _moments(layer: Any, copies: Sequence[_Copy], given: Sequence[tuple[Any, Any
             inputs = layer.dtype_policy.convert_input(arguments[0], layer.autocast, layer.input_dtype)
             inputs = tf.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
             mask = named.get("mask", get_keras_mask(arguments[0]))
-            shares.append(Moments(*map(_kept, of_share(layer, inputs, mask, is_empty=one.count == 0))))
+            shares.append(Moments(*map(kept, of_share(layer, inputs, mask, is_empty=one.count == 0))))
     devices = [one.device for one in copies]
     with tf.device(devices[0]):
         mean, variance = joined(shares, layer._reduction_axes)
@@ -247,4 +253,4 @@ def _merge(copies: Sequence[Copy], portions: Sequence[Any]) -> None:
 
 
 def _mean(values: Sequence[Any], portions: Sequence[Any]) -> Any:
-    return tf.add_n([_kept(shares_of([value], part)[0]) for value, part in zip(values, portions, strict=True)])
+    return tf.add_n([kept(shares_of([value], part)[0]) for value, part in zip(values, portions, strict=True)])

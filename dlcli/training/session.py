@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ from dlcli.runs import RunFolder, check_free, check_writable, create_run
 from dlcli.spec.lints import silenced
 from dlcli.spec.parts import EVERYTHING, Parts
 from dlcli.training.backend import Backend, make_deterministic, start_backend, use_threads
-from dlcli.training.choices import Choices, choose
-from dlcli.training.devices import DeviceChoice, device_text
+from dlcli.training.choices import Choices, choose, for_copies
+from dlcli.training.devices import DeviceChoice, copies, cpu_text, device_text
 from dlcli.training.listening import End, FoldsEnd, Listener
 from dlcli.training.record import RunRecord, git_commit, recorded
 from dlcli.training.resuming import (
@@ -213,7 +213,17 @@ def _train(
     )
     for one in tracking:
         one.finished(training.history, end.metrics)
-    return end, Final(job, training.outputs)
+    return end, Final(_alone(job), training.outputs)
+
+
+def _alone(job: Job) -> Job:
+    """The job as one process runs it: the other workers, if there were some, have come to their end."""
+    from dlcli.training.engine import Engine
+
+    engine = job.engine
+    if engine.division.name != "multi_worker":
+        return job
+    return replace(job, engine=Engine(engine.model, engine.feed, choices=engine.choices))
 
 
 @dataclass(frozen=True)
@@ -250,26 +260,30 @@ def _start(request: TrainRequest, listener: Listener) -> _Started:
     The functions that run meanwhile must not hold the model later: modules of TensorFlow keep errors that they have
     met, each with the frames that it came through, and those that called for the import (TensorFlow 2.21).
     """
-    loaded, device, like = request.loaded, request.device, request.like or request.point
+    loaded, device, like = request.loaded, _device(request), request.like or request.point
     began = time.perf_counter()
     if like is not None and like.engine:
-        device = _device_of(like) if device == "auto" else device
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1" if like.engine["choices"]["onednn"] else "0")
     reading = ReadAhead(loaded, request.where, like.data if like is not None else None)
     listener.phase("starting TensorFlow")
     backend = start_backend(device)
     if backend.device == "cpu" and device == "auto" and has_nvidia_driver():
         lines = ["TensorFlow cannot use this machine's GPU, so the CPU trains.", "`dlcli doctor` says what is missing."]
-        listener.notice("no GPU", lines)
+        listener.notice_here("no GPU", lines)
     if loaded.spec.deterministic:
         make_deterministic()
     return _Started(backend, reading, began)
 
 
-def _device_of(like: Point) -> DeviceChoice:
-    """The device of an earlier run; the same GPUs, if it named some."""
-    gpus = like.engine.get("gpus")
-    return device_text(gpus) if gpus else str(like.engine["device"])
+def _device(request: TrainRequest) -> DeviceChoice:
+    """The device that is asked for; else that of an earlier run: the same GPUs, if it named some, or parts of a CPU."""
+    like = request.like or request.point
+    if request.device != "auto" or like is None or not like.engine:
+        return request.device
+    if like.engine.get("gpus"):
+        return device_text(like.engine["gpus"])
+    is_divided = like.engine["device"] == "cpu" and like.engine.get("strategy") == "mirrored"
+    return cpu_text(like.engine["replicas"]) if is_divided else str(like.engine["device"])
 
 
 def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _Ready:
@@ -289,11 +303,13 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     is_plain = request.is_plain or (like is not None and like.is_plain)
     choices = Choices("Keras's own way was asked for")
 
+    if strategy != "none":  # before the model is tried out, since there are layers that compute when they are made
+        choices = use_threads(_for_copies(request, strategy, backend, like))
+        division = begin(strategy, request.crew)
+
     def choose_for(model: ModelSummary) -> None:
-        nonlocal choices, division
-        if strategy != "none":
-            division = begin(strategy, request.crew)
-        elif not is_plain:
+        nonlocal choices
+        if strategy == "none" and not is_plain:
             then = like.choices if like is not None else None
             dataset = loaded.spec.dataset
             besides = {layer.name for layer in (*(dataset.preparation or ()), *dataset.augment)}
@@ -331,6 +347,17 @@ def _assemble(request: TrainRequest, started: _Started, listener: Listener) -> _
     job = for_smoke(job) if request.is_smoke else job
     seconds = {"starting": began - started.began, "assembling": time.perf_counter() - began}
     return _Ready(backend, job, is_plain, other or other_data, seconds)
+
+
+def _for_copies(request: TrainRequest, strategy: str, backend: Backend, like: Point | None) -> Choices:
+    """How steps run that are divided: as in an earlier run, if that had as many copies."""
+    workers = request.crew.peers.count if request.crew is not None else 1
+    count = copies(strategy, _device(request), workers, backend.gpu_count)
+    if like is not None and like.choices is not None and like.engine.get("replicas") == count:
+        return like.choices
+    if backend.device != "cpu":
+        return Choices(f"{count} copies of the model work side by side")
+    return for_copies(count, count // workers)
 
 
 def _examples_per_epoch(loaded: LoadedSpec, dataset: Dataset, splits: Splits) -> int:

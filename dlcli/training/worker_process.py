@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dlcli.errors import RunError
+from dlcli.training.choices import THREADS
 from dlcli.training.cluster import Cluster
 
 HERE = "127.0.0.1"
@@ -116,10 +117,12 @@ class Share:
     Attributes:
         processors: by their numbers; None for all, together with the others.
         gpus: as CUDA_VISIBLE_DEVICES names them; None for what it says already.
+        threads: among how many an operation is divided, unless the environment says so; None for its processors.
     """
 
     processors: set[int] | None = None
     gpus: Sequence[str] | None = None
+    threads: int | None = None
 
 
 def start_worker(command: Sequence[str], cluster: Cluster, share: Share, show: Show) -> Worker:
@@ -155,6 +158,8 @@ def _environment(cluster: Cluster, share: Share) -> dict[str, str]:
     known = next((os.environ[name] for name in (_DIRECT, "no_proxy") if os.environ.get(name)), None)
     direct = HERE if known is None else f"{known},{HERE}"
     own = {"CUDA_VISIBLE_DEVICES": ",".join(share.gpus)} if share.gpus is not None else {}
+    if share.threads is not None and not os.environ.get(THREADS):
+        own[THREADS] = str(share.threads)
     return {**os.environ, "TF_CONFIG": cluster.tf_config(), _DIRECT: direct, **own}
 
 
