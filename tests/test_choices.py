@@ -30,6 +30,15 @@ def convolutional(*more: Any) -> keras.Model:
     return stack(layers.Conv2D(4, 3, activation="relu"), *more, *after)
 
 
+def attending(*more: Any) -> keras.Model:
+    rows = layers.Input((28, 64))
+    seen = layers.MultiHeadAttention(4, 64)(rows, rows)
+    outputs = layers.Flatten()(layers.Add()([rows, seen]))
+    for layer in (*more, layers.Dense(3)):
+        outputs = layer(outputs)
+    return keras.Model(rows, outputs)
+
+
 def chosen(model: keras.Model, batch_size: int = 32, device: str = "cpu", processors: int = 2) -> tuple[Any, ...]:
     choices = choose(summarize(model), batch_size, device, processors=processors)
     return choices.intra_op_threads, choices.inter_op_threads, choices.towers, choices.test_towers
@@ -51,6 +60,8 @@ class Mine(layers.Dense):
         (stack(layers.LSTM(64), layers.Dense(1), shape=(200, 1)), (1, 1, 1, 1)),
         (stack(layers.LSTM(512), layers.Dense(1), shape=(200, 1)), (1, 2, 1, 1)),
         (stack(Mine(3), shape=(2,)), (None, None, 1, 1)),
+        (attending(), (1, 2, 2, 2)),
+        (attending(layers.Dense(2048)), (1, 2, 1, 2)),
     ],
 )
 def test_what_is_chosen_for_two_processors(model: keras.Model, expected: tuple[Any, ...]) -> None:
@@ -127,6 +138,20 @@ def test_a_divided_batch_of_several_inputs_and_outputs() -> None:
     for ours, theirs in zip(outputs[-1], before, strict=True):
         np.testing.assert_allclose(ours, theirs[-len(ours) :], rtol=1e-5)
     assert [*list(engine.train(rows, 4))[-1].logs] == ["loss", "a_loss", "b_loss"]
+
+
+def test_halves_of_a_batch_attend_as_a_whole_one() -> None:
+    inputs, results = np.random.default_rng(0).normal(size=(9, 28, 64)).astype("float32"), []
+    for choices in (Choices(), Choices(towers=2)):
+        keras.utils.set_random_seed(3)
+        model = attending()
+        model.compile("sgd", "mse")
+        engine = Engine(model, PlainFeed(), choices=choices)
+        list(engine.train(Rows(Resident(tf.constant(inputs), tf.ones((9, 3))), np.arange(9)), 9))
+        assert engine.choices == choices
+        results.append(model.get_weights())
+    for whole, divided in zip(*results, strict=True):
+        np.testing.assert_allclose(whole, divided, rtol=1e-4, atol=1e-6)
 
 
 def test_regularization_counts_once() -> None:

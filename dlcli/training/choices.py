@@ -29,6 +29,9 @@ _SMALL_MOMENT = 1_000_000
 _WORTH_COMPILING = 64
 _WORTH_COMPILING_SEQUENCES = 16
 _SMALLEST_HALF = 8
+# Multiply-adds of an example for each weight, from which on halves of a batch pay although each makes a whole gradient:
+# a transformer over 28 moments took 0.75 of the time (TensorFlow 2.21), a dense layer uses each weight once.
+_USED_OFTEN = 8
 _SMALL = "the work is less than that of handing it from thread to thread"
 _COMPILED = "XLA makes one pass over memory of what would be many"
 _DENSE = "matrix products keep all processors busy by themselves"
@@ -37,17 +40,17 @@ _MIXED = "for layers that compute in 16 bits nothing better is known than what T
 _RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
 # Each example's output depends on that example alone, so that a batch may be taken in two halves.
 _APART = frozenset((
-    "Activation", "Add", "AlphaDropout", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
-    "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose",
-    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout",
-    "ELU", "EinsumDense", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D", "GroupNormalization", "Identity", "InputLayer", "LayerNormalization", "LeakyReLU",
-    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU",
-    "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv1D",
-    "SeparableConv2D", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Subtract",
-    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
-    "ZeroPadding3D",
+    "Activation", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average", "AveragePooling1D",
+    "AveragePooling2D", "AveragePooling3D", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose",
+    "Conv3D", "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D",
+    "DepthwiseConv2D", "Dot", "Dropout", "ELU", "EinsumDense", "Embedding", "Flatten", "GaussianDropout",
+    "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupedQueryAttention", "Identity", "InputLayer",
+    "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum",
+    "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "RMSNormalization", "ReLU", "RepeatVector",
+    "Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "Subtract", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ))  # fmt: skip
 # What XLA (TensorFlow 2.21) does 1.2 to 20 times as fast as single operations. Left out are convolutions (a step of
 # mnist_cnn took 1.5 s instead of 20 ms), pooling, and `Embedding`: for an index that is too large, XLA takes the last.
@@ -145,7 +148,7 @@ def choose(
     if processors != 2:
         return Choices()  # not measured
     test_towers = 2 if names <= _APART else 1
-    if not convolves:
+    if not convolves and (test_towers == 1 or summary.multiply_adds < _USED_OFTEN * _multiplied(summary.leaves)):
         # Halves of a batch would each make a whole gradient of a large matrix.
         because = "two operations side by side keep two processors busier than halves of one"
         return Choices(because, 1, 2, test_towers=test_towers)
@@ -153,6 +156,11 @@ def choose(
         return Choices()
     because = "two halves of a batch side by side keep two processors busier than halves of operations"
     return Choices(because, 1, 2, towers=2, test_towers=2)
+
+
+def _multiplied(layers: Iterable[LayerSummary]) -> int:
+    """How many weights there are, but for those that are only looked up."""
+    return sum(layer.parameters for layer in layers if layer.class_name != "Embedding")
 
 
 def _recurrent_weights(layers: Iterable[LayerSummary]) -> int:
