@@ -36,6 +36,11 @@ def write(folder: Path, text: str, name: str = "t.csv") -> Path:
         "a,b\r\n1,\r\n\r\n2,x\r\n",
         "n#N,b\n-1,2\n1,\n",
         "\n  \na,b\n1,2\n",
+        "a,b\n" + "1,2\n" * 60 + "-nan,3\nx,1.#IND\n",
+        "a,b\n" + "-1.5,2\n" * 60 + "-nan,-NaN\n",
+        "a,b\nx,NA\n" + "1,true\n" * 60 + "-1.#IND,True\n",
+        "a,b\ntrue,  \n" + "False,1\n" * 60 + "yes,-nan\n",
+        'a,b\n"1,5",2\n' + f'"{"x" * 200_000}",3\n',
     ],
 )
 def test_it_is_what_pandas_reads(text: str, name: str, tmp_path: Path) -> None:
@@ -50,7 +55,8 @@ def test_a_number_that_stands_for_missing_is_one_however_it_is_written(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("a,b\n1,2\n3\n", 3), ('a,b\n"1,1",2\n"3,3"\n', 3), ('a,b\n"1","2"\n"3"\n', 3)]
+    ("text", "line"),
+    [("a,b\n1,2\n3\n", 3), ('"a,b",c\n1,\n3\n', 3), ('a,b\n"1,1",2\n"3,3"\n', 3), ('a,b\n"1","2"\n"3"\n', 3)],
 )
 def test_rows_that_are_too_short_are_found(text: str, line: int, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"line {line} has 1 value, but there are 2 columns"):

@@ -61,12 +61,13 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb", buffering=0)  # type: ignore[return-value]
 
 
-def scan(path: Path, separator: Separator | None) -> int | None:
+def scan(path: Path, separator: Separator | None, *, only_counts: bool = False) -> int | None:
     """Look at all bytes of a file in whose encoding lines end as in ASCII.
 
     Args:
         path: the file.
         separator: what is counted; None for nothing.
+        only_counts: whether it is known that no byte is 0.
 
     Returns:
         How many separators there are that are not between two quotes; None if they were not counted.
@@ -76,7 +77,7 @@ def scan(path: Path, separator: Separator | None) -> int | None:
         OSError: it cannot be read.
     """
     total, at, is_inside = 0, 0, False
-    for size, seen in _each_seen(path, separator):
+    for size, seen in _each_seen(path, separator, only_counts=only_counts):
         if seen.of_0 is not None:
             raise byte_of_0(path, _line_of(path, at + seen.of_0))
         total += seen.inside if is_inside else seen.outside
@@ -85,26 +86,30 @@ def scan(path: Path, separator: Separator | None) -> int | None:
     return None if separator is None else total
 
 
-def _each_seen(path: Path, separator: Separator | None) -> Iterator[tuple[int, _Seen]]:
+def _each_seen(path: Path, separator: Separator | None, *, only_counts: bool) -> Iterator[tuple[int, _Seen]]:
     """What is in each part of a file, in their order, and of how many bytes that is."""
+
+    def look(part: Array) -> _Seen:
+        return _seen_in(part, separator, only_counts=only_counts)
+
     with open_bytes(path) as file:
         if path.suffix.lower() != ".gz" and path.stat().st_size > _MAPPED:
             mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
             parts = np.array_split(mapped, cores())
             with ThreadPoolExecutor(len(parts), "dlcli-scan") as pool:
-                yield from zip(map(len, parts), pool.map(lambda part: _seen_in(part, separator), parts), strict=True)
+                yield from zip(map(len, parts), pool.map(look, parts), strict=True)
             return
         while read := file.read(_MAPPED):
-            yield len(read), _seen_in(np.frombuffer(read, np.uint8), separator)
+            yield len(read), look(np.frombuffer(read, np.uint8))
 
 
-def _seen_in(values: Array, separator: Separator | None) -> _Seen:
+def _seen_in(values: Array, separator: Separator | None, *, only_counts: bool) -> _Seen:
     seen = _Seen()
     # The same memory again: asking for it anew takes twice as long as comparing.
     memory = np.empty(min(_BLOCK, len(values)), np.bool_)
     for begin in range(0, len(values), _BLOCK):
         block = values[begin : begin + _BLOCK]
-        if not block.min():
+        if not only_counts and not block.min():
             seen.of_0 = begin + int(block.argmin())
             return seen
         if separator is not None:

@@ -81,7 +81,7 @@ def _strictly_read(path: Path, layout: Layout, texts: Collection[str]) -> pd.Dat
         if first.are_numbers and has_not_numbers(others, layout):
             frame = _at_once(path, layout, way, arguments)
         if lacks_last_values(way, frame):
-            refuse_short_rows(path, layout, way, len(frame), separators)
+            refuse_short_rows(path, layout, way, len(frame), separators, has_texts=bool(others))
         if not is_seen and others:
             look_at(path, layout)
     return frame
@@ -217,7 +217,9 @@ def lacks_last_values(way: Way, frame: pd.DataFrame) -> bool:
     return len(way.names) > 1 and bool(frame[way.names[-1]].isna().any())
 
 
-def refuse_short_rows(path: Path, layout: Layout, way: Way, rows: int, separators: int | None) -> None:
+def refuse_short_rows(
+    path: Path, layout: Layout, way: Way, rows: int, separators: int | None, *, has_texts: bool = True
+) -> None:
     """Tell of a row with fewer values than columns.
 
     Args:
@@ -226,13 +228,16 @@ def refuse_short_rows(path: Path, layout: Layout, way: Way, rows: int, separator
         way: how it is read.
         rows: how many it has; none of them has more values than columns, so that counting separators tells.
         separators: how many it has; None if they are not counted yet.
+        has_texts: whether a value may have a separator in it, between quotes.
 
     Raises:
         DataError: there is such a row.
     """
-    counted = _counted(layout, way.separator, way.quoting)
-    if separators is None and counted is not None:
-        separators = scan(path, counted)
+    if separators is None:
+        words = (*way.names, layout.decimal, *layout.missing)
+        is_quoted = has_texts or way.separator.isspace() or any(way.separator in word for word in words)
+        counted = _counted(layout, way.separator, way.quoting if is_quoted else csv.QUOTE_NONE)
+        separators = scan(path, counted, only_counts=True) if counted is not None else None
     if separators == (len(way.names) - 1) * (rows + (1 if way.skipped else 0)):
         return
     with open_text(path, layout) as file:
