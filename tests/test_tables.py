@@ -10,7 +10,7 @@ import pytest
 
 from dlcli.data import table_scan, tables
 from dlcli.data.table_layout import Layout
-from dlcli.data.table_scan import SeparatorCount, separators_in
+from dlcli.data.table_scan import Separator, scan
 from dlcli.data.tables import read_tables
 from dlcli.errors import DataError
 from dlcli.spec.sources_files import MISSING
@@ -36,6 +36,11 @@ def write(folder: Path, text: str, name: str = "t.csv") -> Path:
         "a,b\r\n1,\r\n\r\n2,x\r\n",
         "n#N,b\n-1,2\n1,\n",
         "\n  \na,b\n1,2\n",
+        "a,b\n" + "1,2\n" * 60 + "-nan,3\nx,1.#IND\n",
+        "a,b\n" + "-1.5,2\n" * 60 + "-nan,-NaN\n",
+        "a,b\nx,NA\n" + "1,true\n" * 60 + "-1.#IND,True\n",
+        "a,b\ntrue,  \n" + "False,1\n" * 60 + "yes,-nan\n",
+        'a,b\n"1,5",2\n' + f'"{"x" * 200_000}",3\n',
     ],
 )
 def test_it_is_what_pandas_reads(text: str, name: str, tmp_path: Path) -> None:
@@ -50,7 +55,8 @@ def test_a_number_that_stands_for_missing_is_one_however_it_is_written(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("a,b\n1,2\n3\n", 3), ('a,b\n"1,1",2\n"3,3"\n', 3), ('a,b\n"1","2"\n"3"\n', 3)]
+    ("text", "line"),
+    [("a,b\n1,2\n3\n", 3), ('"a,b",c\n1,\n3\n', 3), ('a,b\n"1,1",2\n"3,3"\n', 3), ('a,b\n"1","2"\n"3"\n', 3)],
 )
 def test_rows_that_are_too_short_are_found(text: str, line: int, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"line {line} has 1 value, but there are 2 columns"):
@@ -62,18 +68,26 @@ def test_rows_that_are_too_short_are_found(text: str, line: int, tmp_path: Path)
 def test_values_that_are_missing_at_the_end_cost_no_second_parse(
     quote: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "_may_need_look", lambda *given: True)
     monkeypatch.setattr(tables, "open_text", pytest.fail)
     path = write(tmp_path, "a,b\n" + f"{quote}x, y{quote},{missing}\n".replace(", y", ", y" if quote else "") * 9)
     assert read_tables([path], layout())["b"].isna().all()
 
 
+@pytest.mark.parametrize("mapped", [1, 2**22])
 @pytest.mark.parametrize("size", [1, 2, 7, 2**18])
-def test_separators_are_counted_outside_quotes(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_separators_are_counted_outside_quotes(
+    size: int, mapped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(table_scan, "_BLOCK", size)
-    path = write(tmp_path, 'a,"b,c"\n"1,\n,""2",3\n4,5\n')
-    assert separators_in(path, SeparatorCount(",", has_quotes=True)) == 3
-    assert separators_in(path, SeparatorCount(",", has_quotes=False)) == 6
+    monkeypatch.setattr(table_scan, "_MAPPED", mapped)
+    monkeypatch.setattr(table_scan, "cores", lambda: 3)
+    for name in ("t.csv", "t.csv.gz"):
+        path = write(tmp_path, 'a,"b,c"\n"1,\n,""2",3\n4,5\n', name)
+        assert scan(path, Separator(",", has_quotes=True)) == 3
+        assert scan(path, Separator(",", has_quotes=False)) == 6
+        assert scan(path, None) is None
+        with pytest.raises(DataError, match="line 3, has a byte of 0"):
+            scan(write(tmp_path, "a,b\n1,2\n3,\0\n4,5\n", name), None)
 
 
 @pytest.mark.parametrize(

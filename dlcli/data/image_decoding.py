@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from PIL import (
 )
 
 from dlcli.data.dataset import Array
-from dlcli.data.image_jpeg import ORIENTATION, Frame, decode, frame_of, scale_for
+from dlcli.data.image_jpeg import ORIENTATION, Frame, decode, frame_of, image_over, resize_into, scale_for, scratch
 from dlcli.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
@@ -49,8 +48,6 @@ _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
 _BEGIN = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _POINTER = b"version https://git-lfs."  # git-lfs 3.6, docs/spec.md
 _HEAD = 1 << 16  # bytes in which a header mostly is, whole
-_MOST_SCRATCH = 1 << 24
-_of_thread = threading.local()
 _KEPT_BLOCKS = 64  # of 1 MB at most; left to itself, Pillow asks the system for memory for each picture anew
 
 
@@ -252,35 +249,17 @@ def _read_jpeg(data: bytes, frame: Frame, form: Form, found: Array, *, is_exact:
     channels = 1 if grey else 3 if is_as_wanted else 4
     try:
         scale = scale_for(frame.size, wanted)
-        into = found if is_as_wanted else _scratch(frame.bytes_at(scale, channels))
+        into = found if is_as_wanted else scratch(frame.bytes_at(scale, channels))
         pixels = decode(data, frame, scale=scale, channels=channels, into=into)
     except (ValueError, OSError):
         return False
-    if not is_as_wanted:
-        found[...] = _formed(_image_over(pixels), form, frame.orientation)
+    if is_as_wanted:
+        return True
+    if channels == 4 and form == Form(form.size, "rgb", "resize") and frame.orientation == 1:
+        resize_into(found, pixels)
+    else:
+        found[...] = _formed(image_over(pixels), form, frame.orientation)
     return True
-
-
-def _image_over(pixels: Array) -> Image.Image:
-    """Pillow's image of grey pixels, or of those of four bytes each, which it does not copy.
-
-    Making one of pixels of three bytes takes a tenth as long as decoding them: Pillow has four for each itself.
-    """
-    height, width = pixels.shape[:2]
-    if pixels.ndim == 2:
-        return Image.fromarray(pixels)
-    core = Image.core.map_buffer(pixels, (width, height), "raw", 0, ("RGB", 0, 1))  # type: ignore[attr-defined]
-    return Image.new("RGB", (0, 0))._new(core)
-
-
-def _scratch(size: int) -> Array | None:
-    """So many bytes to decode into, the same ones again: fresh memory makes decoding take a third longer."""
-    if size > _MOST_SCRATCH:
-        return None
-    if len(getattr(_of_thread, "scratch", ())) < size:
-        _of_thread.scratch = np.empty(size, np.uint8)
-    kept: Array = _of_thread.scratch[:size]
-    return kept
 
 
 def _formed(image: Image.Image, form: Form, orientation: int) -> Array:

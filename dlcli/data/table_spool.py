@@ -18,6 +18,7 @@ from dlcli.data.dataset import Array, OneOrNamed, one_or_named
 from dlcli.data.skipping import Skipped
 from dlcli.data.spool import Spool, Spooled
 from dlcli.data.stored import InFile
+from dlcli.data.table_first import first_rows
 from dlcli.data.table_layout import Layout, open_text
 from dlcli.data.table_reader import TableReader
 from dlcli.data.table_rows import TableRows
@@ -293,7 +294,7 @@ def _of_text(path: Path, layout: Layout, texts: Collection[str], skipped: Skippe
     rows, may_be_short = 0, False
     with told(path, layout), bytes_told(path, layout):
         way = way_of(path, layout)
-        separators = look_at(path, layout)
+        separators = look_at(path, layout, counts=first_rows(path, layout, way).lack_last)
         for part in _parsed(path, layout, way, texts, None):
             rows, may_be_short = rows + len(part), may_be_short or lacks_last_values(way, part)
             yield part

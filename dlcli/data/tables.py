@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import islice
@@ -15,13 +15,12 @@ from typing import Any
 import pandas as pd
 
 from dlcli.data.skipping import Columns, Skipped, SoundRecords, values_in
+from dlcli.data.table_first import first_rows, has_not_numbers
 from dlcli.data.table_layout import Layout, has_lines_of_bytes, open_text, separation
-from dlcli.data.table_scan import SeparatorCount, counts_separators, scan, separators_in
+from dlcli.data.table_scan import Separator, counts_separators, scan
 from dlcli.data.table_told import SKIP, brief, told
-from dlcli.data.table_way import Way, is_number, way_of
+from dlcli.data.table_way import Way, way_of
 from dlcli.errors import DataError
-
-_FIRST = 20  # rows by which it is told whether a table has texts
 
 
 def read_tables(
@@ -73,17 +72,28 @@ def _read(path: Path, layout: Layout, texts: Collection[str], skipped: Skipped |
 def _strictly_read(path: Path, layout: Layout, texts: Collection[str]) -> pd.DataFrame:
     with bytes_told(path, layout):
         way = way_of(path, layout)
-        is_seen = _may_need_look(path, layout, way)
-        separators = look_at(path, layout) if is_seen else None
-        try:
-            with strict():  # an iterator would take a fifth longer (pandas 3.1.1)
-                frame = pd.read_csv(path, **_from_file(path, layout, way, texts))
-        except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
-            frame = _whole(path, layout, way, texts, None)
+        first = first_rows(path, layout, way)
+        is_seen = not first.are_numbers or _numbers_end_at_0()
+        separators = look_at(path, layout, counts=first.lack_last) if is_seen else None
+        arguments = _from_file(path, layout, way, {*texts, *first.texts})
+        frame = _at_once(path, layout, way, {**arguments, "na_values": first.missing(layout)})
+        others = [column for _, column in frame.items() if getattr(column.dtype, "kind", "O") not in "iuf"]
+        if first.are_numbers and has_not_numbers(others, layout):
+            frame = _at_once(path, layout, way, arguments)
         if lacks_last_values(way, frame):
-            refuse_short_rows(path, layout, way, len(frame), separators)
-        if not is_seen and any(getattr(dtype, "kind", "O") not in "iuf" for dtype in frame.dtypes):
+            refuse_short_rows(path, layout, way, len(frame), separators, has_texts=bool(others))
+        if not is_seen and others:
             look_at(path, layout)
+    return frame
+
+
+def _at_once(path: Path, layout: Layout, way: Way, arguments: Mapping[str, Any]) -> pd.DataFrame:
+    """All rows, by what pandas reads a file with in all processors; `arguments` are those of `_from_file`."""
+    try:
+        with strict():  # an iterator would take a fifth longer (pandas 3.1.1)
+            frame: pd.DataFrame = pd.read_csv(path, **arguments)
+    except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
+        return _whole(path, layout, way, arguments["dtype"] or (), None)
     return frame
 
 
@@ -94,12 +104,16 @@ def _whole(path: Path, layout: Layout, way: Way, texts: Collection[str], skipped
     return frame
 
 
-def look_at(path: Path, layout: Layout) -> int | None:
-    """How many separators a file has, as `scan`; None if that is not counted. Raises DataError for a byte of 0."""
+def look_at(path: Path, layout: Layout, *, counts: bool = False) -> int | None:
+    """How many separators a file has, if `counts` and as far as bytes tell; None otherwise.
+
+    Raises:
+        DataError: it has a byte of 0, or is no text at all.
+    """
     if not has_lines_of_bytes(layout):
         return None
     separator, quoting = separation(path, layout)
-    return scan(path, _counter(layout, separator, quoting))
+    return scan(path, _counted(layout, separator, quoting) if counts else None)
 
 
 @contextmanager
@@ -112,25 +126,16 @@ def bytes_told(path: Path, layout: Layout) -> Iterator[None]:
         raise
 
 
-def _may_need_look(path: Path, layout: Layout, way: Way) -> bool:
-    """Whether the first rows have texts, which may have bytes of 0, or lack their last values."""
-    if _numbers_end_at_0():
-        return True
-    with open_text(path, layout, errors="replace") as file:
-        lines = list(islice(file, way.skipped, way.skipped + _FIRST))
-    rows = [line.rstrip("\r\n").split(way.separator) for line in lines]
-    return any(not row[-1] or not all(map(is_number, filter(None, row))) for row in rows)
-
-
 @cache
 def _numbers_end_at_0() -> bool:
     """Whether pandas takes what is before a byte of 0 for a number; else its column has texts (pandas 3.1.1)."""
     return bool(pd.api.types.is_numeric_dtype(pd.read_csv(io.BytesIO(b"a\n1\0\n"))["a"]))
 
 
-def _counter(layout: Layout, separator: str, quoting: int) -> SeparatorCount | None:
-    is_counted = counts_separators(layout.encoding, separator)
-    return SeparatorCount(separator, has_quotes=quoting != csv.QUOTE_NONE) if is_counted else None
+def _counted(layout: Layout, separator: str, quoting: int) -> Separator | None:
+    """What is counted, if bytes tell where it is."""
+    is_told = counts_separators(layout.encoding, separator)
+    return Separator(separator, quoting != csv.QUOTE_NONE) if is_told else None
 
 
 def no_rows(path: Path, skipped: Skipped | None = None) -> DataError:
@@ -212,7 +217,9 @@ def lacks_last_values(way: Way, frame: pd.DataFrame) -> bool:
     return len(way.names) > 1 and bool(frame[way.names[-1]].isna().any())
 
 
-def refuse_short_rows(path: Path, layout: Layout, way: Way, rows: int, separators: int | None) -> None:
+def refuse_short_rows(
+    path: Path, layout: Layout, way: Way, rows: int, separators: int | None, *, has_texts: bool = True
+) -> None:
     """Tell of a row with fewer values than columns.
 
     Args:
@@ -221,13 +228,16 @@ def refuse_short_rows(path: Path, layout: Layout, way: Way, rows: int, separator
         way: how it is read.
         rows: how many it has; none of them has more values than columns, so that counting separators tells.
         separators: how many it has; None if they are not counted yet.
+        has_texts: whether a value may have a separator in it, between quotes.
 
     Raises:
         DataError: there is such a row.
     """
-    count = _counter(layout, way.separator, way.quoting)
-    if separators is None and count is not None:
-        separators = separators_in(path, count)
+    if separators is None:
+        words = (*way.names, layout.decimal, *layout.missing)
+        is_quoted = has_texts or way.separator.isspace() or any(way.separator in word for word in words)
+        counted = _counted(layout, way.separator, way.quoting if is_quoted else csv.QUOTE_NONE)
+        separators = scan(path, counted, only_counts=True) if counted is not None else None
     if separators == (len(way.names) - 1) * (rows + (1 if way.skipped else 0)):
         return
     with open_text(path, layout) as file:
