@@ -12,8 +12,7 @@ from itertools import pairwise
 from dlcli.figures import number
 from dlcli.report.course import Course
 from dlcli.report.finding import Finding, finding_of, rate_told
-from dlcli.report.remedies import STOPS
-from dlcli.report.shapes import jumps, last_fifths, rise_at_end, whole_fall
+from dlcli.report.shapes import falls_steadily, jumps, last_fifths, rise_at_end, whole_fall
 
 # Examples are sorted that are so much like the ones before them; 0 is chance, and 1 the most.
 _SORTED = 0.8
@@ -33,11 +32,12 @@ _FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
 # What is so much of the whole fall is next to nothing.
 _NEAR = 0.02
 # Nearly all training examples are right from here on; of numbers, with others that are so much worse.
-_LEARNED, _LEARNED_NUMBERS, _FAR = 0.985, 0.9, 0.3
+_LEARNED, _LEARNED_NUMBERS, _FAR = 0.95, 0.9, 0.3
+# A network without hidden layers, or with next to no units, that has learned a little in so many epochs is too small.
+_LITTLE, _LONG = 0.1, 20
+# A share of right answers that rises by no more in the last fifth of so many epochs stands still.
+_RISING, _FEWEST = 0.003, 10
 _ALL_BUT_ONE = 0.99  # of other examples: next to nothing is left, however rare a class is
-# The best epoch was so early that the rest was for nothing; but with such a gain, give or take chance, nothing is
-# missing.
-_EARLY, _GOOD, _CHANCE = 0.6, 0.95, 0.05
 # Of the largest rate so little is next to none; if so many of the epochs had no more, and brought so little, it was
 # spent too early: unless other examples do worse by so much more of the gain than chance explains.
 _SPENT, _SPENT_EPOCHS, _STUCK, _GAP = 0.05, 0.4, 0.05, 0.06
@@ -45,9 +45,9 @@ _SPENT, _SPENT_EPOCHS, _STUCK, _GAP = 0.05, 0.4, 0.05, 0.06
 
 def not_shuffled(course: Course) -> Finding | None:
     """Examples in a fixed order: what an epoch ends with is remembered, and the rest forgotten."""
-    if course.is_shuffled or course.is_enough:
+    if course.is_shuffled:
         return None
-    evidence = [*_forgotten(course), *_sorted(course)]
+    evidence = [*([] if course.is_enough else _forgotten(course)), *_sorted(course)]
     always = "The spec says `shuffle: false`, so the examples came in the same order in each epoch."
     return finding_of(course, "not-shuffled", [always, *evidence]) if evidence else None
 
@@ -106,7 +106,7 @@ def _untrained(course: Course) -> float:
     """The loss of a network that knows nothing, if that is known; or else the first."""
     if course.trivial_loss is None:
         return course.train[0]
-    return max(course.trivial_loss, math.log(max(2, course.classes)))
+    return max(course.trivial_loss, math.log(max(2, course.classes)) if course.classes else course.loss_of_zero)
 
 
 def _worse_in_the_end(course: Course) -> Iterator[str]:
@@ -128,12 +128,16 @@ def thrown_off(course: Course) -> Finding | None:
     trivial, losses = course.trivial_loss, course.train
     if trivial is None or len(losses) < 3:
         return None
-    worst, last = max(losses), last_fifths(losses)[1]
-    if worst < _THROWN * _untrained(course) or last < _AS_TRIVIAL * trivial:
+    worst, (before, last) = max(losses), last_fifths(losses)
+    enough = _THROWN if course.is_of_classes else _FAR_OFF
+    if worst < enough * _untrained(course) or last < _AS_TRIVIAL * trivial:
         return None
+    if falls_steadily(losses) or (not course.is_of_classes and before - last > _FALLING_OF_WHOLE * before):
+        return None  # it may begin as far off, by its weights or large inputs, and come nearer
+    same = "to give each class the probability of its share" if course.is_of_classes else "always to give the same"
     evidence = (
-        f"In epoch {losses.index(worst) + 1} the training loss was {number(worst)}, and at the end {number(last)}: to "
-        f"give each class the probability of its share comes to {number(trivial)}.",
+        f"In epoch {losses.index(worst) + 1} the training loss was {number(worst)}, and at the end {number(last)}: "
+        f"{same} comes to {number(trivial)}.",
         *rate_told(course),
     )
     return finding_of(course, "thrown-off", evidence)
@@ -163,21 +167,15 @@ def rate_spent(course: Course) -> Finding | None:
 def undertrained(course: Course) -> Finding | None:
     """The loss still falls at the end, and there is something to gain."""
     losses = course.watched
-    if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or course.is_enough:
+    if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or _is_done(course):
         return None
-    train, held_out = course.gains()
-    if course.score is not None and course.is_of_classes and (course.score.held_out or 0.0) >= _ALL_BUT_ONE:
-        return None
-    if train is not None and train > _LEARNED and course.is_of_classes:
-        return None  # all training examples are right: going on makes only surer
-    if train is not None and held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR:
-        return None  # nothing is left to learn from these examples
     part = max(1, len(losses) // 5)
     best = losses.index(min(losses))
     (before, last), of_training = (last_fifths(one) for one in (losses, course.train))
     least = min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
     which = "validation" if course.validation else "training"
-    least = max(least, _NEAR * whole_fall(losses))
+    if (course.gains()[0] or 0.0) >= 0:
+        least = max(least, _NEAR * whole_fall(losses))  # what is worse than the mean has fallen from far off
     if not (before - last > least and best >= len(losses) - part):
         before, last = of_training
         which = "training"
@@ -193,24 +191,42 @@ def undertrained(course: Course) -> Finding | None:
     return finding_of(course, "undertrained", evidence)
 
 
+def _is_done(course: Course) -> bool:
+    """Whether more epochs have little to gain, however the loss falls."""
+    train, held_out = course.gains()
+    if course.is_enough or (course.is_of_classes and course.score and (course.score.held_out or 0.0) >= _ALL_BUT_ONE):
+        return True
+    if train is None:
+        return _is_score_still(course)
+    if course.is_of_classes and train > _LEARNED:
+        return True  # nearly all training examples are right: going on makes only surer
+    if course.is_bare and train > _LITTLE and course.is_weak(train) and len(course.train) >= _LONG:
+        return True  # a larger network gains more than more epochs
+    is_by_heart = held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR
+    return is_by_heart or (not course.is_weak(train) and _is_score_still(course))
+
+
+def _is_score_still(course: Course) -> bool:
+    """Whether of classes no more are answered right, and the loss only falls as answers become surer."""
+    if not course.is_of_classes or len(course.scores) < _FEWEST:
+        return False
+    before, last = last_fifths(course.scores)
+    return last - before <= _RISING
+
+
 def plateau(course: Course) -> Finding | None:
-    """Most of the epochs brought nothing."""
-    losses = course.watched
-    _, held_out = course.gains()
-    score = course.score
-    if STOPS in course.had and len(losses) < course.planned:
-        return None  # that is what it is there for
-    chance = min(_CHANCE, score.chance) if score is not None and score.perfect == 1.0 else 0.0
-    if len(losses) < 10 or not all(map(math.isfinite, losses)) or (held_out or 0.0) + chance > _GOOD:
+    """Most of the epochs brought nothing, at a score that is not good."""
+    if course.still_from is None or course.is_fine:
         return None
-    least = min(losses)
-    whole = max(losses) - least
-    near = next(at for at, loss in enumerate(losses, start=1) if loss <= least + _NEAR * whole)
-    if near > _EARLY * len(losses):
-        return None
-    which = "validation" if course.validation else "training"
-    evidence = (
-        f"The {which} loss was within {_NEAR:.0%} of its whole fall in epoch {near} already; "
-        f"the {len(losses) - near} epochs after it brought next to nothing.",
-    )
-    return finding_of(course, "plateau", evidence)
+    return finding_of(course, "plateau", stillness(course))
+
+
+def stillness(course: Course) -> list[str]:
+    """A sentence on the epochs that brought nothing, if these were most."""
+    near = course.still_from
+    if near is None:
+        return []
+    return [
+        f"The {'validation' if course.validation else 'training'} loss was within {_NEAR:.0%} of its whole fall in "
+        f"epoch {near} already; the {len(course.watched) - near} epochs after it brought next to nothing."
+    ]
