@@ -16,7 +16,7 @@ _ENOUGH = 0.97
 """the gain from which on nearly nothing is left to be desired"""
 _WEAK, _WEAK_NUMBERS = 0.75, 0.5
 """gains up to which a model is weak: of classes, and of numbers"""
-_WEAK_IF_BARE, _WEAK_NUMBERS_IF_BARE = 0.85, 0.75
+_WEAK_IF_BARE, _WEAK_NUMBERS_IF_BARE = 0.9, 0.75
 """the same where the network has no hidden layer, or next to no units in one, so that more is easily had"""
 _NEARLY_ALL, _WEAK_OF_RARE = 0.95, 0.4
 """what has so much right is not called weak; if that is because one class is rare, from such a gain on"""
@@ -229,7 +229,10 @@ class Course:
         _, held_out = self.gains()
         if held_out is None or self.score is None:
             return False
-        return not self.is_weak(held_out + (min(_CHANCE, self.score.chance) if self.is_of_classes else 0.0))
+        if not self.is_of_classes:
+            return not self.is_weak(held_out)
+        chance = self.score.chance if self._is_nearly_all(held_out) else min(_CHANCE, self.score.chance)
+        return not self.is_weak(held_out + chance)
 
     def gains(self) -> tuple[float | None, float | None]:
         """Of the training examples, and of others."""

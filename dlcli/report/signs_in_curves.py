@@ -23,7 +23,7 @@ _OF_FALL = 0.05
 # A rise by so much of it is one whatever other examples do.
 _LOST = 0.3
 # So many times what a network that knows nothing has, or begins with, is a loss far off.
-_FAR_OFF = 3.0
+_FAR_OFF, _HUGE = 3.0, 1000.0
 # A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
 _THROWN, _AS_TRIVIAL = 1.25, 0.95
 # The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
@@ -36,7 +36,7 @@ _LEARNED, _LEARNED_NUMBERS, _FAR = 0.95, 0.9, 0.3
 # A network without hidden layers, or with next to no units, that has learned a little in so many epochs is too small.
 _LITTLE, _LONG = 0.1, 20
 # A share of right answers that rises by no more in the last fifth of so many epochs stands still.
-_RISING, _FEWEST = 0.003, 10
+_RISING, _FEWEST, _MANY_RIGHT = 0.003, 10, 0.85
 _ALL_BUT_ONE = 0.99  # of other examples: next to nothing is left, however rare a class is
 # Of the largest rate so little is next to none; if so many of the epochs had no more, and brought so little, it was
 # spent too early: unless other examples do worse by so much more of the gain than chance explains.
@@ -132,7 +132,8 @@ def thrown_off(course: Course) -> Finding | None:
     enough = _THROWN if course.is_of_classes else _FAR_OFF
     if worst < enough * _untrained(course) or last < _AS_TRIVIAL * trivial:
         return None
-    if falls_steadily(losses) or (not course.is_of_classes and before - last > _FALLING_OF_WHOLE * before):
+    falls = not course.is_of_classes and before - last > _FALLING_OF_WHOLE * before
+    if falls_steadily(losses) or (falls and worst < _HUGE * _untrained(course)):
         return None  # it may begin as far off, by its weights or large inputs, and come nearer
     same = "to give each class the probability of its share" if course.is_of_classes else "always to give the same"
     evidence = (
@@ -196,19 +197,23 @@ def _is_done(course: Course) -> bool:
     train, held_out = course.gains()
     if course.is_enough or (course.is_of_classes and course.score and (course.score.held_out or 0.0) >= _ALL_BUT_ONE):
         return True
+    if _is_score_still(course):
+        return True
     if train is None:
-        return _is_score_still(course)
+        return False
     if course.is_of_classes and train > _LEARNED:
         return True  # nearly all training examples are right: going on makes only surer
     if course.is_bare and train > _LITTLE and course.is_weak(train) and len(course.train) >= _LONG:
         return True  # a larger network gains more than more epochs
-    is_by_heart = held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR
-    return is_by_heart or (not course.is_weak(train) and _is_score_still(course))
+    # All that is there to learn is known by heart.
+    return held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR
 
 
 def _is_score_still(course: Course) -> bool:
-    """Whether of classes no more are answered right, and the loss only falls as answers become surer."""
-    if not course.is_of_classes or len(course.scores) < _FEWEST:
+    """Whether of classes no more are answered right, which are many, and the loss falls as answers become surer."""
+    train, held_out = course.gains()
+    gain = train if train is not None else held_out
+    if not course.is_of_classes or len(course.scores) < _FEWEST or gain is None or gain < _MANY_RIGHT:
         return False
     before, last = last_fifths(course.scores)
     return last - before <= _RISING

@@ -12,7 +12,7 @@ from statistics import fmean, median
 from dlcli.figures import number
 from dlcli.report.course import Course
 from dlcli.report.finding import Finding, finding_of
-from dlcli.report.shapes import scatter
+from dlcli.report.shapes import last_fifths, scatter
 
 # A gain up to which nearly nothing was learned.
 _NOTHING = 0.05
@@ -20,6 +20,8 @@ GAP = 0.06
 """how much more of the gain in training than elsewhere is overfitting, besides what chance explains"""
 # By how much of its least value the validation loss has risen at the end, where it is overfitting.
 _RISEN = 0.12
+# A validation loss falls by so much yet; what is right in training by no more of all is then of little weight.
+_FOLLOWS, _SLIGHT = 0.95, 0.05
 _FALLEN = 0.95  # of its own loss at that epoch, so much and less is left of that of training
 _ENOUGH_FOR_LOSS = 100  # examples: by fewer it rises for less
 # Nearly all training examples are right from here on; others, if so many are.
@@ -51,12 +53,22 @@ def _gap(course: Course) -> list[str]:
         return []
     noise = 0.0 if held_out < _NOTHING else 0.5 * max(0.0, 1 - train)  # in numbers, which no input tells
     allowed = GAP + (score.chance_below(train - GAP) if score.perfect == 1.0 else noise)
+    if course.is_of_classes and _follows(course) and (score.train or 0.0) - (score.held_out or 0.0) < _SLIGHT:
+        return []
     if train - held_out <= (GAP if _is_far_apart(course) else allowed):
         return []
     return [
         f"The {score.name} is {number(score.train or 0.0)} on the training examples, and "
         f"{number(score.held_out or 0.0)} on examples that it has not seen."
     ]
+
+
+def _follows(course: Course) -> bool:
+    """Whether the validation loss still falls with that of training."""
+    if len(course.validation) < 3:
+        return False
+    before, last = last_fifths(course.validation)
+    return last < _FOLLOWS * before
 
 
 def _is_far_apart(course: Course) -> bool:
