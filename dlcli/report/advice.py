@@ -139,6 +139,9 @@ def _as_it_was(course: Course) -> Lines:
 
 
 def _label_noise(course: Course) -> Lines:
+    train, held_out = course.gains()
+    if train is not None and held_out is not None and held_out > train + _SAME:
+        yield "Look at the labels of the training examples: more of them may be wrong than of the others."
     yield "Look at the surest mistakes below: the labels of some may be wrong."
     if course.smoothed and SMOOTHS not in course.had:
         yield f"A loss that trusts labels less: `{course.smoothed}`."

@@ -23,7 +23,7 @@ _OF_FALL = 0.05
 # A rise by so much of it is one whatever other examples do.
 _LOST = 0.3
 # So many times what a network that knows nothing has, or begins with, is a loss far off.
-_FAR_OFF, _HUGE = 3.0, 1000.0
+_FAR_OFF, _AFAR, _HUGE = 3.0, 100.0, 1000.0  # the latter two of numbers, which begin farther off
 # A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
 _THROWN, _AS_TRIVIAL = 1.25, 0.95
 # The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
@@ -83,7 +83,7 @@ def unstable(course: Course) -> Finding | None:
         return None
     evidence = () if course.is_enough else tuple(_up_and_down(course))
     if not evidence and not (course.is_enough and course.is_of_classes):
-        evidence = tuple(_worse_in_the_end(course))
+        evidence = tuple(_worse_in_the_end(course)) or tuple(_far_off(course))
     return finding_of(course, "unstable", [*evidence, *rate_told(course)]) if evidence else None
 
 
@@ -100,6 +100,19 @@ def _up_and_down(course: Course) -> Iterator[str]:
         f"The training loss was well above its least value before in {len(found)} of {len(losses)} epochs, the most in "
         f"epoch {worst}: {number(losses[worst - 1])}, after {number(min(losses[: worst - 1]))}."
     )
+
+
+def _far_off(course: Course) -> Iterator[str]:
+    """An epoch with a loss far above what knowing nothing comes to, after which less was learned than is to be had."""
+    train, worst = course.gains()[0], max(course.train)
+    if train is None or course.trivial_loss is None:
+        return
+    is_less = course.is_weak(train) if course.is_of_classes else train < _LEARNED_NUMBERS
+    if is_less and worst > (_FAR_OFF if course.is_of_classes else _AFAR) * _untrained(course):
+        yield (
+            f"In epoch {course.train.index(worst) + 1} the training loss was {number(worst)}; a network that knows "
+            f"nothing has {number(_untrained(course))}."
+        )
 
 
 def _untrained(course: Course) -> float:

@@ -14,7 +14,7 @@ from dlcli.report.finding import Finding, finding_of, rate_told
 from dlcli.report.remedies import BALANCES
 from dlcli.report.shapes import falls_steadily, last_fifths
 from dlcli.report.signs_in_curves import undertrained
-from dlcli.report.signs_of_overfitting import GAP, rise
+from dlcli.report.signs_of_overfitting import GAP
 
 # Gains up to which nearly nothing was learned, which is little, and which can be had by learning by heart.
 _NOTHING, _LITTLE, _BY_HEART = 0.05, 0.1, 0.3
@@ -22,6 +22,7 @@ _NOTHING, _LITTLE, _BY_HEART = 0.05, 0.1, 0.3
 _BEGUN = 0.002
 # Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
 _BLIND = 0.67
+_ALIKE = 0.8  # of the loss on training examples, so much and more is that of others which are like them
 _KNOWN = 0.3  # a gain with which something of the matter is known
 _MANY_MISTAKES = 30
 _FEW_EXAMPLES = 20
@@ -160,14 +161,17 @@ def _sure_mistakes(course: Course) -> Iterator[str]:
 
 
 def _wrong_in_training(course: Course) -> Iterator[str]:
-    """Others are answered better than the training examples, the rest of which is learned by heart, in vain."""
-    score = course.score
-    if score is not None and _better_on_others(course) and rise(course):
-        yield (
-            f"The {score.name} is {number(score.train or 0.0)} on the training examples, but "
-            f"{number(score.held_out or 0.0)} on others; and what it learns of the training examples after that makes "
-            "it worse on those of validation."
-        )
+    """Others are answered better than the training examples, and than those of validation, which were among these."""
+    score, best = course.score, course.best_epoch or 0
+    if score is None or not course.is_of_classes or not _better_on_others(course):
+        return
+    if 0 < best <= len(course.validation) and course.validation[best - 1] < _ALIKE * (course.train_loss or 0.0):
+        return
+    yield (
+        f"The {score.name} is {number(score.train or 0.0)} on the training examples, but "
+        f"{number(score.held_out or 0.0)} on others, which it has not seen: what it has learned is right more often "
+        "than their labels."
+    )
 
 
 def underfitting(course: Course) -> Finding | None:

@@ -34,7 +34,7 @@ _SURELY = 2.0
 
 def overfitting(course: Course) -> Finding | None:
     """Better on what it was trained on than on others, or a validation loss that rises."""
-    evidence = [*_gap(course), *rise(course)] or _by_heart(course) or _in_training_alone(course)
+    evidence = [*_gap(course), *_rise(course)] or _by_heart(course) or _in_training_alone(course)
     if not evidence:
         return None
     if course.examples and course.parameters > course.examples:
@@ -112,7 +112,7 @@ def _in_training_alone(course: Course) -> list[str]:
     ]
 
 
-def rise(course: Course) -> list[str]:
+def _rise(course: Course) -> list[str]:
     """A validation loss that rises while that of training falls."""
     losses = course.validation
     if len(losses) < 5 or course.is_stopped or not all(map(math.isfinite, losses)):
