@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dlcli.errors import DlcliError, Problem
 
 
+_READ_ON_WHITE = {"progress.percentage": "none", "progress.remaining": "none"}
+"""styles of rich's that are no colours of a dark terminal alone"""
 _NOTEBOOK = "JPY_PARENT_PID"  # Jupyter gives it to its kernels, and they to what they start
 
 
@@ -51,10 +53,13 @@ class Screen:
 
     def _console(self, name: str, file: Any) -> Console:
         from rich.console import Console
+        from rich.theme import Theme
 
         if name not in self._consoles:
             # Left alone, rich would turn `:100:` into a picture, and end the process if the reader of a pipe has gone.
-            console = Console(file=file, highlight=False, emoji=False, soft_wrap=not file.isatty())
+            console = Console(
+                file=file, highlight=False, emoji=False, soft_wrap=not file.isatty(), theme=Theme(_READ_ON_WHITE)
+            )
             console.on_broken_pipe = lambda: setattr(console, "quiet", True)  # type: ignore[method-assign]
             self._consoles[name] = console
         return self._consoles[name]

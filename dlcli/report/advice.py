@@ -25,12 +25,13 @@ from dlcli.report.remedies import (
     STANDARDIZED,
     STOPS,
 )
-from dlcli.report.shapes import falls_steadily
+from dlcli.report.shapes import falls_steadily, last_fifths
 
 # The most frequent class alone has so much of all examples that an accuracy tells little.
 _UNBALANCED = 0.8
 # Of the first loss so much is left where the rate was too small; of the largest rate so little at a schedule's end.
 _SLOW, _SPENT = 0.7, 0.05
+_STILL = 0.04  # a loss that falls by so much in the last fifth of the epochs still does
 
 # Of a gain so high a larger network has little more to find; with gains so near, it does as well elsewhere.
 _HIGH, _SAME, _ALIKE = 0.9, 0.05, 1.2
@@ -89,9 +90,9 @@ def _learned_nothing(course: Course) -> Lines:
             "`train: {class_weight: balanced}`: nearly all examples are of one class, so answering it always costs "
             "little. The table of classes tells more than the accuracy."
         )
-    if course.is_far and STANDARDIZED not in course.had:
-        yield "`dataset: {labels: standardized}`: the loss is then of numbers around 0, whatever their unit."
+    yield from _nearer(course)
     yield from _weaker(course)
+    yield from _patience(course)
     if course.is_by_heart:
         yield "Look at inputs and labels side by side: `dlcli data --plot`. What is asked may not be in the inputs."
         yield "More examples, or other inputs: learning these by heart tells nothing of others."
@@ -105,6 +106,11 @@ def _learned_nothing(course: Course) -> Lines:
     yield "Look at inputs and labels side by side: `dlcli data --plot`."
     if LINEAR not in course.had:
         yield "More units or layers."
+
+
+def _nearer(course: Course) -> Lines:
+    if course.is_far and STANDARDIZED not in course.had:
+        yield "`dataset: {labels: standardized}`: the loss is then of numbers around 0, whatever their unit."
 
 
 def _about_layers(course: Course) -> Lines:
@@ -133,6 +139,9 @@ def _as_it_was(course: Course) -> Lines:
 
 
 def _label_noise(course: Course) -> Lines:
+    train, held_out = course.gains()
+    if train is not None and held_out is not None and held_out > train + _SAME:
+        yield "Look at the labels of the training examples: more of them may be wrong than of the others."
     yield "Look at the surest mistakes below: the labels of some may be wrong."
     if course.smoothed and SMOOTHS not in course.had:
         yield f"A loss that trusts labels less: `{course.smoothed}`."
@@ -160,6 +169,7 @@ _RESTRAINTS = {"`Dropout`": DROPOUT, "`L2`": PENALTY}
 
 def _undertrained(course: Course) -> Lines:
     losses, rates = course.watched, course.rates
+    yield from _nearer(course)
     larger = "A larger learning rate: ten times as large, first."
     train, _ = course.gains()
     is_long = len(losses) >= _LONG  # a few epochs do not tell of the rate
@@ -192,6 +202,9 @@ def _underfitting(course: Course) -> Lines:
     yield from _about_layers(course)
     if LINEAR not in course.had:
         yield "More units, or more layers."
+    before, last = last_fifths(course.train)
+    if before - last > _STILL * before:
+        yield f"Go on for longer, too: `--resume RUN --epochs +{len(course.train)}`."
     yield "If a larger network is no better, what is asked may not be in the inputs, or many labels are wrong."
 
 
@@ -259,6 +272,8 @@ def _short(course: Course) -> Lines:
 
 
 def _good(course: Course) -> Lines:
+    if course.validation and course.still_from is not None and STOPS not in course.had:
+        yield "`EarlyStopping: {monitor: val_loss, patience: 5}` saves the time of the epochs that bring nothing."
     if not course.validation and course.examples >= _ENOUGH:
         yield "`dataset.validation: 0.1` shows over- and underfitting as it comes."
 

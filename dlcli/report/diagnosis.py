@@ -1,6 +1,7 @@
 """A word on the fit: what the course of a training and its scores say, in numbers, and what to try.
 
-Which of the findings are told, and in which order; how each is found is in `signs_in_curves` and `signs_in_scores`.
+Which of the findings are told, and in which order; how each is found is in `signs_in_curves`, `signs_in_scores`
+and `signs_of_overfitting`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from collections.abc import Callable
 from dlcli.figures import number
 from dlcli.report.course import Course
 from dlcli.report.finding import Finding, finding_of
-from dlcli.report.signs_in_curves import not_shuffled, plateau, rate_spent, thrown_off, undertrained, unstable
+from dlcli.report.signs_in_curves import (
+    not_shuffled,
+    plateau,
+    rate_spent,
+    stillness,
+    thrown_off,
+    undertrained,
+    unstable,
+)
 from dlcli.report.signs_in_scores import (
     as_it_was,
     easier,
@@ -21,9 +30,9 @@ from dlcli.report.signs_in_scores import (
     learned_nothing,
     noisy_labels,
     out_of_reach,
-    overfitting,
     underfitting,
 )
+from dlcli.report.signs_of_overfitting import overfitting
 
 
 def diagnose(course: Course) -> tuple[Finding, ...]:
@@ -44,21 +53,24 @@ def diagnose(course: Course) -> tuple[Finding, ...]:
     for cause, consequences in _EXPLAINS.items():
         if cause in kinds:
             found = [finding for finding in found if finding.kind not in consequences]
-    doubts = [finding for doubt in (given_away, few_examples) if (finding := doubt(course)) is not None]
-    return (*(found or [_neither(course)]), *doubts)
+    if not found or (kinds == {"not-shuffled"} and course.is_enough):
+        found.append(_neither(course))
+    first = [finding for finding in (given_away(course),) if finding is not None]
+    last = [finding for finding in (few_examples(course),) if finding is not None]
+    return (*first, *found, *last)
 
 
 _EXPLAINS = {
     "not-shuffled": {"unstable", "overfitting", "underfitting", "plateau", "undertrained", "learned-nothing"},
-    "thrown-off": {"unstable", "learned-nothing", "underfitting", "plateau", "undertrained"},
+    "thrown-off": {"label-noise", "unstable", "learned-nothing", "underfitting", "plateau", "undertrained"},
     "out-of-reach": {"learned-nothing", "underfitting", "plateau", "undertrained"},
     "unstable": {"plateau", "undertrained", "underfitting", "learned-nothing"},
     "learned-nothing": {"underfitting", "plateau", "undertrained", "as-it-was", "overfitting", "easier"},
     "as-it-was": {"underfitting", "plateau"},
-    "label-noise": {"underfitting", "plateau"},
+    "label-noise": {"underfitting", "plateau", "easier"},
     "overfitting": {"plateau", "underfitting"},
-    "rate-spent": {"plateau", "underfitting", "undertrained"},
-    "undertrained": {"underfitting", "plateau"},
+    "rate-spent": {"label-noise", "plateau", "underfitting", "undertrained"},
+    "undertrained": {"underfitting", "plateau", "label-noise"},
     "underfitting": {"plateau"},
 }
 
@@ -89,6 +101,7 @@ def _neither(course: Course) -> Finding:
             f"The {score.name} is {number(score.train)} on the training examples, and {number(score.held_out)} on "
             "others."
         )
+    evidence += stillness(course)
     if not course.validation:
         evidence.append("Nothing was held out while training, so the curves do not show how it does on other examples.")
     return finding_of(course, "good", evidence)

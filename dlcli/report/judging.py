@@ -35,12 +35,13 @@ def course_of(story: Story, answers: Answers | None, telling: str = "") -> Cours
         confidence, mistakes = first.confidence, int((~first.is_right).sum())
     train, had = story.metrics.get("train", {}), had_by(story)
     bounds = _bounds(story) if isinstance(first, NumberAnswers) else None
+    score = _by_class(answers, first) if BALANCES in had else score_of(story, answers)
     return Course(
         train=column(history, "loss"),
         validation=column(history, "val_loss"),
         best_epoch=story.best_epoch,
         planned=int((story.spec.get("train") or {}).get("epochs") or len(history)),
-        score=_by_class(answers, first) if BALANCES in had else score_of(story, answers),
+        score=score,
         train_loss=train.get("loss"),
         examples=int((story.data.get("examples") or {}).get("train") or 0),
         parameters=story.summary.trainable_parameters if story.summary is not None else 0,
@@ -51,7 +52,9 @@ def course_of(story: Story, answers: Answers | None, telling: str = "") -> Cours
         rates=column(history, "learning_rate"),
         error=str(story.record.get("error") or "") if story.record.get("state") == "failed" else "",
         classes=len(first.names) if isinstance(first, ClassAnswers) else 0,
-        trivial_loss=_trivial_loss(first, had, answers),
+        scores=_scores(story, score),
+        trivial_loss=_trivial_loss(first, had, answers, str(story.spec.get("loss"))),
+        loss_of_zero=_loss_of_zero(first, story) if STANDARDIZED not in had else 0.0,
         had=had,
         smoothed=smoothed(story.spec.get("loss")),
         constant=_constant(first),
@@ -125,15 +128,29 @@ def _beyond(bounds: tuple[float, float] | None, first: AnyAnswers | None, *, is_
     return float(((truth < bounds[0]) | (truth > bounds[1])).mean())
 
 
-def _trivial_loss(first: AnyAnswers | None, had: frozenset[str], answers: Answers | None) -> float | None:
+def _trivial_loss(first: AnyAnswers | None, had: frozenset[str], answers: Answers | None, kind: str) -> float | None:
     if (
         answers is None
         or len(answers.each) > 1
-        or not isinstance(first, ClassAnswers)
+        or not isinstance(first, ClassAnswers | NumberAnswers)
         or {BALANCES, PENALIZED, SMOOTHS} & had
     ):
         return None
+    if isinstance(first, NumberAnswers) and STANDARDIZED in had:
+        return 1.0 if kind in _SQUARED else None
     return answers.trivial.get("loss")
+
+
+def _loss_of_zero(first: AnyAnswers | None, story: Story) -> float:
+    if not isinstance(first, NumberAnswers):
+        return 0.0
+    is_squared = str(story.spec.get("loss")) in _SQUARED
+    return float(np.mean(first.truth**2 if is_squared else abs(first.truth)))
+
+
+def _scores(story: Story, score: Score | None) -> Sequence[float]:
+    name = score.name.replace(" ", "_") if score is not None else ""
+    return column(story.history, f"val_{name}") or column(story.history, name)
 
 
 def column(history: Sequence[Mapping[str, float]], name: str) -> tuple[float, ...]:

@@ -11,15 +11,17 @@ from dlcli.report.story import Story
 STOPS, SCHEDULE, DROPOUT, PENALTY, AUGMENTS, CLIPS = "stops", "schedule", "dropout", "penalty", "augments", "clips"
 GOES_BACK, SMOOTHS, BALANCES, PICTURES, ONE_BATCH = "goes back", "smooths", "balances", "pictures", "one batch"
 STANDARDIZED, PENALIZED = "standardized", "penalized loss"
-LINEAR, RELUS, SQUASHED, FIXED = "linear", "relus", "squashed", "fixed beginning"
+LINEAR, NARROW, RELUS, SQUASHED, FIXED = "linear", "narrow", "relus", "squashed", "fixed beginning"
 
 _STOPPING = {"EarlyStopping"}
 _SCHEDULING = {"ReduceLROnPlateau", "LearningRateScheduler"}
 _CLIPPING = {"clipnorm", "clipvalue", "global_clipnorm"}
 _BALANCING = {"class_weight", "oversample"}
+_OF_UNITS = {"Dense", "LSTM", "GRU", "SimpleRNN"}
 _STRAIGHT = {"Dense", "Flatten", "Reshape", "Dropout", "Normalization", "Rescaling", "BatchNormalization"}
 _SQUASHING, _MANY = {"sigmoid", "tanh", "hard_sigmoid"}, 3  # layers through which next to no gradient comes back
 _FIXED = {"zeros", "ones", "constant"}
+_NARROW = 4  # so few units, through which all must go, tell little apart
 
 
 def had_by(story: Story) -> frozenset[str]:
@@ -47,6 +49,7 @@ def had_by(story: Story) -> frozenset[str]:
         STANDARDIZED: dataset.get("labels") == "standardized",
         ONE_BATCH: 0 < examples <= int(dataset.get("batch_size") or 0),
         LINEAR: _is_linear(made),
+        NARROW: _is_narrow(made),
         RELUS: any(layer.activation == "relu" or layer.class_name == "ReLU" for layer in made),
         SQUASHED: sum(map(_is_squashing, made[:-1])) >= _MANY,
         FIXED: _begins_fixed(spec.get("model")),
@@ -58,6 +61,16 @@ def _is_linear(layers: Sequence[LayerSummary]) -> bool:
     """Whether what goes into the last layer's activation is linear in the inputs."""
     straight = all(layer.class_name in _STRAIGHT and not layer.activation for layer in layers[:-1])
     return bool(layers) and straight and layers[-1].class_name == "Dense"
+
+
+def _is_narrow(layers: Sequence[LayerSummary]) -> bool:
+    """Whether a hidden layer has very few units; an output may have as few."""
+    read = {name for layer in layers for name in layer.reads}
+    return any(
+        layer.class_name in _OF_UNITS and bool(layer.activation) and layer.name in read
+        and any(0 < (shape[-1] or 0) <= _NARROW for shape in layer.output_shapes)
+        for layer in layers
+    )  # fmt: skip
 
 
 def _is_squashing(layer: LayerSummary) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, stdev
 
 # An epoch's loss that is so many times the least one before it is a jump, if it is so much of the whole fall, too.
 _JUMP, _OF_FALL = 1.4, 0.05
@@ -12,6 +13,8 @@ _JUMP, _OF_FALL = 1.4, 0.05
 _RISE = 1.25
 # A first epoch's loss so many times the second's is not of the whole fall.
 _FIRST = 3.0
+# What is so much of the whole fall is next to nothing.
+_NEAR = 0.02
 # A curve falls steadily if so many of its steps go down, those of the last third by so much of the mean step.
 _DOWN, _STRAIGHT = 0.8, 0.4
 # A rate so many times another is a larger one; one of before that is so much of it was as large.
@@ -28,6 +31,18 @@ def last_fifths(losses: Sequence[float]) -> tuple[float, float]:
     """The mean losses of the last fifth of the epochs but one, and of the last."""
     part = max(1, len(losses) // 5)
     return fmean(losses[-2 * part : -part]), fmean(losses[-part:])
+
+
+def scatter(losses: Sequence[float]) -> float:
+    """By how much an epoch's loss is another by chance: a standard deviation, as losses of two epochs on end differ."""
+    return stdev(after - before for before, after in pairwise(losses)) / math.sqrt(2) if len(losses) > 2 else 0.0
+
+
+def first_near(losses: Sequence[float]) -> int:
+    """The first epoch, from 1, after which next to nothing of the whole fall came."""
+    least = min(losses)
+    whole = max(losses) - least
+    return next(at for at, loss in enumerate(losses, start=1) if loss <= least + _NEAR * whole)
 
 
 def jumps(losses: Sequence[float], rates: Sequence[float]) -> list[int]:

@@ -12,8 +12,7 @@ from itertools import pairwise
 from dlcli.figures import number
 from dlcli.report.course import Course
 from dlcli.report.finding import Finding, finding_of, rate_told
-from dlcli.report.remedies import STOPS
-from dlcli.report.shapes import jumps, last_fifths, rise_at_end, whole_fall
+from dlcli.report.shapes import falls_steadily, jumps, last_fifths, rise_at_end, whole_fall
 
 # Examples are sorted that are so much like the ones before them; 0 is chance, and 1 the most.
 _SORTED = 0.8
@@ -24,7 +23,7 @@ _OF_FALL = 0.05
 # A rise by so much of it is one whatever other examples do.
 _LOST = 0.3
 # So many times what a network that knows nothing has, or begins with, is a loss far off.
-_FAR_OFF = 3.0
+_FAR_OFF, _AFAR, _HUGE = 3.0, 100.0, 1000.0  # the latter two of numbers, which begin farther off
 # A network is thrown off whose loss was so many times the trivial one, and ends at so much of it.
 _THROWN, _AS_TRIVIAL = 1.25, 0.95
 # The loss still falls, if that of the last fifth of the epochs is by so much of itself, or of its whole fall, below
@@ -33,11 +32,12 @@ _FALLING, _FALLING_OF_WHOLE = 0.04, 0.1
 # What is so much of the whole fall is next to nothing.
 _NEAR = 0.02
 # Nearly all training examples are right from here on; of numbers, with others that are so much worse.
-_LEARNED, _LEARNED_NUMBERS, _FAR = 0.985, 0.9, 0.3
+_LEARNED, _LEARNED_NUMBERS, _FAR = 0.95, 0.9, 0.3
+# A network without hidden layers, or with next to no units, that has learned a little in so many epochs is too small.
+_LITTLE, _LONG = 0.1, 20
+# A share of right answers that rises by no more in the last fifth of so many epochs stands still.
+_RISING, _FEWEST, _MANY_RIGHT = 0.003, 10, 0.85
 _ALL_BUT_ONE = 0.99  # of other examples: next to nothing is left, however rare a class is
-# The best epoch was so early that the rest was for nothing; but with such a gain, give or take chance, nothing is
-# missing.
-_EARLY, _GOOD, _CHANCE = 0.6, 0.95, 0.05
 # Of the largest rate so little is next to none; if so many of the epochs had no more, and brought so little, it was
 # spent too early: unless other examples do worse by so much more of the gain than chance explains.
 _SPENT, _SPENT_EPOCHS, _STUCK, _GAP = 0.05, 0.4, 0.05, 0.06
@@ -45,9 +45,9 @@ _SPENT, _SPENT_EPOCHS, _STUCK, _GAP = 0.05, 0.4, 0.05, 0.06
 
 def not_shuffled(course: Course) -> Finding | None:
     """Examples in a fixed order: what an epoch ends with is remembered, and the rest forgotten."""
-    if course.is_shuffled or course.is_enough:
+    if course.is_shuffled:
         return None
-    evidence = [*_forgotten(course), *_sorted(course)]
+    evidence = [*([] if course.is_enough else _forgotten(course)), *_sorted(course)]
     always = "The spec says `shuffle: false`, so the examples came in the same order in each epoch."
     return finding_of(course, "not-shuffled", [always, *evidence]) if evidence else None
 
@@ -83,7 +83,7 @@ def unstable(course: Course) -> Finding | None:
         return None
     evidence = () if course.is_enough else tuple(_up_and_down(course))
     if not evidence and not (course.is_enough and course.is_of_classes):
-        evidence = tuple(_worse_in_the_end(course))
+        evidence = tuple(_worse_in_the_end(course)) or tuple(_far_off(course))
     return finding_of(course, "unstable", [*evidence, *rate_told(course)]) if evidence else None
 
 
@@ -102,11 +102,24 @@ def _up_and_down(course: Course) -> Iterator[str]:
     )
 
 
+def _far_off(course: Course) -> Iterator[str]:
+    """An epoch with a loss far above what knowing nothing comes to, after which less was learned than is to be had."""
+    train, worst = course.gains()[0], max(course.train)
+    if train is None or course.trivial_loss is None:
+        return
+    is_less = course.is_weak(train) if course.is_of_classes else train < _LEARNED_NUMBERS
+    if is_less and worst > (_FAR_OFF if course.is_of_classes else _AFAR) * _untrained(course):
+        yield (
+            f"In epoch {course.train.index(worst) + 1} the training loss was {number(worst)}; a network that knows "
+            f"nothing has {number(_untrained(course))}."
+        )
+
+
 def _untrained(course: Course) -> float:
     """The loss of a network that knows nothing, if that is known; or else the first."""
     if course.trivial_loss is None:
         return course.train[0]
-    return max(course.trivial_loss, math.log(max(2, course.classes)))
+    return max(course.trivial_loss, math.log(max(2, course.classes)) if course.classes else course.loss_of_zero)
 
 
 def _worse_in_the_end(course: Course) -> Iterator[str]:
@@ -128,12 +141,17 @@ def thrown_off(course: Course) -> Finding | None:
     trivial, losses = course.trivial_loss, course.train
     if trivial is None or len(losses) < 3:
         return None
-    worst, last = max(losses), last_fifths(losses)[1]
-    if worst < _THROWN * _untrained(course) or last < _AS_TRIVIAL * trivial:
+    worst, (before, last) = max(losses), last_fifths(losses)
+    enough = _THROWN if course.is_of_classes else _FAR_OFF
+    if worst < enough * _untrained(course) or last < _AS_TRIVIAL * trivial:
         return None
+    falls = not course.is_of_classes and before - last > _FALLING_OF_WHOLE * before
+    if falls_steadily(losses) or (falls and worst < _HUGE * _untrained(course)):
+        return None  # it may begin as far off, by its weights or large inputs, and come nearer
+    same = "to give each class the probability of its share" if course.is_of_classes else "always to give the same"
     evidence = (
-        f"In epoch {losses.index(worst) + 1} the training loss was {number(worst)}, and at the end {number(last)}: to "
-        f"give each class the probability of its share comes to {number(trivial)}.",
+        f"In epoch {losses.index(worst) + 1} the training loss was {number(worst)}, and at the end {number(last)}: "
+        f"{same} comes to {number(trivial)}.",
         *rate_told(course),
     )
     return finding_of(course, "thrown-off", evidence)
@@ -163,21 +181,15 @@ def rate_spent(course: Course) -> Finding | None:
 def undertrained(course: Course) -> Finding | None:
     """The loss still falls at the end, and there is something to gain."""
     losses = course.watched
-    if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or course.is_enough:
+    if len(losses) < 3 or not all(map(math.isfinite, [*losses, *course.train])) or _is_done(course):
         return None
-    train, held_out = course.gains()
-    if course.score is not None and course.is_of_classes and (course.score.held_out or 0.0) >= _ALL_BUT_ONE:
-        return None
-    if train is not None and train > _LEARNED and course.is_of_classes:
-        return None  # all training examples are right: going on makes only surer
-    if train is not None and held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR:
-        return None  # nothing is left to learn from these examples
     part = max(1, len(losses) // 5)
     best = losses.index(min(losses))
     (before, last), of_training = (last_fifths(one) for one in (losses, course.train))
     least = min(_FALLING * before, max(_FALLING_OF_WHOLE * (losses[0] - last), 0.01 * before))
     which = "validation" if course.validation else "training"
-    least = max(least, _NEAR * whole_fall(losses))
+    if (course.gains()[0] or 0.0) >= 0:
+        least = max(least, _NEAR * whole_fall(losses))  # what is worse than the mean has fallen from far off
     if not (before - last > least and best >= len(losses) - part):
         before, last = of_training
         which = "training"
@@ -193,24 +205,46 @@ def undertrained(course: Course) -> Finding | None:
     return finding_of(course, "undertrained", evidence)
 
 
+def _is_done(course: Course) -> bool:
+    """Whether more epochs have little to gain, however the loss falls."""
+    train, held_out = course.gains()
+    if course.is_enough or (course.is_of_classes and course.score and (course.score.held_out or 0.0) >= _ALL_BUT_ONE):
+        return True
+    if _is_score_still(course):
+        return True
+    if train is None:
+        return False
+    if course.is_of_classes and train > _LEARNED:
+        return True  # nearly all training examples are right: going on makes only surer
+    if course.is_bare and train > _LITTLE and course.is_weak(train) and len(course.train) >= _LONG:
+        return True  # a larger network gains more than more epochs
+    # All that is there to learn is known by heart.
+    return held_out is not None and train > _LEARNED_NUMBERS and train - held_out > _FAR
+
+
+def _is_score_still(course: Course) -> bool:
+    """Whether of classes no more are answered right, which are many, and the loss falls as answers become surer."""
+    train, held_out = course.gains()
+    gain = train if train is not None else held_out
+    if not course.is_of_classes or len(course.scores) < _FEWEST or gain is None or gain < _MANY_RIGHT:
+        return False
+    before, last = last_fifths(course.scores)
+    return last - before <= _RISING
+
+
 def plateau(course: Course) -> Finding | None:
-    """Most of the epochs brought nothing."""
-    losses = course.watched
-    _, held_out = course.gains()
-    score = course.score
-    if STOPS in course.had and len(losses) < course.planned:
-        return None  # that is what it is there for
-    chance = min(_CHANCE, score.chance) if score is not None and score.perfect == 1.0 else 0.0
-    if len(losses) < 10 or not all(map(math.isfinite, losses)) or (held_out or 0.0) + chance > _GOOD:
+    """Most of the epochs brought nothing, at a score that is not good."""
+    if course.still_from is None or course.is_fine:
         return None
-    least = min(losses)
-    whole = max(losses) - least
-    near = next(at for at, loss in enumerate(losses, start=1) if loss <= least + _NEAR * whole)
-    if near > _EARLY * len(losses):
-        return None
-    which = "validation" if course.validation else "training"
-    evidence = (
-        f"The {which} loss was within {_NEAR:.0%} of its whole fall in epoch {near} already; "
-        f"the {len(losses) - near} epochs after it brought next to nothing.",
-    )
-    return finding_of(course, "plateau", evidence)
+    return finding_of(course, "plateau", stillness(course))
+
+
+def stillness(course: Course) -> list[str]:
+    """A sentence on the epochs that brought nothing, if these were most."""
+    near = course.still_from
+    if near is None:
+        return []
+    return [
+        f"The {'validation' if course.validation else 'training'} loss was within {_NEAR:.0%} of its whole fall in "
+        f"epoch {near} already; the {len(course.watched) - near} epochs after it brought next to nothing."
+    ]

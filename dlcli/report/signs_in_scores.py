@@ -6,29 +6,24 @@ Pure functions of `dlcli.report.course.Course`, each of which finds one thing, o
 from __future__ import annotations
 
 import math
-from statistics import fmean
+from collections.abc import Iterator
 
 from dlcli.figures import number
 from dlcli.report.course import Course
 from dlcli.report.finding import Finding, finding_of, rate_told
 from dlcli.report.remedies import BALANCES
 from dlcli.report.shapes import falls_steadily, last_fifths
+from dlcli.report.signs_in_curves import undertrained
+from dlcli.report.signs_of_overfitting import GAP
 
 # Gains up to which nearly nothing was learned, which is little, and which can be had by learning by heart.
 _NOTHING, _LITTLE, _BY_HEART = 0.05, 0.1, 0.3
 # A loss that has fallen by so much of itself has begun to.
-_BEGUN = 0.005
-# How much more of the gain in training than elsewhere is overfitting, besides what chance explains.
-_GAP = 0.06
-# By how much of its least value the validation loss has risen at the end, where it is overfitting.
-_RISEN = 0.12
-_ENOUGH_FOR_LOSS = 100  # examples: by fewer it rises for less
-# Nearly all training examples are right from here on; others, if so many are.
-_LEARNED, _GOOD = 0.985, 0.95
-# A validation loss so many times that of training shows overfitting where few examples leave the score to chance.
-_APART, _HIGH = 10.0, 0.4  # and so much of the trivial one is still high
+_BEGUN = 0.002
 # Where mistakes are as sure as right answers, this is about one half; a model that knows when it guesses has 0.8.
-_BLIND = 0.64
+_BLIND = 0.67
+_ALIKE = 0.8  # of the loss on training examples, so much and more is that of others which are like them
+_KNOWN = 0.3  # a gain with which something of the matter is known
 _MANY_MISTAKES = 30
 _FEW_EXAMPLES = 20
 # So many of the answers are more than some odd ones.
@@ -45,6 +40,8 @@ def learned_nothing(course: Course) -> Finding | None:
     score = course.score
     if score is None or score.trivial is None or known is None or len(course.train) < 3 or _is_on_its_way(course):
         return None
+    if not course.is_of_classes and known < -_NOTHING and undertrained(course) is not None:
+        return None  # it has not come as far as the mean
     if known > _NOTHING and not _is_of_chance(course, known, held_out, score.chance):
         return None
     known_of = (("the training examples", score.train), ("others", score.held_out))
@@ -77,7 +74,7 @@ def _is_on_its_way(course: Course) -> bool:
     """Whether each epoch brings as much as the one before, so that it has only not come far yet."""
     losses = course.watched
     has_begun = losses[0] - losses[-1] > _BEGUN * losses[0]
-    return not course.is_far and has_begun and falls_steadily(losses) and falls_steadily(course.train)
+    return has_begun and falls_steadily(losses) and falls_steadily(course.train)
 
 
 def as_it_was(course: Course) -> Finding | None:
@@ -85,6 +82,8 @@ def as_it_was(course: Course) -> Finding | None:
     score = course.score
     if score is None or score.last_value is None or score.held_out is None or score.held_out < score.last_value:
         return None
+    if (score.gain(score.held_out) or 0.0) < 0:
+        return None  # worse than the mean, too: that is told in other words
     evidence = (
         f"The {score.name} is {number(score.held_out)}; saying that each number stays what the last row of its window "
         f"has comes to {number(score.last_value)}.",
@@ -104,13 +103,12 @@ def out_of_reach(course: Course) -> Finding | None:
 
 def easier(course: Course) -> Finding | None:
     """Other examples are answered better than those of training, by more than chance: they are not alike."""
-    train, held_out = course.gains()
     score = course.score
-    if score is None or train is None or held_out is None or course.train_loss is None or course.is_enough:
+    if score is None or None in course.gains() or course.train_loss is None or course.is_enough:
         return None
     if score.last_value is not None:
         return None  # of a series, other times may be others
-    if held_out - max(0.0, train) > _EASIER + score.chance:
+    if _better_on_others(course):
         evidence = (
             f"The {score.name} is {number(score.train or 0.0)} on the training examples, and "
             f"{number(score.held_out or 0.0)} on others, which it has not seen.",
@@ -126,6 +124,14 @@ def easier(course: Course) -> Finding | None:
     return finding_of(course, "easier", evidence)
 
 
+def _better_on_others(course: Course) -> bool:
+    """Whether the score of others is better than that of the training examples, by more than chance."""
+    train, held_out = course.gains()
+    if course.score is None or train is None or held_out is None:
+        return False
+    return held_out - max(0.0, train) > _EASIER + course.score.chance
+
+
 def _is_validation_easier(course: Course) -> bool:
     """Whether its loss is far less, after training as in nearly all epochs, and much is left of that of training."""
     best, loss = course.best_epoch or 0, course.train_loss or 0.0
@@ -139,82 +145,33 @@ def _is_validation_easier(course: Course) -> bool:
 def noisy_labels(course: Course) -> Finding | None:
     """Mistakes that are as sure as right answers, of a model that knows its matter otherwise."""
     _, held_out = course.gains()
-    if course.confidence is None or held_out is None or course.mistakes < _MANY_MISTAKES:
+    if course.is_bare or held_out is None or held_out < _KNOWN or len(course.train) < 3:
         return None
-    if course.confidence > _BLIND or held_out < 0.3:
-        return None
-    evidence = (
-        f"Mistakes are nearly as sure as right answers: of a mistake and a right answer, the right one is the surer in "
-        f"{course.confidence:.0%} of the pairs, {course.mistakes} mistakes in all. By chance it would be 50%; where "
-        "examples are hard and not mislabelled, it is 80% and more.",
-    )
-    return finding_of(course, "label-noise", evidence)
+    evidence = [*_sure_mistakes(course), *_wrong_in_training(course)]
+    return finding_of(course, "label-noise", evidence) if evidence else None
 
 
-def overfitting(course: Course) -> Finding | None:
-    """Better on what it was trained on than on others, or a validation loss that rises."""
-    evidence = [*_gap(course), *_rise(course)]
-    if not evidence:
-        return None
-    if course.examples and course.parameters > course.examples:
-        ratio = course.parameters / course.examples
-        evidence.append(
-            f"{course.parameters:,} parameters learned from {course.examples:,} examples, {ratio:,.0f} for each."
+def _sure_mistakes(course: Course) -> Iterator[str]:
+    if course.confidence is not None and course.mistakes >= _MANY_MISTAKES and course.confidence <= _BLIND:
+        yield (
+            "Mistakes are nearly as sure as right answers: of a mistake and a right answer, the right one is the surer "
+            f"in {course.confidence:.0%} of the pairs, {course.mistakes} mistakes in all. By chance it would be 50%; "
+            "where examples are hard and not mislabelled, it is 80% and more."
         )
-    return finding_of(course, "overfitting", evidence)
 
 
-def _gap(course: Course) -> list[str]:
-    """A better score in training than elsewhere, by more than chance."""
-    train, held_out = course.gains()
-    score = course.score
-    if score is None or train is None or held_out is None or score.trivial is None or train < _NOTHING:
-        return []
-    noise = 0.0 if held_out < _NOTHING else 0.5 * max(0.0, 1 - train)  # in numbers, which no input tells
-    allowed = _GAP + (score.chance if score.perfect == 1.0 else noise)
-    if train - held_out <= (_GAP if _is_far_apart(course) else allowed):
-        return []
-    return [
-        f"The {score.name} is {number(score.train or 0.0)} on the training examples, and "
-        f"{number(score.held_out or 0.0)} on examples that it has not seen."
-    ]
-
-
-def _is_far_apart(course: Course) -> bool:
-    """Whether all training examples are right, and the losses differ by more than chance can make of few examples."""
-    train, held_out = course.gains()
-    if not course.validation or train is None or held_out is None or not (train > _LEARNED and held_out < _GOOD):
-        return False
-    tail = max(1, len(course.train) // 10)
-    end = fmean(course.validation[-tail:])
-    is_high = course.trivial_loss is not None and end > _HIGH * course.trivial_loss
-    return end > _APART * fmean(course.train[-tail:]) and (is_high or end > (1 + _RISEN) * min(course.validation))
-
-
-def _rise(course: Course) -> list[str]:
-    """A validation loss that rises while that of training falls."""
-    losses = course.validation
-    if len(losses) < 5 or not all(map(math.isfinite, losses)):
-        return []
-    tail = max(1, len(losses) // 10)
-    # Means of some epochs: of a validation loss that goes up and down, the least one is low by chance.
-    means = [fmean(losses[first : first + tail]) for first in range(len(losses) - tail + 1)]
-    least, end = min(means), means[-1]
-    at = means.index(least) + tail // 2
-    has_fallen = fmean(course.train[-tail:]) < 0.95 * course.train[at]
-    if not has_fallen or end <= (1 + _risen(course)) * least or at > 0.8 * len(losses):
-        return []
-    if course.is_enough_by_chance:
-        return []
-    return [
-        f"The validation loss was least in epoch {at + 1}, {number(least)}, and has risen to {number(end)} since, "
-        f"while the training loss fell from {number(course.train[at])} to {number(course.train[-1])}."
-    ]
-
-
-def _risen(course: Course) -> float:
-    """By how much of its least value the validation loss is to rise; more where few examples leave it to chance."""
-    return _RISEN * math.sqrt(max(1.0, _ENOUGH_FOR_LOSS / (course.judged_by or _ENOUGH_FOR_LOSS)))
+def _wrong_in_training(course: Course) -> Iterator[str]:
+    """Others are answered better than the training examples, and than those of validation, which were among these."""
+    score, best = course.score, course.best_epoch or 0
+    if score is None or not course.is_of_classes or not _better_on_others(course):
+        return
+    if 0 < best <= len(course.validation) and course.validation[best - 1] < _ALIKE * (course.train_loss or 0.0):
+        return
+    yield (
+        f"The {score.name} is {number(score.train or 0.0)} on the training examples, but "
+        f"{number(score.held_out or 0.0)} on others, which it has not seen: what it has learned is right more often "
+        "than their labels."
+    )
 
 
 def underfitting(course: Course) -> Finding | None:
@@ -231,7 +188,7 @@ def underfitting(course: Course) -> Finding | None:
         f" (trivial: {number(score.trivial or 0.0)}).",
     ]
     if held_out is not None:
-        is_same, is_alike = (train - held_out < allowed for allowed in (_GAP, _GAP + score.chance))
+        is_same, is_alike = (train - held_out < allowed for allowed in (GAP, GAP + score.chance))
         so = ": it does not overfit" if is_same else ", which may be chance" if is_alike else ""
         evidence.append(f"On examples that it has not seen it is {number(score.held_out or 0.0)}{so}.")
     evidence += _penalty_told(course)
