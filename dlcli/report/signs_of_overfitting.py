@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from statistics import fmean, median
 
 from dlcli.figures import number
-from dlcli.report.course import Course
+from dlcli.report.course import Course, Score
 from dlcli.report.finding import Finding, finding_of
-from dlcli.report.shapes import last_fifths, scatter
+from dlcli.report.shapes import scatter
 
 # A gain up to which nearly nothing was learned.
 _NOTHING = 0.05
@@ -20,8 +20,7 @@ GAP = 0.06
 """how much more of the gain in training than elsewhere is overfitting, besides what chance explains"""
 # By how much of its least value the validation loss has risen at the end, where it is overfitting.
 _RISEN = 0.12
-# A validation loss falls by so much yet; what is right in training by no more of all is then of little weight.
-_FOLLOWS, _SLIGHT = 0.95, 0.05
+_SLIGHT = 0.05  # what is right in training by no more of all examples is of little weight
 _FALLEN = 0.95  # of its own loss at that epoch, so much and less is left of that of training
 _ENOUGH_FOR_LOSS = 100  # examples: by fewer it rises for less
 # Nearly all training examples are right from here on; others, if so many are.
@@ -53,7 +52,7 @@ def _gap(course: Course) -> list[str]:
         return []
     noise = 0.0 if held_out < _NOTHING else 0.5 * max(0.0, 1 - train)  # in numbers, which no input tells
     allowed = GAP + (score.chance_below(train - GAP) if score.perfect == 1.0 else noise)
-    if course.is_of_classes and _follows(course) and (score.train or 0.0) - (score.held_out or 0.0) < _SLIGHT:
+    if _is_slight(course, score):
         return []
     if train - held_out <= (GAP if _is_far_apart(course) else allowed):
         return []
@@ -63,12 +62,11 @@ def _gap(course: Course) -> list[str]:
     ]
 
 
-def _follows(course: Course) -> bool:
-    """Whether the validation loss still falls with that of training."""
-    if len(course.validation) < 3:
+def _is_slight(course: Course, score: Score) -> bool:
+    """Whether of classes hardly more is right in training, and the losses are not far apart."""
+    if not course.is_of_classes or (score.train or 0.0) - (score.held_out or 0.0) >= _SLIGHT:
         return False
-    before, last = last_fifths(course.validation)
-    return last < _FOLLOWS * before
+    return not course.validation or _at_end(course.validation) <= _APART * _at_end(course.train)
 
 
 def _is_far_apart(course: Course) -> bool:
