@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import pandas as pd
-
 from dlcli.data.table_layout import Layout, open_text
 from dlcli.data.table_way import Way, is_number
 
-_FIRST = 50  # rows
+_FIRST = 20  # rows
 _TRUTHS = ("true", "false")  # however they are written (pandas 3.1.1)
-NOT_NUMBERS = ("-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
-"""what programs in C write for a number that is none, which begins as numbers do, and is none to pandas (3.1.1)"""
 
 
 @dataclass(frozen=True)
@@ -32,14 +27,6 @@ class FirstRows:
     texts: frozenset[str]
     are_numbers: bool
     lack_last: bool
-
-    def missing(self, layout: Layout) -> list[str]:
-        """What may stand for a missing value: pandas looks for that wherever a value begins as one of these.
-
-        Where all are numbers, it is not looked for `NOT_NUMBERS`: a column that has one becomes texts. See
-        `has_not_numbers`.
-        """
-        return [word for word in layout.missing if not self.are_numbers or word not in NOT_NUMBERS]
 
 
 def first_rows(path: Path, layout: Layout, way: Way) -> FirstRows:
@@ -59,9 +46,3 @@ def first_rows(path: Path, layout: Layout, way: Way) -> FirstRows:
             if value.strip().lower() not in _TRUTHS:
                 texts.add(name)
     return FirstRows(frozenset(texts), are_numbers, any(record[-1] in layout.missing for record in records))
-
-
-def has_not_numbers(values: Collection[pd.Series], layout: Layout) -> bool:
-    """Whether columns of texts have what `FirstRows.missing` leaves out."""
-    left_out = set(NOT_NUMBERS).intersection(layout.missing)
-    return bool(left_out) and any(bool(column.isin(left_out).any()) for column in values)

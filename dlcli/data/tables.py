@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import islice
@@ -14,13 +14,17 @@ from typing import Any
 
 import pandas as pd
 
+from dlcli.data.memory import cores
 from dlcli.data.skipping import Columns, Skipped, SoundRecords, values_in
-from dlcli.data.table_first import first_rows, has_not_numbers
+from dlcli.data.table_first import first_rows
 from dlcli.data.table_layout import Layout, has_lines_of_bytes, open_text, separation
 from dlcli.data.table_scan import Separator, counts_separators, scan
 from dlcli.data.table_told import SKIP, brief, told
 from dlcli.data.table_way import Way, way_of
 from dlcli.errors import DataError
+
+_THREADS = 3  # for each processor
+_MOST_PROCESSORS = 6  # pandas itself takes no more
 
 
 def read_tables(
@@ -75,25 +79,17 @@ def _strictly_read(path: Path, layout: Layout, texts: Collection[str]) -> pd.Dat
         first = first_rows(path, layout, way)
         is_seen = not first.are_numbers or _numbers_end_at_0()
         separators = look_at(path, layout, counts=first.lack_last) if is_seen else None
-        arguments = _from_file(path, layout, way, {*texts, *first.texts})
-        frame = _at_once(path, layout, way, {**arguments, "na_values": first.missing(layout)})
-        others = [column for _, column in frame.items() if getattr(column.dtype, "kind", "O") not in "iuf"]
-        if first.are_numbers and has_not_numbers(others, layout):
-            frame = _at_once(path, layout, way, arguments)
+        every_text = {*texts, *first.texts}
+        try:
+            with strict(), _more_threads():  # an iterator would take a fifth longer (pandas 3.1.1)
+                frame = pd.read_csv(path, **_from_file(path, layout, way, every_text))
+        except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
+            frame = _whole(path, layout, way, every_text, None)
+        has_texts = any(getattr(dtype, "kind", "O") not in "iuf" for dtype in frame.dtypes)
         if lacks_last_values(way, frame):
-            refuse_short_rows(path, layout, way, len(frame), separators, has_texts=bool(others))
-        if not is_seen and others:
+            refuse_short_rows(path, layout, way, len(frame), separators, has_texts=has_texts)
+        if not is_seen and has_texts:
             look_at(path, layout)
-    return frame
-
-
-def _at_once(path: Path, layout: Layout, way: Way, arguments: Mapping[str, Any]) -> pd.DataFrame:
-    """All rows, by what pandas reads a file with in all processors; `arguments` are those of `_from_file`."""
-    try:
-        with strict():  # an iterator would take a fifth longer (pandas 3.1.1)
-            frame: pd.DataFrame = pd.read_csv(path, **arguments)
-    except pd.errors.DtypeWarning:  # a column has numbers in one part of the file, and texts in another
-        return _whole(path, layout, way, arguments["dtype"] or (), None)
     return frame
 
 
@@ -179,6 +175,18 @@ def _from_file(path: Path, layout: Layout, way: Way, texts: Collection[str]) -> 
         "encoding": layout.encoding,  # of UTF-8, pandas passes over a byte order mark itself
         "dtype": {name: "str" for name in texts if name in way.names} or None,
     }
+
+
+@contextmanager
+def _more_threads() -> Iterator[None]:
+    """Lets pandas read a file in more threads than processors: while one makes texts, which takes Python's lock, others
+    parse; and the parts are smaller, and stay near the processor. Whoever has said how many are used has their will.
+    """
+    if cores() == 1 or getattr(pd.options.mode, "max_threads", 0) is not None:  # before pandas 3.1 there is no such
+        yield
+        return
+    with pd.option_context("mode.max_threads", _THREADS * min(cores(), _MOST_PROCESSORS)):
+        yield
 
 
 @contextmanager
