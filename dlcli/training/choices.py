@@ -31,8 +31,8 @@ _SMALLEST_HALF = 8
 # Multiply-adds of an example for each weight, from which on halves of a batch pay although each makes a whole gradient:
 # a transformer over 28 moments took 0.75 of the time (TensorFlow 2.21), a dense layer uses each weight once.
 _USED_OFTEN = 8
-# Multiply-adds of a step from which on halves of a batch do not pay: up to 2 billion they took 0.9 of the time of halves
-# of operations, and at 145 billion, with 58 million weights, 1.4 of it. In between nothing was measured.
+# Multiply-adds of a step from which on halves of a batch do not pay: up to 2 billion they took 0.9 of the time that
+# halves of operations take, at 145 billion, with 58 million weights, 1.4 of it (in one race on a busy machine); between them, unknown.
 _LARGE_STEP = 10_000_000_000
 _SMALL = "the work is less than that of handing it from thread to thread"
 _COMPILED = "XLA makes one pass over memory of what would be many"
