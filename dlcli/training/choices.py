@@ -32,7 +32,7 @@ _SMALLEST_HALF = 8
 # a transformer over 28 moments took 0.75 of the time (TensorFlow 2.21), a dense layer uses each weight once.
 _USED_OFTEN = 8
 # Multiply-adds of a step from which on halves of a batch do not pay: up to 2 billion they took 0.9 of the time that
-# halves of operations take, at 145 billion, with 58 million weights, 1.4 of it (in one race on a busy machine); between them, unknown.
+# halves of operations take; at 145 billion, with 58 million weights, 1.4 of it (one race, on a busy machine).
 _LARGE_STEP = 10_000_000_000
 _SMALL = "the work is less than that of handing it from thread to thread"
 _COMPILED = "XLA makes one pass over memory of what would be many"
