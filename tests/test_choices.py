@@ -72,6 +72,7 @@ def test_what_was_not_measured_is_left_to_tensorflow() -> None:
     nothing = (None, None, 1, 1)
     assert chosen(convolutional(), processors=16) == nothing
     assert chosen(convolutional(), batch_size=4) == nothing
+    assert chosen(convolutional(), batch_size=1_000_000) == nothing
     assert chosen(stack(layers.Dense(3), shape=(2,)), device="gpu") == nothing
 
 

@@ -32,6 +32,9 @@ _SMALLEST_HALF = 8
 # Multiply-adds of an example for each weight, from which on halves of a batch pay although each makes a whole gradient:
 # a transformer over 28 moments took 0.75 of the time (TensorFlow 2.21), a dense layer uses each weight once.
 _USED_OFTEN = 8
+# Multiply-adds of a step from which on halves of a batch do not pay: up to 2 billion they took 0.9 of the time that
+# halves of operations take; at 145 billion, with 58 million weights, 1.4 of it (one race, on a busy machine).
+_LARGE_STEP = 10_000_000_000
 _SMALL = "the work is less than that of handing it from thread to thread"
 _COMPILED = "XLA makes one pass over memory of what would be many"
 _DENSE = "matrix products keep all processors busy by themselves"
@@ -152,7 +155,7 @@ def choose(
         # Halves of a batch would each make a whole gradient of a large matrix.
         because = "two operations side by side keep two processors busier than halves of one"
         return Choices(because, 1, 2, test_towers=test_towers)
-    if test_towers == 1 or batch_size < 2 * _SMALLEST_HALF:
+    if test_towers == 1 or batch_size < 2 * _SMALLEST_HALF or summary.multiply_adds * batch_size >= _LARGE_STEP:
         return Choices()
     because = "two halves of a batch side by side keep two processors busier than halves of operations"
     return Choices(because, 1, 2, towers=2, test_towers=2)
