@@ -18,6 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from dlcli.training.cluster import Cluster
+from dlcli.training.copies import in_order
 from dlcli.training.peers import Peers
 
 # The same on all workers; TensorFlow's own groups count from 1.
@@ -71,8 +72,9 @@ class Collectives:
     def sums(self, tensors: Sequence[Any], *, in_order: bool = False) -> list[Any]:
         """The sum of each tensor over the workers, which have it in the same shape; of several dtypes.
 
-        With `in_order` the numbers of the first worker and the second are added, then those of the third, and so on: to
-        the bits of `tf.add_n`. Otherwise the order is TensorFlow's, and is another one for each part of a tensor.
+        With `in_order` the numbers of the first worker and the second are added, then those of the third, and so on, as
+        `dlcli.training.copies.in_order` does. Otherwise the order is TensorFlow's, and is another one for each part of
+        a tensor.
         """
         summed: list[Any] = [None] * len(tensors)
         for bucket in _buckets(tensors):
@@ -116,7 +118,7 @@ class Collectives:
         parts = tf.reshape(tf.pad(flat, [[0, each * self.count - size]]), [self.count, each])
         exchanged = tf.raw_ops.CollectiveAllToAllV2(input=parts, **self._group(next(self._keys)))
         exchanged = tf.ensure_shape(exchanged, parts.shape)
-        own = tf.add_n(tf.unstack(exchanged, num=self.count))
+        own = in_order(tf.unstack(exchanged, num=self.count))
         every: Any = tf.raw_ops.CollectiveGatherV2(input=own, **self._group(next(self._keys)))
         return every[:size]
 

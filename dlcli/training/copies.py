@@ -6,6 +6,7 @@ How the copies on several devices, or workers, are put together is in `dlcli.tra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import keras
@@ -120,3 +121,12 @@ def kept(value: Any) -> Any:
         return tf.raw_ops.Snapshot(input=one), lambda upstream: upstream
 
     return kept(value)
+
+
+def in_order(parts: Sequence[Any]) -> Any:
+    """Their sum in this order.
+
+    `tf.add_n` begins with the one whose memory it can take for the sum, which is another one at another moment
+    (TensorFlow 2.21), and is put together with others by what is known of their shapes.
+    """
+    return reduce(lambda whole, part: kept(whole + part), parts)

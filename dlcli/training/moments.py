@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from dlcli.training.copies import kept
+from dlcli.training.copies import in_order, kept
 
 
 class Moments(NamedTuple):
@@ -66,15 +65,15 @@ def of_share(layer: Any, inputs: Any, mask: Any, *, is_empty: Any) -> Moments:
 def joined(shares: Sequence[Moments], axes: Sequence[int]) -> tuple[Any, Any]:
     """Mean and variance of all shares together, without these axes."""
     numbers = [share.number for share in shares]
-    total = tf.maximum(_summed(numbers), 1.0)
+    total = tf.maximum(in_order(numbers), 1.0)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def measured(*parts: Any) -> Any:
         means, spreads = parts[: len(shares)], parts[len(shares) :]
-        mean = _summed([number * one for number, one in zip(numbers, means, strict=True)]) / total
+        mean = in_order([number * one for number, one in zip(numbers, means, strict=True)]) / total
         apart = [one - mean for one in means]
         between = [number * tf.square(distance) for number, distance in zip(numbers, apart, strict=True)]
-        variance = _summed([*spreads, *between]) / total
+        variance = in_order([*spreads, *between]) / total
 
         def gradient(of_mean: Any, of_variance: Any) -> Any:
             of_means = [
@@ -87,11 +86,6 @@ def joined(shares: Sequence[Moments], axes: Sequence[int]) -> tuple[Any, Any]:
 
     mean, variance = measured(*(share.mean for share in shares), *(share.spread for share in shares))
     return tf.squeeze(mean, axes), tf.squeeze(variance, axes)
-
-
-def _summed(parts: Sequence[Any]) -> Any:
-    """Their sum in this order; that of `tf.add_n` depends on what is known of their shapes."""
-    return reduce(lambda whole, part: kept(whole + part), parts)
 
 
 @contextmanager

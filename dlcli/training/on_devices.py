@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend import get_keras_mask, set_keras_mask
 
-from dlcli.training.copies import Copy, assign, kept, of_rows, portion, shares_of, variables_of
+from dlcli.training.copies import Copy, assign, in_order, kept, of_rows, portion, shares_of, variables_of
 from dlcli.training.division import Undivided
 from dlcli.training.moments import Moments, joined, of_share, seen_by_all
 from dlcli.training.shares import share
@@ -127,7 +127,7 @@ def _seen(tensor: Any, devices: Sequence[str]) -> list[Any]:
 def _added(parts: Sequence[Any]) -> Any:
     """The sum of gradients, one of each copy."""
     if not all(map(of_rows, parts)):
-        return kept(tf.add_n([tf.convert_to_tensor(part) for part in parts]))
+        return in_order([tf.convert_to_tensor(part) for part in parts])
     values, indices = (
         tf.concat(every, axis=0) for every in zip(*((part.values, part.indices) for part in parts), strict=True)
     )
@@ -253,4 +253,4 @@ def _merge(copies: Sequence[Copy], portions: Sequence[Any]) -> None:
 
 
 def _mean(values: Sequence[Any], portions: Sequence[Any]) -> Any:
-    return tf.add_n([kept(shares_of([value], part)[0]) for value, part in zip(values, portions, strict=True)])
+    return in_order([kept(shares_of([value], part)[0]) for value, part in zip(values, portions, strict=True)])

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras.src.backend import get_keras_mask, set_keras_mask
 
 from dlcli.training.collectives import Collectives
-from dlcli.training.copies import Copy, apart, assign, is_seed, of_rows, portion, shares_of, variables_of
+from dlcli.training.copies import Copy, apart, assign, in_order, is_seed, of_rows, portion, shares_of, variables_of
 from dlcli.training.division import Undivided
 from dlcli.training.feeding import Data, Pace
 from dlcli.training.moments import Moments, joined, of_share, seen_by_all
@@ -220,7 +220,7 @@ class Workers(Undivided):
 
 def _added(every: Any) -> Any:
     """The sum of what all workers have, in their order."""
-    return tf.add_n(tf.unstack(every))
+    return in_order(tf.unstack(every))
 
 
 class _AgreedPace(Pace):
