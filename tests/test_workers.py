@@ -299,12 +299,20 @@ def test_two_workers_train_what_one_process_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(figures["both"][name], figures["alone"][name], atol=1e-5)
     engine = json.loads((runs["both"] / "run.json").read_text())["engine"]
     assert (engine["strategy"], engine["replicas"]) == ("multi_worker", 2)
-    record = json.loads((runs["both"] / "run.json").read_text())
-    (runs["both"] / "run.json").write_text(json.dumps({**record, "state": "interrupted"}))
-    shutil.rmtree(runs["both"] / "report")
-    ended = _ended(_workers(2, tmp_path / "runs", "--resume", runs["both"]))
+
+
+@thorough
+def test_the_chief_alone_reports_what_all_have_trained(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(_SPEC.replace("validation: 0.2", "validation: test"))
+    run = tmp_path / "runs" / "spec" / "both"
+    assert [code for code, _ in _ended(_workers(2, tmp_path / "runs", spec, "--run-name", "both"))] == [0, 0]
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, "state": "interrupted"}))
+    shutil.rmtree(run / "report")
+    ended = _ended(_workers(2, tmp_path / "runs", "--resume", run))
     assert [code for code, _ in ended] == [0, 0], ended
-    assert (runs["both"] / "report" / "report.html").exists()  # by the chief alone
+    assert (run / "report" / "report.html").exists()
 
 
 _CONVOLUTIONS = """
