@@ -332,6 +332,7 @@ train: {epochs: 2}
 """
 
 
+@thorough
 def test_one_process_repeats_three_workers_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(_CONVOLUTIONS)
