@@ -82,7 +82,7 @@ class _Commands(TyperGroup):
             raise typer.Exit(1) from error
         except (typer.Exit, typer.Abort, SystemExit):
             raise
-        except Exception as error:
+        except Exception as error:  # a fault of dlcli: it is told as one, with what a report of it needs
             if _is_usage_error(error):
                 raise
             _report_fault(screen, error)
